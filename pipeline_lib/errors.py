@@ -1,0 +1,83 @@
+"""The errors overbank raises on purpose.
+
+Each message is one or two sentences for the person at the desk: what was wrong, the value that was given, what was
+expected, and what to do about it. The command line prints the message alone; a traceback needs ``--debug``.
+"""
+
+
+class OverbankError(Exception):
+    """Base of every deliberate error; ``exit_code`` is what the command line leaves with."""
+
+    exit_code: int = 1
+
+
+class InputError(OverbankError, ValueError):
+    """What the user gave cannot be meant: a wrong area, date, name, option or file."""
+
+    exit_code = 2
+
+
+class AreaError(InputError):
+    """The area of interest is not a usable polygon on the Earth."""
+
+
+class RasterError(InputError):
+    """A raster the user gave cannot be read, lacks a CRS, or lacks the polarisations asked for."""
+
+
+class UnknownNameError(InputError):
+    """A name (detector, catalogue, dataset, model, event) is not one that overbank knows."""
+
+    def __init__(self, kind: str, given: str, known: tuple[str, ...]) -> None:
+        """Say which ``kind`` of name was ``given`` and which are ``known``."""
+        super().__init__(f"Unknown {kind} {given!r}; known are: {', '.join(known) or 'none'}.")
+
+
+class ContractError(OverbankError, ValueError):
+    """A dataset breaks the contract of its type (dims, dtype, units): a bug or a foreign file."""
+
+
+class GridMismatchError(ContractError):
+    """Two datasets that must share one GeoBox do not."""
+
+
+class CatalogError(OverbankError):
+    """A STAC catalogue cannot be reached or answers with something that is not STAC."""
+
+    exit_code = 3
+
+
+class NoAcquisitionError(OverbankError):
+    """The catalogue holds no acquisition for the area and the dates."""
+
+    exit_code = 4
+
+
+class NoReferenceError(OverbankError):
+    """No acquisition before the event on the same relative orbit, where a detector needs one."""
+
+    exit_code = 4
+
+
+class AssetError(OverbankError):
+    """An asset cannot be used: missing, truncated, without CRS, or with no data at all."""
+
+    exit_code = 5
+
+
+class UnseparableHistogramError(OverbankError):
+    """A histogram has one mode only, so that no threshold means anything."""
+
+    exit_code = 6
+
+
+class StoreError(OverbankError):
+    """The store or the output folder cannot be read or written (not writable, full, damaged)."""
+
+    exit_code = 7
+
+
+class ModelError(OverbankError):
+    """A trained model cannot be used: damaged, of another architecture, or not fit for the input."""
+
+    exit_code = 8

@@ -1,0 +1,50 @@
+"""The types of the data flow: frozen records, and datasets held to contracts."""
+
+from pipeline_lib.model.acquisition import Acquisition, CatalogItem, OrbitDirection, ProductType
+from pipeline_lib.model.contract import VariableContract, check_contracts
+from pipeline_lib.model.dataset import (
+    DRY,
+    EXCLUDED,
+    NOT_OBSERVED,
+    WATER,
+    Advisory,
+    Exclusion,
+    check_flood_map,
+    check_scene,
+    check_water_extent,
+    polarisations_of,
+)
+from pipeline_lib.model.event import Event
+from pipeline_lib.model.grid import Grid
+from pipeline_lib.model.plan import CatalogReference, MappingPlan, PlannedPass
+from pipeline_lib.model.product import Confusion, Product, Stored
+from pipeline_lib.model.record import Record, digest_of
+
+__all__ = [
+    "DRY",
+    "EXCLUDED",
+    "NOT_OBSERVED",
+    "WATER",
+    "Acquisition",
+    "Advisory",
+    "CatalogItem",
+    "CatalogReference",
+    "Confusion",
+    "Event",
+    "Exclusion",
+    "Grid",
+    "MappingPlan",
+    "OrbitDirection",
+    "PlannedPass",
+    "Product",
+    "ProductType",
+    "Record",
+    "Stored",
+    "VariableContract",
+    "check_contracts",
+    "check_flood_map",
+    "check_scene",
+    "check_water_extent",
+    "digest_of",
+    "polarisations_of",
+]

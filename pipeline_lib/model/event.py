@@ -1,0 +1,54 @@
+"""The event: the only input of a mapping run."""
+
+import re
+from datetime import datetime, timezone
+from typing import Any
+
+from pydantic import field_validator, model_validator
+
+from pipeline_lib.errors import InputError
+from pipeline_lib.model.area import normalised_area
+from pipeline_lib.model.record import Record
+
+_ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")
+
+
+class Event(Record):
+    """A flood: where and when to look."""
+
+    event_id: str
+    """Names the output folder: letters, digits, ``.``, ``_``, ``-``; at most 80 characters."""
+    aoi: dict[str, Any]
+    """Area of interest: GeoJSON Polygon or MultiPolygon, EPSG:4326; rings are put in right-hand order."""
+    start: datetime
+    """First moment that may belong to the flood, UTC."""
+    end: datetime
+    """Last moment that may belong to the flood, UTC."""
+    title: str = ""
+    """What people call it; the identifier where empty."""
+
+    @field_validator("event_id")
+    @classmethod
+    def _safe_id(cls, value: str) -> str:
+        if not _ID.match(value):
+            raise InputError(
+                f"Event id {value!r} cannot name a folder; use letters, digits, '.', '_' and '-', at most 80, "
+                "beginning with a letter or digit."
+            )
+        return value
+
+    @field_validator("aoi", mode="before")
+    @classmethod
+    def _valid_area(cls, value: object) -> dict[str, Any]:
+        return normalised_area(value)
+
+    @field_validator("start", "end")
+    @classmethod
+    def _aware(cls, value: datetime) -> datetime:
+        return (value if value.tzinfo else value.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Event":
+        if self.end <= self.start:
+            raise InputError(f"The event ends ({self.end:%Y-%m-%d %H:%M}) before it starts ({self.start:%Y-%m-%d %H:%M}).")
+        return self

@@ -1,0 +1,57 @@
+"""The plan: every decision of a run, taken before the first pixel is read, as a file a person can read."""
+
+from pydantic import JsonValue
+
+from pipeline_lib.model.acquisition import Acquisition, CatalogItem
+from pipeline_lib.model.event import Event
+from pipeline_lib.model.grid import Grid
+from pipeline_lib.model.record import Record, digest_of
+
+
+class CatalogReference(Record):
+    """Which catalogue the hrefs come from; signing and access settings follow from the profile."""
+
+    profile: str
+    """Name of the catalogue profile: ``planetary-computer``, ``earth-search``, ``cdse``, ``generic``."""
+    url: str
+    """Root of the STAC API."""
+
+
+class PlannedPass(Record):
+    """One pass to map and what it is compared with."""
+
+    acquisition: Acquisition
+    references: tuple[Acquisition, ...] = ()
+    """Passes before the event on the same relative orbit and direction, any platform, oldest first."""
+
+
+class MappingPlan(Record):
+    """Everything a run will do. Its `digest` names the run: same plan, same result."""
+
+    event: Event
+    catalog: CatalogReference
+    grid: Grid
+    passes: tuple[PlannedPass, ...]
+    """In order of time."""
+    dem: tuple[CatalogItem, ...] = ()
+    """Elevation tiles over the area; empty where the catalogue has none."""
+    water_occurrence: tuple[CatalogItem, ...] = ()
+    """Tiles of long-term water occurrence (percent) over the area; empty where the catalogue has none."""
+    optical: tuple[Acquisition, ...] = ()
+    """Sentinel-2 passes before and during the event, in order of time; empty unless asked for."""
+    options: dict[str, dict[str, JsonValue]] = {}
+    """Options of each step under its name (``prepare``, ``detect``, ``derive``, ``publish``)."""
+    notes: tuple[str, ...] = ()
+    """What a person should know: decisions, gaps, fallbacks."""
+
+    def pass_digest(self, planned: PlannedPass) -> str:
+        """Identity of one pass's results: everything that can change its pixels, and nothing of the other passes."""
+        return digest_of(
+            {
+                "pass": planned.model_dump(mode="json"),
+                "grid": self.grid.model_dump(mode="json"),
+                "dem": [item.item_id for item in self.dem],
+                "water_occurrence": [item.item_id for item in self.water_occurrence],
+                "options": self.options,
+            }
+        )

@@ -1,0 +1,33 @@
+"""Fixtures shared by every test: real data where it exists, hypothesis profiles, no telemetry, no network."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# Before anything imports Prefect or OpenVINO: nothing phones home from a test.
+os.environ.setdefault("DO_NOT_TRACK", "1")
+os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+os.environ.setdefault("GDAL_DISABLE_READDIR_ON_OPEN", "EMPTY_DIR")
+os.environ.setdefault("NO_PROXY", "127.0.0.1,localhost")
+
+settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=30)
+settings.register_profile("ci", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True, max_examples=30)
+settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of real Sentinel data; the test skips where it is absent."""
+    folder = Path(os.environ.get("OVERBANK_REAL_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no real data: {folder} is not there (set OVERBANK_REAL_DATA to a copy)")
+    return folder
