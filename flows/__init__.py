@@ -1,1 +1,1 @@
-"""flows."""
+"""Flows compose tasks; nothing here touches a pixel."""

@@ -81,3 +81,9 @@ class ModelError(OverbankError):
     """A trained model cannot be used: damaged, of another architecture, or not fit for the input."""
 
     exit_code = 8
+
+
+class IncompleteEventError(OverbankError):
+    """The event was published, but some of its passes could not be mapped; running again completes it."""
+
+    exit_code = 9

@@ -38,6 +38,8 @@ class Exclusion(IntFlag):
     """Radar cannot separate water from land here (incidence angle, conflicting distributions)."""
     LOW_BACKSCATTER = 128
     """Permanently dark land: dry sand, tarmac, wet snow."""
+    NO_REFERENCE = 256
+    """Water was seen, but nothing tells whether it is always there: no occurrence, no archive."""
 
 
 class Advisory(IntFlag):

@@ -1,5 +1,7 @@
 """The plan: every decision of a run, taken before the first pixel is read, as a file a person can read."""
 
+from typing import Any
+
 from pydantic import JsonValue
 
 from pipeline_lib.model.acquisition import Acquisition, CatalogItem
@@ -44,12 +46,19 @@ class MappingPlan(Record):
     notes: tuple[str, ...] = ()
     """What a person should know: decisions, gaps, fallbacks."""
 
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The plan without the catalogue's address and the notes: neither changes a pixel."""
+        identity = super().identity
+        del identity["notes"], identity["catalog"]["url"]
+        return identity
+
     def pass_digest(self, planned: PlannedPass) -> str:
         """Identity of one pass's results: everything that can change its pixels, and nothing of the other passes."""
         return digest_of(
             {
-                "pass": planned.model_dump(mode="json"),
-                "grid": self.grid.model_dump(mode="json"),
+                "pass": planned.identity,
+                "grid": self.grid.identity,
                 "dem": [item.item_id for item in self.dem],
                 "water_occurrence": [item.item_id for item in self.water_occurrence],
                 "options": self.options,

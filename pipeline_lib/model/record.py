@@ -3,6 +3,7 @@
 import hashlib
 import json
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
@@ -14,11 +15,29 @@ class Record(BaseModel):
 
     @property
     def digest(self) -> str:
-        """16 hexadecimal digits of the SHA-256 of the record's canonical JSON."""
-        return digest_of(self.model_dump(mode="json"))
+        """16 hexadecimal digits of the SHA-256 of the record's `identity`."""
+        return digest_of(self.identity)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The record as JSON without what may change while the data stay the same: hosts of asset hrefs."""
+        identity: dict[str, Any] = _without_hosts(self.model_dump(mode="json"))
+        return identity
 
 
 def digest_of(value: JsonValue | dict[str, Any]) -> str:
     """Digest any JSON value: keys sorted, no whitespace, SHA-256, first 16 hexadecimal digits."""
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def _without_hosts(value: Any) -> Any:
+    """Reduce the hrefs of every ``assets`` mapping to their paths: an archive may move or sign its URLs anew."""
+    if isinstance(value, dict):
+        return {
+            key: {name: urlsplit(href).path for name, href in part.items()}
+            if key == "assets"
+            else _without_hosts(part)
+            for key, part in value.items()
+        }
+    return [_without_hosts(part) for part in value] if isinstance(value, list) else value

@@ -1,0 +1,56 @@
+# Each target works on a fresh clone with Python >= 3.11, make and git alone.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+export DO_NOT_TRACK := 1
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+
+.PHONY: help demo test check lint format docs bench report install install-dev clean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+demo: $(VENV)/.installed  ## simulate a flood, map it, publish it under demo/events
+	@$(BIN)/overbank demo --out demo
+
+test: $(VENV)/.installed-dev  ## every test that needs no internet
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+
+check: $(VENV)/.installed-dev  ## the fast tests alone
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow" $(PYTEST_ARGS)
+
+lint: $(VENV)/.installed-dev  ## format, style, types, layers, dead code
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+format: $(VENV)/.installed-dev  ## put the code into its form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.installed-dev  ## measure every stage; results under benchmarks/results
+	$(BIN)/python -m benchmarks
+
+report: $(VENV)/.installed-dev  ## every detector on every labelled set, side by side
+	$(BIN)/python benchmarks/report.py
+
+install: $(VENV)/.installed  ## the command and what it needs, into .venv
+install-dev: $(VENV)/.installed-dev  ## the same with the tools of development
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@echo "installing into $(VENV) (some minutes, once)"
+	@$(PYTHON) -c 'import sys; sys.exit("overbank needs Python >= 3.11, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(INSTALL) --upgrade pip
+	@$(INSTALL) --editable '.[fast]'
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	@$(INSTALL) --group dev
+	@touch $@
+
+clean:  ## remove what the targets made
+	rm -rf $(VENV) demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist build site

@@ -1,0 +1,5 @@
+"""``python -m flows`` is ``overbank``."""
+
+from flows.cli import main
+
+main()

@@ -1,0 +1,74 @@
+"""The ``overbank`` command: collects the commands, and turns deliberate errors into one sentence and an exit code."""
+
+import importlib
+import os
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+GROUPS = ("map_event", "detect", "calibrate", "evaluate", "train", "models", "events", "serve", "world", "doctor")
+"""Modules of `flows.commands`, in the order of ``overbank --help``."""
+
+
+def build_app() -> typer.Typer:
+    """Assemble the command from its groups."""
+    app = typer.Typer(
+        name="overbank",
+        help="Flood maps from Sentinel-1: search, map, publish, watch.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+
+    @app.callback()
+    def options(
+        version: Annotated[bool, typer.Option("--version", help="Print version and provenance, and leave.")] = False,
+        debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and every log line.")] = False,
+    ) -> None:
+        if debug:
+            os.environ["OVERBANK_DEBUG"] = "1"
+        if version:
+            from pipeline_lib.steps.provenance import version_text
+
+            typer.echo(version_text())
+            raise typer.Exit
+
+    for group in GROUPS:
+        importlib.import_module(f"flows.commands.{group}").register(app)
+    return app
+
+
+def main() -> NoReturn:
+    """Run the command line; never a traceback for a deliberate error unless ``--debug``."""
+    try:
+        build_app()()
+    except Exception as error:  # the outermost frame: everything ends here, as a sentence or as a traceback
+        if os.environ.get("OVERBANK_DEBUG"):
+            raise
+        sentence, code = describe(error)
+        sys.stderr.write(f"overbank: {sentence}\n")
+        sys.exit(code)
+    sys.exit(0)
+
+
+def describe(error: BaseException) -> tuple[str, int]:
+    """One sentence and an exit code for an error; unexpected ones ask for ``--debug``."""
+    from pydantic import ValidationError
+
+    from pipeline_lib.errors import InputError, OverbankError
+
+    if isinstance(error, OverbankError):
+        return str(error), error.exit_code
+    if isinstance(error, ValidationError):
+        problems = []
+        for problem in error.errors(include_url=False):
+            cause = problem.get("ctx", {}).get("error")
+            where = ".".join(map(str, problem["loc"]))
+            problems.append(
+                str(cause)
+                if isinstance(cause, OverbankError)
+                else f"{where or error.title}: {problem['msg']} (got {problem['input']!r:.80})"
+            )
+        return "; ".join(problems), InputError.exit_code
+    return f"unexpected {type(error).__name__}: {error} (run again with --debug for the traceback)", 70

@@ -1,0 +1,1 @@
+"""The commands: one module a group, each with ``register(app)``; nothing heavy is imported before a command runs."""

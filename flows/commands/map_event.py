@@ -1,0 +1,145 @@
+"""``overbank map``, ``overbank plan`` and ``overbank demo``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from pipeline_lib.model import Event, Product
+    from pipeline_lib.options.map_event import MapOptions
+
+EventFile = Annotated[Path | None, typer.Argument(help="Event as YAML or JSON; or give --id, --bbox/--aoi, --start, --end.")]
+Catalog = Annotated[
+    str, typer.Option(help="URL of a STAC API, or planetary-computer, earth-search, cdse.", show_default=True)
+]
+EventId = Annotated[str | None, typer.Option("--id", help="Identifier of the event; names its folder.")]
+Bbox = Annotated[str | None, typer.Option(help="west,south,east,north in degrees (WGS 84).")]
+Aoi = Annotated[Path | None, typer.Option(help="GeoJSON file with the area of interest.")]
+Start = Annotated[str | None, typer.Option(help="First day or moment of the flood (ISO 8601, UTC).")]
+End = Annotated[str | None, typer.Option(help="Last day or moment of the flood (ISO 8601, UTC).")]
+Detector = Annotated[str, typer.Option(help="Water detector; `overbank detectors` lists them.")]
+Pixel = Annotated[float, typer.Option(help="Pixel of the map, metres.")]
+OptionsFile = Annotated[Path | None, typer.Option("--options", help="YAML file with options of every step.")]
+Dask = Annotated[str | None, typer.Option(help="Address of a Dask scheduler; threads of this process without it.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the app."""
+    app.command("map")(map_command)
+    app.command("plan")(plan_command)
+    app.command("demo")(demo_command)
+
+
+def map_command(  # noqa: PLR0913 - each is a flag of the command
+    event_file: EventFile = None,
+    catalog: Catalog = "planetary-computer",
+    out: Annotated[Path, typer.Option(help="Folder of published events.")] = Path("out"),
+    event_id: EventId = None,
+    bbox: Bbox = None,
+    aoi: Aoi = None,
+    start: Start = None,
+    end: End = None,
+    detector: Detector = "default",
+    pixel: Pixel = 10.0,
+    options_file: OptionsFile = None,
+    dask: Dask = None,
+    truth: Annotated[Path | None, typer.Option(help="Simulated world to score against.")] = None,
+    again: Annotated[bool, typer.Option("--again", help="Map again even if nothing is new.")] = False,
+) -> None:
+    """Map a flood event and publish it under OUT/<event id>."""
+    event = _event(event_file, event_id, bbox, aoi, start, end)
+    options = _options(options_file, detector, pixel, dask)
+    show(run_map(event, catalog, out, options, truth=truth, again=again))
+
+
+def plan_command(  # noqa: PLR0913 - each is a flag of the command
+    event_file: EventFile = None,
+    catalog: Catalog = "planetary-computer",
+    event_id: EventId = None,
+    bbox: Bbox = None,
+    aoi: Aoi = None,
+    start: Start = None,
+    end: End = None,
+    detector: Detector = "default",
+    pixel: Pixel = 10.0,
+    options_file: OptionsFile = None,
+    write: Annotated[Path | None, typer.Option(help="Write the plan to this YAML file as well.")] = None,
+) -> None:
+    """Show what `map` would do, without reading a pixel."""
+    from pipeline_lib.steps.map_event import search_and_plan
+    from pipeline_lib.steps.plan import plan_text, write_plan
+
+    event = _event(event_file, event_id, bbox, aoi, start, end)
+    plan = search_and_plan(event, catalog, _options(options_file, detector, pixel, None))
+    typer.echo(plan_text(plan))
+    if write is not None:
+        write_plan(plan, write)
+
+
+def demo_command(
+    out: Annotated[Path, typer.Option(help="Folder for the simulated archive and the published event.")] = Path("demo"),
+    size: Annotated[int, typer.Option(help="Side of the simulated area, pixels of 10 m.")] = 1024,
+    seed: Annotated[int, typer.Option(help="Seed of the simulation.")] = 7,
+    again: Annotated[bool, typer.Option("--again", help="Map again even if nothing is new.")] = False,
+) -> None:
+    """Simulate an archive with a flood, serve it as a STAC API, map the flood, and score it against the truth."""
+    from pipeline_lib.options.map_event import MapOptions
+    from pipeline_lib.options.world import WorldOptions
+    from pipeline_lib.steps.event import read_event
+    from pipeline_lib.world import build_world
+    from pipeline_lib.world.server import serve
+
+    typer.echo(f"Simulated archive of {size} x {size} pixels, seed {seed}: {out / 'world'}", err=True)
+    world = build_world(out / "world", WorldOptions(size=size, seed=seed))
+    with serve(world) as url:
+        typer.echo(f"STAC API with its assets: {url}", err=True)
+        event = read_event(world / "event.yaml")
+        show(run_map(event, url, out / "events", MapOptions(), truth=world, again=again))
+
+
+def run_map(  # noqa: PLR0913 - the inputs of a run
+    event: "Event", catalog: str, out: Path, options: "MapOptions", *, truth: Path | None, again: bool
+) -> "Product":
+    """Map an event in this process; return what is published already where the catalogue has nothing new."""
+    from pipeline_lib.catalog.profiles import resolve_catalog
+    from pipeline_lib.steps.map_event import search_and_plan
+    from pipeline_lib.steps.publish import published_product
+
+    if not again:
+        current = published_product(out, event.event_id)
+        if current and current.plan_digest == search_and_plan(event, catalog, options).digest:
+            typer.echo("Nothing new in the catalogue: this is what is published (--again maps anew).", err=True)
+            return current
+    from flows.embedded import set_prefect_environment, shown_progress
+
+    set_prefect_environment()
+    from flows.map_event import map_event
+
+    with shown_progress():
+        return map_event(
+            event, resolve_catalog(catalog), str(out.resolve()), options, str(truth.resolve()) if truth else None
+        )
+
+
+def show(product: "Product") -> None:
+    """Print the figures of an event and the path of its page."""
+    from pipeline_lib.steps.summary import summary_text
+
+    typer.echo(summary_text(product))
+
+
+def _event(  # noqa: PLR0913 - the flags that make an event
+    event_file: Path | None, event_id: str | None, bbox: str | None, aoi: Path | None, start: str | None, end: str | None
+) -> "Event":
+    from pipeline_lib.steps.event import event_of_flags, read_event
+
+    if event_file is not None:
+        return read_event(event_file)
+    return event_of_flags(event_id, bbox, aoi, start, end)
+
+
+def _options(options_file: Path | None, detector: str, pixel: float, dask: str | None) -> "MapOptions":
+    from pipeline_lib.steps.event import read_map_options
+
+    return read_map_options(options_file, detector=detector, pixel_m=pixel, dask_address=dask)

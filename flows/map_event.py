@@ -1,0 +1,153 @@
+"""Map one flood event: search, plan, prepare, detect, derive, mosaic, publish, evaluate."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from prefect import flow, get_run_logger
+from prefect.futures import PrefectFuture
+from prefect.runtime import flow_run
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows.progress import Progress
+from pipeline_lib.errors import IncompleteEventError, OverbankError
+from pipeline_lib.model import CatalogReference, Event, MappingPlan, PlannedPass, Product, Stored, digest_of
+from pipeline_lib.options.map_event import MapOptions
+from pipeline_lib.steps.map_event import Ancillaries, MappedPass, Place
+from pipeline_lib.steps.workspace import workspace_of
+from tasks.derive import derive_flood, mosaic_event
+from tasks.detect import detect_water
+from tasks.evaluate import evaluate_event
+from tasks.plan import plan_event
+from tasks.prepare import prepare_history, prepare_occurrence, prepare_scene, prepare_terrain
+from tasks.publish import publish_event
+from tasks.search import search
+
+
+def _run_name() -> str:
+    """``map po-2024``, whatever form the event parameter came in."""
+    event: Any = flow_run.parameters.get("event")
+    return f"map {event['event_id'] if isinstance(event, dict) else event.event_id}"
+
+
+@flow(
+    name="map-event",
+    flow_run_name=_run_name,
+    description="Map one flood event from a STAC catalogue and publish it.",
+    task_runner=ThreadPoolTaskRunner(max_workers=2),
+)
+def map_event(
+    event: Event, catalog: CatalogReference, out: str, options: MapOptions | None = None, truth: str | None = None
+) -> Product:
+    """Map ``event`` with what ``catalog`` holds and publish it under ``out/<event_id>``.
+
+    Args:
+        event: where and when.
+        catalog: profile and URL of the STAC API.
+        out: folder of published events.
+        options: of every step; defaults where None.
+        truth: folder of a simulated world, to score against its truth; nothing is scored where None.
+
+    Returns:
+        The published product.
+
+    Raises:
+        OverbankError: nothing could be mapped.
+        IncompleteEventError: published, but some passes failed.
+    """
+    options = options or MapOptions()
+    place = Place(workspace=workspace_of(Path(out), event.event_id).folder, dask_address=options.dask_address)
+    plan = plan_event(event, catalog, search(event, catalog, options.search), options, place)
+    progress = Progress(get_run_logger(), total=_stages(plan, scored=truth is not None))
+    ancillaries = _prepare_ancillaries(plan, place, progress)
+    mapped, failures = _map_passes(plan, ancillaries, place, progress)
+    mosaic = mosaic_event(plan, mapped, place)
+    progress.finished(f"mosaic of {len(mapped)} passes")
+    product = publish_event(plan, mapped, mosaic, out, place)
+    progress.finished(f"published {event.event_id}")
+    if truth is not None:
+        evaluate_event(plan, mapped, truth, out, place)
+        progress.finished("scored against the truth")
+    if failures:
+        _raise_incomplete(product, len(mapped), failures)
+    return product
+
+
+def _stages(plan: MappingPlan, *, scored: bool) -> int:
+    """How many stages a plan will take."""
+    orbits = {_history_name(planned) for planned in plan.passes}
+    return 2 + len(orbits) + 3 * len(plan.passes) + 2 + int(scored)
+
+
+def _prepare_ancillaries(plan: MappingPlan, place: Place, progress: Progress) -> Ancillaries:
+    """Terrain and long-term water, side by side."""
+    terrain = prepare_terrain.submit(plan, place)
+    occurrence = prepare_occurrence.submit(plan, place)
+    progress.follow([("terrain", terrain), ("water occurrence", occurrence)])
+    return Ancillaries(terrain=terrain.result(), occurrence=occurrence.result())
+
+
+class _Chain(NamedTuple):
+    """The futures of one pass."""
+
+    planned: PlannedPass
+    scene: PrefectFuture[Stored]
+    history: PrefectFuture[Stored | None]
+    water: PrefectFuture[Stored]
+    flood: PrefectFuture[Stored]
+
+
+def _map_passes(
+    plan: MappingPlan, ancillaries: Ancillaries, place: Place, progress: Progress
+) -> tuple[list[MappedPass], dict[str, Exception]]:
+    """Map every pass; one that fails does not stop the others. Raise only where none could be mapped."""
+    histories: dict[str, PrefectFuture[Stored | None]] = {}
+    chains = []
+    for planned in plan.passes:
+        name = _history_name(planned)
+        if name not in histories:
+            histories[name] = prepare_history.submit(plan, planned, ancillaries.terrain, place)
+        scene = prepare_scene.submit(plan, planned.acquisition, ancillaries.terrain, place)
+        water = detect_water.submit(plan, planned, scene, histories[name], ancillaries, place)
+        flood = derive_flood.submit(plan, planned, scene, histories[name], water, ancillaries, place)
+        chains.append(_Chain(planned, scene, histories[name], water, flood))
+    progress.follow([("history", history) for history in histories.values()] + _named_futures(chains))
+    failures = {chain.planned.acquisition.acquisition_id: error for chain in chains if (error := _failure(chain))}
+    if len(failures) == len(chains):
+        raise next(iter(failures.values()))
+    good = [chain for chain in chains if chain.planned.acquisition.acquisition_id not in failures]
+    mapped = [
+        MappedPass(planned=chain.planned, scene=chain.scene.result(), flood=chain.flood.result()) for chain in good
+    ]
+    return mapped, failures
+
+
+def _history_name(planned: PlannedPass) -> str:
+    """Passes with the same references share one history."""
+    return digest_of([reference.acquisition_id for reference in planned.references])
+
+
+def _named_futures(chains: list[_Chain]) -> list[tuple[str, PrefectFuture[Any]]]:
+    """What each future of a pass is called in the log."""
+    return [
+        (f"{stage} {chain.planned.acquisition.acquisition_id}", future)
+        for chain in chains
+        for stage, future in (("scene", chain.scene), ("water", chain.water), ("flood", chain.flood))
+    ]
+
+
+def _failure(chain: _Chain) -> Exception | None:
+    """The first error of a pass, in the order of its stages; None where it was mapped."""
+    for future in (chain.scene, chain.history, chain.water, chain.flood):
+        if not future.state.is_completed():
+            error = future.result(raise_on_failure=False)
+            return error if isinstance(error, Exception) else OverbankError(str(future.state.message))
+    return None
+
+
+def _raise_incomplete(product: Product, mapped: int, failures: dict[str, Exception]) -> None:
+    """Say what is missing from a published event."""
+    reasons = "; ".join(f"{name}: {error}" for name, error in failures.items())
+    raise IncompleteEventError(
+        f"Published {product.event_id} version {product.version} with {mapped} of {mapped + len(failures)} passes; "
+        f"missing are {reasons}. Run again to complete it: what is done is kept."
+    )

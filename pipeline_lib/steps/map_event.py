@@ -1,0 +1,127 @@
+"""The steps of a mapping run, each keyed by everything it depends on, so that a killed run continues where it was."""
+
+from importlib.metadata import version
+from pathlib import Path
+
+from pipeline_lib.catalog.profiles import resolve_catalog
+from pipeline_lib.model import CatalogReference, Event, MappingPlan, PlannedPass, Product, Record, Stored, digest_of
+from pipeline_lib.options.map_event import MapOptions
+from pipeline_lib.options.publish import PublishOptions
+from pipeline_lib.steps.derive import derive
+from pipeline_lib.steps.detect import detect_water
+from pipeline_lib.steps.plan import make_plan
+from pipeline_lib.steps.publish import publish_event
+from pipeline_lib.steps.search import Found, search_event
+from pipeline_lib.store import Store
+from pipeline_lib.water.registry import DEFAULT_DETECTOR, detector
+
+
+class Ancillaries(Record):
+    """What every pass of an event shares."""
+
+    terrain: Stored | None = None
+    occurrence: Stored | None = None
+
+
+class Place(Record):
+    """Where a run keeps its data and computes."""
+
+    workspace: str
+    dask_address: str | None = None
+
+
+class MappedPass(Record):
+    """One pass, mapped."""
+
+    planned: PlannedPass
+    scene: Stored
+    flood: Stored
+
+
+def plan_event(event: Event, catalog: CatalogReference, found: Found, options: MapOptions) -> MappingPlan:
+    """Take every decision of a run; the detector's name and options are checked here, before a pixel is read.
+
+    Raises:
+        NoAcquisitionError: nothing was found.
+        UnknownNameError: no such detector.
+        InputError: the detector's options are wrong.
+    """
+    name = DEFAULT_DETECTOR if options.detector == "default" else options.detector
+    detector(name, dict(options.detector_options))
+    chosen = {
+        "search": options.search.model_dump(mode="json"),
+        "prepare": options.prepare.model_dump(mode="json"),
+        "detect": {"detector": name, "parameters": dict(options.detector_options)},
+        "derive": options.derive.model_dump(mode="json"),
+        "publish": options.publish.model_dump(mode="json"),
+    }
+    return make_plan(event, catalog, found, chosen, pixel_m=options.pixel_m)
+
+
+def search_and_plan(event: Event, catalog: str, options: MapOptions) -> MappingPlan:
+    """Search and plan without an orchestrator: what ``overbank plan`` shows."""
+    reference = resolve_catalog(catalog)
+    return plan_event(event, reference, search_event(event, reference, options.search), options)
+
+
+def detect_pass(
+    plan: MappingPlan, scene: Stored, history: Stored | None, ancillaries: Ancillaries, store: Store
+) -> Stored:
+    """Detect water in one pass with the plan's detector."""
+    chosen = plan.options["detect"]
+    parameters = chosen["parameters"]
+    key = _key("detect", chosen, scene, history, ancillaries)
+    return detect_water(
+        store,
+        scene,
+        history,
+        ancillaries.terrain,
+        ancillaries.occurrence,
+        str(chosen["detector"]),
+        parameters if isinstance(parameters, dict) else {},
+        key,
+    )
+
+
+def derive_pass(  # noqa: PLR0913 - the inputs of the derivation are these
+    plan: MappingPlan,
+    planned: PlannedPass,
+    scene: Stored,
+    history: Stored | None,
+    water: Stored,
+    ancillaries: Ancillaries,
+    store: Store,
+) -> Stored:
+    """Derive the flood of one pass from its water."""
+    key = _key("derive", plan.options["derive"], water, scene, history, ancillaries)
+    return derive(
+        store, plan, planned, scene, history, water, ancillaries.terrain, ancillaries.occurrence, key
+    )
+
+
+def publish(plan: MappingPlan, mapped: list[MappedPass], event: Stored, out: str, store: Store) -> Product:
+    """Publish the event atomically under ``out/<event_id>``."""
+    options = PublishOptions.model_validate(plan.options["publish"])
+    passes = [(one.planned, one.scene, one.flood) for one in mapped]
+    return publish_event(store, plan, passes, event, Path(out), options)
+
+
+def _key(step: str, options: object, *inputs: Record | None) -> str:
+    """Digest of a step's name, options, inputs and the software version."""
+    return digest_of(
+        {
+            "step": step,
+            "options": options,
+            "inputs": [None if record is None else _without_place(record) for record in inputs],
+            "software": version("overbank"),
+        }
+    )
+
+
+def _without_place(record: Record) -> object:
+    """A stored dataset's identity is its kind and key, not the folder it happens to be in."""
+    if isinstance(record, Stored):
+        return [record.kind, record.key]
+    if isinstance(record, Ancillaries):
+        return [None if part is None else _without_place(part) for part in (record.terrain, record.occurrence)]
+    return record.identity

@@ -1,0 +1,102 @@
+"""Prepare: from hrefs in a plan to analysis-ready datasets in the store, each on the event's grid."""
+
+from functools import partial
+from importlib.metadata import version
+
+import xarray as xr
+
+from pipeline_lib.catalog.signing import signed
+from pipeline_lib.load.dem import load_dem
+from pipeline_lib.load.reference_water import load_water_occurrence
+from pipeline_lib.load.scene import load_scene
+from pipeline_lib.model import Acquisition, MappingPlan, Record, Stored, digest_of, polarisations_of
+from pipeline_lib.options.prepare import PrepareOptions
+from pipeline_lib.store import Store
+from pipeline_lib.terrain import terrain_of
+
+
+def key_of(plan: MappingPlan, step: str, *inputs: Record) -> str:
+    """Key of a stored result: the step, its inputs and options, the grid and the software version."""
+    return digest_of(
+        {
+            "step": step,
+            "inputs": [record.identity for record in inputs],
+            "options": plan.options.get("prepare", {}),
+            "grid": plan.grid.identity,
+            "software": version("overbank"),
+        }
+    )
+
+
+def prepare_terrain(plan: MappingPlan, store: Store) -> Stored | None:
+    """Elevation, slope and HAND on the grid; None where the plan has no elevation model."""
+    if not plan.dem:
+        return None
+    stored = store.place("terrain", key_of(plan, "terrain", *plan.dem))
+    if not store.has(stored):
+        sign = partial(signed, catalog=plan.catalog)
+        elevation = load_dem(plan.dem, plan.grid, sign=sign, chunk=_options(plan).chunk)
+        store.save(stored.kind, stored.key, terrain_of(elevation))
+    return stored
+
+
+def prepare_occurrence(plan: MappingPlan, store: Store) -> Stored | None:
+    """Long-term water occurrence on the grid, percent; None where the plan has no such layer."""
+    if not plan.water_occurrence:
+        return None
+    stored = store.place("occurrence", key_of(plan, "occurrence", *plan.water_occurrence))
+    if not store.has(stored):
+        sign = partial(signed, catalog=plan.catalog)
+        occurrence = load_water_occurrence(plan.water_occurrence, plan.grid, sign=sign, chunk=_options(plan).chunk)
+        store.save(stored.kind, stored.key, occurrence.to_dataset(name="water_occurrence"))
+    return stored
+
+
+def prepare_scene(plan: MappingPlan, store: Store, acquisition: Acquisition, terrain: Stored | None) -> Stored:
+    """One pass as a Scene on the grid."""
+    stored = store.place("scene", key_of(plan, "scene", acquisition))
+    if not store.has(stored):
+        store.save(stored.kind, stored.key, _scene(plan, store, acquisition, terrain))
+    return stored
+
+
+def prepare_history(
+    plan: MappingPlan, store: Store, references: tuple[Acquisition, ...], terrain: Stored | None
+) -> Stored | None:
+    """The reference passes of one orbit, dims (time, y, x), oldest first; None where there are none."""
+    if not references:
+        return None
+    stored = store.place("history", key_of(plan, "history", *references))
+    if not store.has(stored):
+        scenes = [_scene(plan, store, reference, terrain) for reference in references]
+        store.save(stored.kind, stored.key, stack_history(scenes, references))
+    return stored
+
+
+def stack_history(scenes: list[xr.Dataset], references: tuple[Acquisition, ...]) -> xr.Dataset:
+    """Stack Scenes along time; only polarisations that all of them have."""
+    shared = [name for name in polarisations_of(scenes[0]) if all(name in scene for scene in scenes)]
+    times = xr.DataArray(
+        [reference.start.replace(tzinfo=None) for reference in references], dims="time", name="time"
+    ).astype("datetime64[s]")
+    stacked = xr.concat(
+        [scene[shared] for scene in scenes], dim=times, combine_attrs="drop_conflicts", coords="minimal", compat="override"
+    )
+    return stacked.assign_attrs(acquisition_ids=[reference.acquisition_id for reference in references])
+
+
+def _scene(plan: MappingPlan, store: Store, acquisition: Acquisition, terrain: Stored | None) -> xr.Dataset:
+    """Open one acquisition lazily on the plan's grid."""
+    elevation = store.open(terrain)["elevation_m"] if terrain is not None else None
+    return load_scene(
+        acquisition,
+        plan.grid,
+        elevation_m=elevation,
+        sign=partial(signed, catalog=plan.catalog),
+        options=_options(plan),
+    )
+
+
+def _options(plan: MappingPlan) -> PrepareOptions:
+    """The plan's prepare options as a model."""
+    return PrepareOptions.model_validate(plan.options.get("prepare", {}))

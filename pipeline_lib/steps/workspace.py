@@ -1,0 +1,28 @@
+"""The folder in which an event's intermediate data live, beside what is published."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline_lib.store import Store
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A folder of intermediate data; deleting it costs time, never results."""
+
+    folder: str
+
+    @property
+    def store(self) -> Store:
+        """The datasets of the run."""
+        return Store(Path(self.folder) / "store")
+
+    @property
+    def plan_path(self) -> Path:
+        """The plan of the latest run, readable by people."""
+        return Path(self.folder) / "plan.yaml"
+
+
+def workspace_of(out: Path, event_id: str) -> Workspace:
+    """The workspace of an event: ``OUT/.overbank/<event_id>``, hidden from readers of the products."""
+    return Workspace(str(out / ".overbank" / event_id))

@@ -1,0 +1,32 @@
+"""Derive flood from water, and the event from its passes."""
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from pipeline_lib.model import MappingPlan, PlannedPass, Stored
+from pipeline_lib.steps import derive, map_event
+from pipeline_lib.steps.workspace import Workspace
+from tasks.cluster import computing
+
+
+@task(name="derive flood", task_run_name="derive flood of {planned.acquisition.acquisition_id}", cache_policy=NO_CACHE)
+def derive_flood(
+    plan: MappingPlan,
+    planned: PlannedPass,
+    scene: Stored,
+    history: Stored | None,
+    water: Stored,
+    ancillaries: map_event.Ancillaries,
+    place: map_event.Place,
+) -> Stored:
+    """Flood = water - reference water, with what the sensor cannot tell excluded."""
+    store = Workspace(place.workspace).store
+    with computing(place.dask_address):
+        return map_event.derive_pass(plan, planned, scene, history, water, ancillaries, store)
+
+
+@task(name="mosaic event", task_run_name="mosaic {plan.event.event_id}", cache_policy=NO_CACHE)
+def mosaic_event(plan: MappingPlan, mapped: list[map_event.MappedPass], place: map_event.Place) -> Stored:
+    """The event over all its passes."""
+    with computing(place.dask_address):
+        return derive.mosaic_event(Workspace(place.workspace).store, plan, [one.flood for one in mapped])

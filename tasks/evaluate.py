@@ -1,0 +1,19 @@
+"""Score a mapped event where its truth is known."""
+
+from prefect import task
+from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
+
+from pipeline_lib.model import MappingPlan
+from pipeline_lib.steps import map_event, score_event
+from pipeline_lib.steps.workspace import Workspace
+
+
+@task(name="evaluate", task_run_name="evaluate {plan.event.event_id}", cache_policy=NO_CACHE)
+def evaluate_event(
+    plan: MappingPlan, mapped: list[map_event.MappedPass], truth: str, out: str, place: map_event.Place
+) -> score_event.EventScores:
+    """Score each pass against the simulated truth; ``scores.json`` goes into the workspace."""
+    scores = score_event.score_event(plan, mapped, truth, out, Workspace(place.workspace))
+    create_table_artifact(key="scores", table=scores.rows(), description="Flood against the truth, pass by pass")
+    return scores

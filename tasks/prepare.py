@@ -1,0 +1,55 @@
+"""Prepare analysis-ready data on the event's grid."""
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from pipeline_lib.model import Acquisition, MappingPlan, PlannedPass, Stored
+from pipeline_lib.steps import prepare
+from pipeline_lib.steps.map_event import Place
+from pipeline_lib.steps.workspace import Workspace
+from tasks.cluster import computing
+
+# Reading from an archive may fail for a moment. Results live in the store, not in Prefect's cache.
+RETRY_DELAYS_S = [2.0, 10.0]
+
+
+@task(name="prepare terrain", retries=2, retry_delay_seconds=RETRY_DELAYS_S, cache_policy=NO_CACHE)
+def prepare_terrain(plan: MappingPlan, place: Place) -> Stored | None:
+    """Elevation, slope and HAND."""
+    with computing(place.dask_address):
+        return prepare.prepare_terrain(plan, Workspace(place.workspace).store)
+
+
+@task(name="prepare water occurrence", retries=2, retry_delay_seconds=RETRY_DELAYS_S, cache_policy=NO_CACHE)
+def prepare_occurrence(plan: MappingPlan, place: Place) -> Stored | None:
+    """Long-term water occurrence."""
+    with computing(place.dask_address):
+        return prepare.prepare_occurrence(plan, Workspace(place.workspace).store)
+
+
+@task(
+    name="prepare scene",
+    task_run_name="prepare {acquisition.acquisition_id}",
+    retries=2,
+    retry_delay_seconds=RETRY_DELAYS_S,
+    cache_policy=NO_CACHE,
+)
+def prepare_scene(plan: MappingPlan, acquisition: Acquisition, terrain: Stored | None, place: Place) -> Stored:
+    """One pass on the grid."""
+    with computing(place.dask_address):
+        return prepare.prepare_scene(plan, Workspace(place.workspace).store, acquisition, terrain)
+
+
+@task(
+    name="prepare history",
+    task_run_name="prepare history of orbit {planned.acquisition.relative_orbit}",
+    retries=2,
+    retry_delay_seconds=RETRY_DELAYS_S,
+    cache_policy=NO_CACHE,
+)
+def prepare_history(
+    plan: MappingPlan, planned: PlannedPass, terrain: Stored | None, place: Place
+) -> Stored | None:
+    """The reference passes of one orbit, stacked."""
+    with computing(place.dask_address):
+        return prepare.prepare_history(plan, Workspace(place.workspace).store, planned.references, terrain)
