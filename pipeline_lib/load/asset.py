@@ -1,0 +1,156 @@
+"""Assets as rasters: what a file itself says about its place, read once and checked.
+
+Nothing here trusts ``proj:*``, ``raster:*`` or the footprint of an item: public archives publish wrong ones.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.errors import RasterioError
+from rasterio.windows import Window
+
+from pipeline_lib.errors import AssetError
+from pipeline_lib.model import CatalogItem
+
+Sign = Callable[[str], str]
+"""Turns an unsigned href into one that can be opened now; called at each opening, because tokens expire."""
+
+GDAL_SETTINGS: dict[str, str | int] = {
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+    "GDAL_HTTP_MAX_RETRY": "4",
+    "GDAL_HTTP_RETRY_DELAY": "0.5",
+    "GDAL_HTTP_CONNECTTIMEOUT": "15",
+    "GDAL_HTTP_TIMEOUT": "120",
+    "GDAL_HTTP_MULTIRANGE": "YES",
+    "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
+    "GDAL_CACHEMAX": 256,
+}
+"""For reading COGs over HTTP; the block cache is bounded, or GDAL takes 5 % of the memory per process."""
+
+_READERS = 8
+"""Headers read at a time: they wait for the network, not for the processor."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asset:
+    """One single-band raster of an item."""
+
+    item_id: str
+    key: str
+    href: str
+    crs: str
+    """Well-known text, from the file."""
+    transform: tuple[float, ...]
+    """Affine coefficients a, b, c, d, e, f, from the file."""
+    shape: tuple[int, int]
+    nodata: float | None
+    sign: Sign
+    invalid: tuple[float, ...] = ()
+    """Values that mean no data beside the file's own and NaN."""
+    gdal: Mapping[str, str | int] = field(default_factory=dict)
+    """Access settings of the catalogue (requester pays, endpoint ...)."""
+
+    def read(self, rows: slice, columns: slice) -> NDArray[np.float32]:
+        """Read a window as float32, NaN = no data.
+
+        Raises:
+            AssetError: the file can no longer be opened, or is damaged there.
+        """
+        with opened(self.item_id, self.key, self.sign(self.href), self.gdal) as dataset:
+            window = Window(columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start)
+            values: NDArray[np.float32] = dataset.read(1, window=window, out_dtype="float32")
+        for value in (*self.invalid, *(() if self.nodata is None else (self.nodata,))):
+            values[values == np.float32(value)] = np.nan
+        return values
+
+
+@contextmanager
+def opened(item_id: str, key: str, href: str, gdal: Mapping[str, str | int]) -> Iterator[rasterio.DatasetReader]:
+    """Open a raster under `GDAL_SETTINGS`; every failure becomes an `AssetError` that names item and asset."""
+    try:
+        with rasterio.Env(**{**GDAL_SETTINGS, **gdal}), rasterio.open(href) as dataset:
+            yield dataset
+    except (RasterioError, OSError) as error:
+        reason = re.sub(r"\?[^\s'\"]*", "?...", str(error.__cause__ or error))  # a signed href is a secret
+        raise AssetError(
+            f"Asset {key!r} of item {item_id} cannot be read: {reason}. It is missing, truncated or not a raster; "
+            "try again later or leave the item out."
+        ) from error
+
+
+def assets_of(
+    items: tuple[CatalogItem, ...],
+    key: str,
+    *,
+    sign: Sign,
+    invalid: tuple[float, ...] = (),
+    gdal: Mapping[str, str | int] | None = None,
+) -> tuple[Asset, ...]:
+    """Open asset ``key`` of every item, check it, and return what its file says, in the order given.
+
+    Raises:
+        AssetError: an item lacks the asset, or its file is missing, damaged, without CRS, or holds no data at all.
+    """
+
+    def inspect(item: CatalogItem) -> Asset:
+        if key not in item.assets:
+            held = ", ".join(sorted(item.assets)) or "none"
+            raise AssetError(f"Item {item.item_id} has no asset {key!r}; it has: {held}.")
+        return _inspect(item.item_id, key, item.assets[key], sign, invalid, gdal or {})
+
+    with ThreadPoolExecutor(min(_READERS, max(1, len(items)))) as readers:
+        return tuple(readers.map(inspect, items))
+
+
+def _inspect(
+    item_id: str, key: str, href: str, sign: Sign, invalid: tuple[float, ...], gdal: Mapping[str, str | int]
+) -> Asset:
+    with opened(item_id, key, sign(href), gdal) as dataset:
+        if dataset.crs is None:
+            placed = "only ground control points" if dataset.gcps[0] else "no georeference"
+            raise AssetError(
+                f"Asset {key!r} of item {item_id} has no coordinate reference system ({placed}); expected a raster on "
+                "a map grid. Ask for the terrain corrected product, or process the GRD."
+            )
+        nodata = dataset.nodata
+        if not _holds_data(dataset, (*invalid, *(() if nodata is None else (nodata,)))):
+            raise AssetError(
+                f"Asset {key!r} of item {item_id} holds no data at all: every pixel is no-data. Leave the item out."
+            )
+        return Asset(
+            item_id=item_id,
+            key=key,
+            href=href,
+            crs=dataset.crs.to_wkt(),
+            transform=tuple(dataset.transform[:6]),
+            shape=(dataset.height, dataset.width),
+            nodata=nodata,
+            sign=sign,
+            invalid=invalid,
+            gdal=gdal,
+        )
+
+
+def _holds_data(dataset: rasterio.DatasetReader, invalid: tuple[float, ...]) -> bool:
+    """Whether any pixel is valid: the coarsest overview tells, else blocks from the middle outwards until one does."""
+
+    def any_valid(values: NDArray[np.float32]) -> bool:
+        return bool((~np.isin(values, np.array(invalid, np.float32)) & ~np.isnan(values)).any())
+
+    factors = dataset.overviews(1)
+    if factors:
+        shape = (max(1, dataset.height // factors[-1]), max(1, dataset.width // factors[-1]))
+        if any_valid(dataset.read(1, out_shape=shape, out_dtype="float32")):
+            return True
+    windows = [window for _, window in dataset.block_windows(1)]
+    middle = len(windows) // 2
+    for number in sorted(range(len(windows)), key=lambda number: abs(number - middle)):
+        if any_valid(dataset.read(1, window=windows[number], out_dtype="float32")):
+            return True
+    return False

@@ -1,0 +1,54 @@
+"""Elevation onto the grid."""
+
+from collections.abc import Mapping, Sequence
+
+import xarray as xr
+
+from pipeline_lib.errors import AssetError
+from pipeline_lib.load.asset import Sign, assets_of
+from pipeline_lib.load.mosaic import load_band
+from pipeline_lib.model import CatalogItem, Grid
+
+ASSET_KEYS = ("data", "elevation", "dem")
+LOWEST_M, HIGHEST_M = -500.0, 9000.0
+"""Below the shore of the Dead Sea and above Mount Everest there is no ground: such values are fill."""
+
+
+def load_dem(
+    items: Sequence[CatalogItem],
+    grid: Grid,
+    *,
+    sign: Sign,
+    chunk: int = 2048,
+    resampling: str = "cubic",
+    gdal: Mapping[str, str | int] | None = None,
+) -> xr.DataArray:
+    """Elevation above the DEM's own geoid (EGM2008 for Copernicus DEM) on the grid.
+
+    Tiles that share a pixel lattice are joined before resampling, so that slope and drainage see no seam. Copernicus
+    DEM has no tiles over open sea: sea is NaN here, like any void.
+
+    Returns:
+        ``elevation_m``: (y, x) float32, metres, Dask-chunked, NaN = unknown; all NaN where there are no items.
+
+    Raises:
+        AssetError: a tile is missing, damaged, without CRS, or holds no data at all.
+    """
+    assets = tuple(
+        asset
+        for item in items
+        for asset in assets_of((item,), _key(item), sign=sign, invalid=(-32768.0, -9999.0), gdal=gdal)
+    )
+    band = load_band(assets, grid, chunk=chunk, resampling=resampling)
+    known = (band > LOWEST_M) & (band < HIGHEST_M)
+    return band.where(known).rename("elevation_m").assign_attrs(units="m", long_name="elevation above the geoid")
+
+
+def _key(item: CatalogItem) -> str:
+    for key in ASSET_KEYS:
+        if key in item.assets:
+            return key
+    raise AssetError(
+        f"DEM item {item.item_id} has none of the assets {', '.join(ASSET_KEYS)}; it has: "
+        f"{', '.join(sorted(item.assets)) or 'none'}."
+    )
