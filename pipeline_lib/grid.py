@@ -7,6 +7,7 @@ from odc.geo.geobox import GeoBox
 from odc.geo.geom import Geometry
 from shapely.affinity import translate
 from shapely.geometry import shape
+from shapely.geometry.base import BaseGeometry, BaseMultipartGeometry
 from shapely.ops import unary_union
 
 from pipeline_lib.errors import AreaError
@@ -31,9 +32,7 @@ def choose_grid(area: dict[str, Any], *, pixel_m: float = 10.0) -> Grid:
     Raises:
         AreaError: the area lies beyond UTM (84 N, 80 S) or needs more than `MAX_PIXELS` pixels.
     """
-    geometry = shape(area)
-    if crosses_antimeridian(area):
-        geometry = unary_union([translate(part, 360.0) if part.bounds[2] <= 0 else part for part in geometry.geoms])
+    geometry = _in_one_piece(shape(area)) if crosses_antimeridian(area) else shape(area)
     centre = geometry.centroid
     if not -80 <= centre.y <= 84:
         raise AreaError(f"The area's centre at latitude {centre.y:g} lies beyond UTM; expected -80 to 84.")
@@ -51,7 +50,13 @@ def choose_grid(area: dict[str, Any], *, pixel_m: float = 10.0) -> Grid:
     return Grid(crs=crs, transform=(pixel_m, 0.0, left, 0.0, -pixel_m, top), shape=(rows, columns))
 
 
-def _projected(geometry: Any, crs: str) -> Geometry:  # noqa: ANN401 - any shapely geometry
+def _in_one_piece(area: BaseGeometry) -> BaseGeometry:
+    """Shift the western parts of an area over the antimeridian by 360 degrees, beside the eastern ones."""
+    parts = area.geoms if isinstance(area, BaseMultipartGeometry) else [area]
+    return unary_union([translate(part, 360.0) if part.bounds[2] <= 0 else part for part in parts])
+
+
+def _projected(geometry: BaseGeometry, crs: str) -> Geometry:
     """Project a lon/lat geometry with its edges densified, so that the box holds curved edges too."""
     return Geometry(geometry, "EPSG:4326").to_crs(crs, resolution=0.05, wrapdateline=False)
 

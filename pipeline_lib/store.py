@@ -62,9 +62,13 @@ class Store:
             StoreError: it is not there or is damaged.
         """
         try:
-            dataset = xr.open_zarr(stored.href, consolidated=True, mask_and_scale=False, decode_coords="all")
+            dataset: xr.Dataset = xr.open_zarr(
+                stored.href, consolidated=True, mask_and_scale=False, decode_coords="all"
+            )
         except (OSError, ValueError, KeyError) as error:
-            raise StoreError(f"The stored {stored.kind} {stored.href} cannot be read ({error}); delete it and rerun.") from error
+            raise StoreError(
+                f"The stored {stored.kind} {stored.href} cannot be read ({error}); delete it and run again."
+            ) from error
         return dataset
 
     def sweep(self) -> int:
@@ -88,4 +92,3 @@ def _plain_encoding(dataset: xr.Dataset) -> xr.Dataset:
     """Drop inherited encodings and rechunk to the store's chunks, so that what is read is what was given."""
     plain = dataset.drop_encoding()
     return plain.chunk({dim: CHUNK for dim in ("y", "x") if dim in plain.dims}) if plain.dims else plain
-

@@ -47,9 +47,7 @@ def prepare_scene(plan: MappingPlan, acquisition: Acquisition, terrain: Stored |
     retry_delay_seconds=RETRY_DELAYS_S,
     cache_policy=NO_CACHE,
 )
-def prepare_history(
-    plan: MappingPlan, planned: PlannedPass, terrain: Stored | None, place: Place
-) -> Stored | None:
+def prepare_history(plan: MappingPlan, planned: PlannedPass, terrain: Stored | None, place: Place) -> Stored | None:
     """The reference passes of one orbit, stacked."""
     with computing(place.dask_address):
         return prepare.prepare_history(plan, Workspace(place.workspace).store, planned.references, terrain)

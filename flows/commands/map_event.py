@@ -9,7 +9,9 @@ if TYPE_CHECKING:
     from pipeline_lib.model import Event, Product
     from pipeline_lib.options.map_event import MapOptions
 
-EventFile = Annotated[Path | None, typer.Argument(help="Event as YAML or JSON; or give --id, --bbox/--aoi, --start, --end.")]
+EventFile = Annotated[
+    Path | None, typer.Argument(help="Event as YAML or JSON; or give --id, --bbox/--aoi, --start, --end.")
+]
 Catalog = Annotated[
     str, typer.Option(help="URL of a STAC API, or planetary-computer, earth-search, cdse.", show_default=True)
 ]
@@ -31,7 +33,7 @@ def register(app: typer.Typer) -> None:
     app.command("demo")(demo_command)
 
 
-def map_command(  # noqa: PLR0913 - each is a flag of the command
+def map_command(
     event_file: EventFile = None,
     catalog: Catalog = "planetary-computer",
     out: Annotated[Path, typer.Option(help="Folder of published events.")] = Path("out"),
@@ -53,7 +55,7 @@ def map_command(  # noqa: PLR0913 - each is a flag of the command
     show(run_map(event, catalog, out, options, truth=truth, again=again))
 
 
-def plan_command(  # noqa: PLR0913 - each is a flag of the command
+def plan_command(
     event_file: EventFile = None,
     catalog: Catalog = "planetary-computer",
     event_id: EventId = None,
@@ -67,8 +69,9 @@ def plan_command(  # noqa: PLR0913 - each is a flag of the command
     write: Annotated[Path | None, typer.Option(help="Write the plan to this YAML file as well.")] = None,
 ) -> None:
     """Show what `map` would do, without reading a pixel."""
-    from pipeline_lib.steps.map_event import search_and_plan
     from pipeline_lib.steps.plan import plan_text, write_plan
+
+    from pipeline_lib.steps.map_event import search_and_plan
 
     event = _event(event_file, event_id, bbox, aoi, start, end)
     plan = search_and_plan(event, catalog, _options(options_file, detector, pixel, None))
@@ -84,11 +87,12 @@ def demo_command(
     again: Annotated[bool, typer.Option("--again", help="Map again even if nothing is new.")] = False,
 ) -> None:
     """Simulate an archive with a flood, serve it as a STAC API, map the flood, and score it against the truth."""
+    from pipeline_lib.world.server import serve
+
     from pipeline_lib.options.map_event import MapOptions
     from pipeline_lib.options.world import WorldOptions
     from pipeline_lib.steps.event import read_event
     from pipeline_lib.world import build_world
-    from pipeline_lib.world.server import serve
 
     typer.echo(f"Simulated archive of {size} x {size} pixels, seed {seed}: {out / 'world'}", err=True)
     world = build_world(out / "world", WorldOptions(size=size, seed=seed))
@@ -98,13 +102,14 @@ def demo_command(
         show(run_map(event, url, out / "events", MapOptions(), truth=world, again=again))
 
 
-def run_map(  # noqa: PLR0913 - the inputs of a run
+def run_map(
     event: "Event", catalog: str, out: Path, options: "MapOptions", *, truth: Path | None, again: bool
 ) -> "Product":
     """Map an event in this process; return what is published already where the catalogue has nothing new."""
+    from pipeline_lib.steps.publish import published_product
+
     from pipeline_lib.catalog.profiles import resolve_catalog
     from pipeline_lib.steps.map_event import search_and_plan
-    from pipeline_lib.steps.publish import published_product
 
     if not again:
         current = published_product(out, event.event_id)
@@ -129,8 +134,13 @@ def show(product: "Product") -> None:
     typer.echo(summary_text(product))
 
 
-def _event(  # noqa: PLR0913 - the flags that make an event
-    event_file: Path | None, event_id: str | None, bbox: str | None, aoi: Path | None, start: str | None, end: str | None
+def _event(
+    event_file: Path | None,
+    event_id: str | None,
+    bbox: str | None,
+    aoi: Path | None,
+    start: str | None,
+    end: str | None,
 ) -> "Event":
     from pipeline_lib.steps.event import event_of_flags, read_event
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import shapely
 from shapely.geometry import MultiPolygon, Polygon, mapping, shape
+from shapely.geometry.base import BaseGeometry, BaseMultipartGeometry
 from shapely.geometry.polygon import orient
 
 from pipeline_lib.errors import AreaError
@@ -66,7 +67,7 @@ def crosses_antimeridian(area: dict[str, Any]) -> bool:
     return bool(west == -180.0 and east == 180.0 and area["type"] == "MultiPolygon")
 
 
-def _geometries(value: object) -> list[shapely.Geometry]:
+def _geometries(value: Any) -> list[BaseGeometry]:
     """Geometries of a GeoJSON object, whatever its wrapping."""
     if isinstance(value, dict) and value.get("type") == "FeatureCollection":
         return [geometry for feature in value.get("features", ()) for geometry in _geometries(feature)]
@@ -78,11 +79,11 @@ def _geometries(value: object) -> list[shapely.Geometry]:
         raise AreaError(f"The area of interest is not GeoJSON ({error}); give a Polygon or MultiPolygon.") from error
 
 
-def _polygons(geometry: shapely.Geometry) -> list[Polygon]:
+def _polygons(geometry: BaseGeometry) -> list[Polygon]:
     """The polygons of a geometry; anything without area is an error that names it."""
-    if geometry.geom_type in {"MultiPolygon", "GeometryCollection"}:
+    if isinstance(geometry, BaseMultipartGeometry):
         return [polygon for part in geometry.geoms for polygon in _polygons(part)]
-    if geometry.geom_type != "Polygon":
+    if not isinstance(geometry, Polygon):
         raise AreaError(
             f"The area of interest holds a {geometry.geom_type}, which has no area; give a Polygon or "
             "MultiPolygon (draw a box around the point or line)."
@@ -92,7 +93,7 @@ def _polygons(geometry: shapely.Geometry) -> list[Polygon]:
     return [geometry]
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - nested tuples of any depth
+def _plain(value: Any) -> Any:
     """Tuples to lists, so that a record equals itself after a trip through JSON."""
     if isinstance(value, dict):
         return {key: _plain(part) for key, part in value.items()}

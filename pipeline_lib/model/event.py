@@ -13,6 +13,16 @@ from pipeline_lib.model.record import Record
 _ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")
 
 
+def safe_id(value: str, what: str) -> str:
+    """Return an identifier that can name a folder, or raise `InputError` saying ``what`` it was."""
+    if not _ID.match(value):
+        raise InputError(
+            f"{what} {value!r} cannot name a folder; use letters, digits, '.', '_' and '-', at most 80, beginning "
+            "with a letter or digit."
+        )
+    return value
+
+
 class Event(Record):
     """A flood: where and when to look."""
 
@@ -30,12 +40,7 @@ class Event(Record):
     @field_validator("event_id")
     @classmethod
     def _safe_id(cls, value: str) -> str:
-        if not _ID.match(value):
-            raise InputError(
-                f"Event id {value!r} cannot name a folder; use letters, digits, '.', '_' and '-', at most 80, "
-                "beginning with a letter or digit."
-            )
-        return value
+        return safe_id(value, "Event id")
 
     @field_validator("aoi", mode="before")
     @classmethod
@@ -50,5 +55,7 @@ class Event(Record):
     @model_validator(mode="after")
     def _ordered(self) -> "Event":
         if self.end <= self.start:
-            raise InputError(f"The event ends ({self.end:%Y-%m-%d %H:%M}) before it starts ({self.start:%Y-%m-%d %H:%M}).")
+            raise InputError(
+                f"The event ends ({self.end:%Y-%m-%d %H:%M}) before it starts ({self.start:%Y-%m-%d %H:%M})."
+            )
         return self

@@ -5,7 +5,7 @@ import json
 from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict
 
 
 class Record(BaseModel):
@@ -25,7 +25,7 @@ class Record(BaseModel):
         return identity
 
 
-def digest_of(value: JsonValue | dict[str, Any]) -> str:
+def digest_of(value: object) -> str:
     """Digest any JSON value: keys sorted, no whitespace, SHA-256, first 16 hexadecimal digits."""
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
@@ -35,9 +35,7 @@ def _without_hosts(value: Any) -> Any:
     """Reduce the hrefs of every ``assets`` mapping to their paths: an archive may move or sign its URLs anew."""
     if isinstance(value, dict):
         return {
-            key: {name: urlsplit(href).path for name, href in part.items()}
-            if key == "assets"
-            else _without_hosts(part)
+            key: {name: urlsplit(href).path for name, href in part.items()} if key == "assets" else _without_hosts(part)
             for key, part in value.items()
         }
     return [_without_hosts(part) for part in value] if isinstance(value, list) else value

@@ -83,7 +83,7 @@ def detect_pass(
     )
 
 
-def derive_pass(  # noqa: PLR0913 - the inputs of the derivation are these
+def derive_pass(
     plan: MappingPlan,
     planned: PlannedPass,
     scene: Stored,
@@ -94,9 +94,7 @@ def derive_pass(  # noqa: PLR0913 - the inputs of the derivation are these
 ) -> Stored:
     """Derive the flood of one pass from its water."""
     key = _key("derive", plan.options["derive"], water, scene, history, ancillaries)
-    return derive(
-        store, plan, planned, scene, history, water, ancillaries.terrain, ancillaries.occurrence, key
-    )
+    return derive(store, plan, planned, scene, history, water, ancillaries.terrain, ancillaries.occurrence, key)
 
 
 def publish(plan: MappingPlan, mapped: list[MappedPass], event: Stored, out: str, store: Store) -> Product:

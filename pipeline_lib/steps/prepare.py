@@ -80,7 +80,11 @@ def stack_history(scenes: list[xr.Dataset], references: tuple[Acquisition, ...])
         [reference.start.replace(tzinfo=None) for reference in references], dims="time", name="time"
     ).astype("datetime64[s]")
     stacked = xr.concat(
-        [scene[shared] for scene in scenes], dim=times, combine_attrs="drop_conflicts", coords="minimal", compat="override"
+        [scene[shared] for scene in scenes],
+        dim=times,
+        combine_attrs="drop_conflicts",
+        coords="minimal",
+        compat="override",
     )
     return stacked.assign_attrs(acquisition_ids=[reference.acquisition_id for reference in references])
 

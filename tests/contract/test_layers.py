@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from importlinter.application.use_cases import FAILURE, SUCCESS  # noqa: F401 - names the two outcomes
 from importlinter.cli import lint_imports
 
@@ -37,7 +36,11 @@ def test_each_rule_catches_what_it_forbids(repository, tmp_path, monkeypatch, mo
     (tmp_path / module / "planted.py").write_text(f"{line}\n")
     monkeypatch.chdir(tmp_path)
     done = subprocess.run(
-        [sys.executable, "-c", "from importlinter.cli import lint_imports; raise SystemExit(lint_imports(no_cache=True))"],
+        [
+            sys.executable,
+            "-c",
+            "from importlinter.cli import lint_imports; raise SystemExit(lint_imports(no_cache=True))",
+        ],
         check=False,
         capture_output=True,
         cwd=tmp_path,

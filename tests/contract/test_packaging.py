@@ -22,7 +22,11 @@ def test_every_requirement_is_pinned_exactly(repository):
         for line in (repository / "constraints.txt").read_text().splitlines()
         if "==" in line
     }
-    needed = {Requirement(text).name.lower().replace("_", "-") for text in requires("overbank") or () if "extra ==" not in text}
+    needed = {
+        Requirement(text).name.lower().replace("_", "-")
+        for text in requires("overbank") or ()
+        if "extra ==" not in text
+    }
     assert needed <= pins, sorted(needed - pins)
 
 

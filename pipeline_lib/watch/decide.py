@@ -1,0 +1,112 @@
+"""Which passes to map now: a pure function of what the catalogue shows, what is remembered, and the time.
+
+Rules. A pass that covers the area is mapped at once; one that covers part of it waits ``grace_minutes`` after its
+last new slice, then is mapped with what there is. A slice that arrives after that, or an item that the archive
+publishes again, changes the pass's fingerprint: the pass is due again, as a revision. A failed run is asked for
+again on the next poll, up to `MAX_ATTEMPTS` times for one fingerprint.
+"""
+
+from datetime import datetime, timedelta
+
+from pipeline_lib.model import Acquisition, Record
+from pipeline_lib.watch.records import SAME_PASS, KnownPass, PassState, Watch, fingerprint_of
+
+COMPLETE = 0.999
+"""Coverage from which nothing more can come: footprints are rounded."""
+MAX_ATTEMPTS = 5
+
+
+class DuePass(Record):
+    """A pass to map now."""
+
+    acquisition: Acquisition
+    known: KnownPass
+    revision: bool
+    """Whether it was mapped before with other slices or versions."""
+
+
+class Decision(Record):
+    """What a poll found out."""
+
+    due: tuple[DuePass, ...]
+    remembered: tuple[KnownPass, ...]
+    """Every pass of the window as it is to be remembered; due ones are still WAITING."""
+    new: int
+    """Passes never seen before."""
+    given_up: tuple[str, ...] = ()
+    """Passes whose runs failed too often; they need a person."""
+
+
+def decide(watch: Watch, found: tuple[Acquisition, ...], known: tuple[KnownPass, ...], now: datetime) -> Decision:
+    """Decide what is due.
+
+    Args:
+        watch: the watched area's rules.
+        found: every pass the catalogue shows in the window, slices merged.
+        known: what the register remembers.
+        now: the poller's clock, UTC.
+    """
+    remembered, due, given_up = [], [], []
+    new = 0
+    for acquisition in sorted(found, key=lambda one: one.start):
+        if acquisition.start < watch.since:
+            continue
+        before = _same_pass(acquisition, known)
+        new += before is None
+        current = _updated(watch, acquisition, before, now)
+        remembered.append(current)
+        if not _is_due(watch, current, now):
+            continue
+        if current.attempts >= MAX_ATTEMPTS:
+            given_up.append(current.pass_id)
+            continue
+        revision = current.triggered_fingerprint not in (None, current.fingerprint)
+        due.append(DuePass(acquisition=acquisition, known=current, revision=revision))
+    return Decision(due=tuple(due), remembered=tuple(remembered), new=new, given_up=tuple(given_up))
+
+
+def silent_since(watch: Watch, last_new_pass: datetime | None, now: datetime) -> timedelta | None:
+    """How long no new pass has come, where that is longer than the orbit's repeat; None where all is well."""
+    silence = now - (last_new_pass or watch.since)
+    return silence if silence > timedelta(days=watch.repeat_days) else None
+
+
+def _same_pass(acquisition: Acquisition, known: tuple[KnownPass, ...]) -> KnownPass | None:
+    """The remembered pass that this is, by platform, orbit and time: its id may have changed with a late slice."""
+    for one in known:
+        same_track = (one.platform, one.relative_orbit) == (acquisition.platform, acquisition.relative_orbit)
+        if same_track and abs(one.start - acquisition.start) < SAME_PASS:
+            return one
+    return None
+
+
+def _updated(watch: Watch, acquisition: Acquisition, before: KnownPass | None, now: datetime) -> KnownPass:
+    """The pass as it is to be remembered after this poll."""
+    fingerprint = fingerprint_of(acquisition)
+    if before is None:
+        return KnownPass(
+            watch=watch.name,
+            pass_id=acquisition.acquisition_id,
+            platform=acquisition.platform,
+            relative_orbit=acquisition.relative_orbit,
+            start=acquisition.start,
+            fingerprint=fingerprint,
+            coverage=acquisition.coverage,
+            state=PassState.WAITING,
+            first_seen=now,
+            last_change=now,
+        )
+    if before.fingerprint == fingerprint:
+        return before
+    changed = {"fingerprint": fingerprint, "coverage": acquisition.coverage, "last_change": now, "attempts": 0}
+    return before.model_copy(update={**changed, "state": PassState.WAITING, "start": acquisition.start})
+
+
+def _is_due(watch: Watch, known: KnownPass, now: datetime) -> bool:
+    """Whether a pass is to be mapped now."""
+    if known.state is PassState.FAILED:
+        return True
+    if known.state is not PassState.WAITING:
+        return False
+    waited = now - known.last_change
+    return known.coverage >= COMPLETE or waited >= timedelta(minutes=watch.grace_minutes)
