@@ -47,7 +47,9 @@ class Store:
         partial = final.with_name(f".{final.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}")
         try:
             final.parent.mkdir(parents=True, exist_ok=True)
-            _plain_encoding(dataset).to_zarr(partial, mode="w", consolidated=True, zarr_format=2)
+            plain = _plain_encoding(dataset)
+            encoding = {name: {"_FillValue": None} for name in plain.variables if plain[name].dtype.kind in "fiu"}
+            plain.to_zarr(partial, mode="w", consolidated=True, zarr_format=2, encoding=encoding)
             _publish_folder(partial, final)
         except OSError as error:
             raise StoreError(f"Cannot write {final}: {error}. Free space or choose another folder.") from error

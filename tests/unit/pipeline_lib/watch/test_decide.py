@@ -1,0 +1,154 @@
+"""Deciding what to map: nothing twice, nothing missed, whatever order slices and polls come in."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline_lib.model import Acquisition, CatalogItem, ProductType
+from pipeline_lib.model.area import area_of_bbox
+from pipeline_lib.watch import PassState, Watch, decide
+from pipeline_lib.watch.decide import MAX_ATTEMPTS, silent_since
+
+NOW = datetime(2024, 5, 20, tzinfo=UTC)
+AOI = area_of_bbox(10, 45, 11, 46)
+
+
+def watch(**changes):
+    fields = {"name": "po", "aoi": AOI, "catalog": "generic", "since": NOW - timedelta(days=60), **changes}
+    return Watch.model_validate(fields)
+
+
+def acquisition(*slices, hours_ago=5.0, coverage=1.0, platform="S1A", orbit=66, versions=None):
+    start = NOW - timedelta(hours=hours_ago)
+    items = tuple(
+        CatalogItem(
+            item_id=f"item{number}",
+            collection="sentinel-1-rtc",
+            start=start + timedelta(seconds=25 * number),
+            end=start + timedelta(seconds=25 * number + 25),
+            footprint=AOI,
+            assets={"vv": f"https://a.example/{number}.tif"},
+            facts={"updated": (versions or {}).get(number, "v1")},
+        )
+        for number in slices
+    )
+    return Acquisition(
+        acquisition_id=f"{platform}_{items[0].start:%Y%m%dT%H%M%S}_R{orbit:03d}_D",
+        platform=platform,
+        product=ProductType.RTC,
+        start=items[0].start,
+        end=items[-1].end,
+        relative_orbit=orbit,
+        slices=items,
+        coverage=coverage,
+    )
+
+
+def triggered(due):
+    return due.known.model_copy(
+        update={
+            "state": PassState.TRIGGERED,
+            "triggered_fingerprint": due.known.fingerprint,
+            "attempts": due.known.attempts + 1,
+        }
+    )
+
+
+def test_complete_pass_is_due_at_once_and_only_once():
+    first = decide(watch(), (acquisition(1),), (), NOW)
+    assert [due.revision for due in first.due] == [False]
+    assert first.new == 1
+    again = decide(watch(), (acquisition(1),), (triggered(first.due[0]),), NOW)
+    assert again.due == ()
+    assert again.new == 0
+
+
+def test_partial_pass_waits_for_its_slices_then_goes_with_what_there_is():
+    rules = watch(grace_minutes=210)
+    part = acquisition(1, coverage=0.4)
+    first = decide(rules, (part,), (), NOW)
+    assert first.due == ()
+    later = NOW + timedelta(minutes=209)
+    assert decide(rules, (part,), first.remembered, later).due == ()
+    assert len(decide(rules, (part,), first.remembered, NOW + timedelta(minutes=210)).due) == 1
+
+
+def test_a_new_slice_starts_the_grace_anew():
+    rules = watch(grace_minutes=210)
+    first = decide(rules, (acquisition(1, coverage=0.4),), (), NOW)
+    grown = acquisition(1, 2, coverage=0.8)
+    second = decide(rules, (grown,), first.remembered, NOW + timedelta(minutes=200))
+    assert second.due == ()
+    assert decide(rules, (grown,), second.remembered, NOW + timedelta(minutes=220)).due == ()
+    assert len(decide(rules, (grown,), second.remembered, NOW + timedelta(minutes=411)).due) == 1
+
+
+def test_late_slice_makes_a_revision_even_if_it_is_the_first_of_the_pass():
+    """The acquisition id changes with the earliest slice; the pass stays the same pass."""
+    rules = watch(grace_minutes=0)
+    first = decide(rules, (acquisition(2, coverage=0.5),), (), NOW)
+    known = (triggered(first.due[0]),)
+    second = decide(rules, (acquisition(1, 2, coverage=1.0),), known, NOW + timedelta(hours=6))
+    assert [due.revision for due in second.due] == [True]
+    assert second.due[0].known.pass_id == first.due[0].known.pass_id
+    assert second.new == 0
+
+
+def test_republished_item_makes_a_revision():
+    first = decide(watch(), (acquisition(1),), (), NOW)
+    again = decide(watch(), (acquisition(1, versions={1: "v2"}),), (triggered(first.due[0]),), NOW)
+    assert [due.revision for due in again.due] == [True]
+
+
+def test_failed_run_is_asked_for_again_until_a_person_is_needed():
+    known = triggered(decide(watch(), (acquisition(1),), (), NOW).due[0]).model_copy(update={"state": PassState.FAILED})
+    assert len(decide(watch(), (acquisition(1),), (known,), NOW).due) == 1
+    tired = known.model_copy(update={"attempts": MAX_ATTEMPTS})
+    decision = decide(watch(), (acquisition(1),), (tired,), NOW)
+    assert decision.due == ()
+    assert decision.given_up == (known.pass_id,)
+
+
+def test_passes_before_the_watch_are_history():
+    assert decide(watch(since=NOW), (acquisition(1, hours_ago=5),), (), NOW).remembered == ()
+
+
+def test_platforms_and_orbits_are_different_passes():
+    found = (
+        acquisition(1),
+        acquisition(2, platform="S1C"),
+        acquisition(3, orbit=117),
+        acquisition(4, hours_ago=24 * 12),
+    )
+    assert decide(watch(), found, (), NOW).new == 4
+
+
+@given(st.permutations(range(6)), st.lists(st.integers(0, 5), max_size=12), st.booleans())
+def test_every_pass_is_asked_for_exactly_once_whatever_the_order(order, repeats, complete):
+    """Passes appear in any order and are seen by any polls: each is triggered once, none is left out."""
+    rules = watch(grace_minutes=60)
+    passes = [
+        acquisition(number, hours_ago=24 * (number + 1), coverage=1.0 if complete else 0.3) for number in range(6)
+    ]
+    known, asked, visible, now = {}, [], [], NOW
+    for number in [*order, *repeats, 0]:
+        visible = [*visible, passes[number]] if passes[number] not in visible else visible
+        now += timedelta(minutes=20)
+        _poll(rules, tuple(visible), known, asked, now)
+    _poll(rules, tuple(visible), known, asked, now + timedelta(hours=2))
+    assert sorted(asked) == sorted(one.acquisition_id for one in passes)
+
+
+def _poll(rules, visible, known, asked, now):
+    decision = decide(rules, visible, tuple(known.values()), now)
+    known.update({one.pass_id: one for one in decision.remembered})
+    for due in decision.due:
+        asked.append(due.known.pass_id)
+        known[due.known.pass_id] = triggered(due)
+
+
+@pytest.mark.parametrize(("days", "silent"), [(11.9, False), (12.1, True)])
+def test_silence_is_longer_than_the_repeat(days, silent):
+    assert (silent_since(watch(), NOW - timedelta(days=days), NOW) is not None) is silent
