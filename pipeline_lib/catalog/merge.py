@@ -1,0 +1,167 @@
+"""Items to acquisitions: slices of a pass are put together, and of re-processed doubles the newest is kept."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+from pipeline_lib.catalog.footprint import area_m2, geometry_of, share_of, union_of
+from pipeline_lib.catalog.items import POLARISATIONS
+from pipeline_lib.model import Acquisition, CatalogItem, OrbitDirection, ProductType
+
+MAX_GAP = {ProductType.L2A: timedelta(minutes=15)}
+"""Tiles of one Sentinel-2 datatake carry times minutes apart."""
+MAX_SLICE_GAP = timedelta(seconds=120)
+"""Slices of a datatake abut; up to about four missing ones are bridged, and the plan says so."""
+NOTABLE_GAP = timedelta(seconds=5)
+SAME_GROUND = 0.8
+"""Two items of one moment are doubles where they share this much of the smaller footprint."""
+
+_NEWNESS = (
+    "s2:processing_baseline",
+    "s2:generation_time",
+    "s1:processing_datetime",
+    "updated",
+    "created",
+    "published",
+)
+
+
+def acquisitions_of(
+    items: Iterable[CatalogItem], product: ProductType, area: Any
+) -> tuple[list[Acquisition], list[str]]:
+    """Merge items of one product into passes, in order of time.
+
+    Slices belong together where platform, datatake (else absolute orbit, else relative orbit) and flight direction are
+    the same and sensing goes on without a longer break.
+
+    Args:
+        items: parsed items, in any order, doubles allowed.
+        product: what all of them are.
+        area: area of interest, lon/lat geometry; gives each acquisition its coverage.
+
+    Returns:
+        The acquisitions, and notes about doubles and gaps.
+    """
+    kept, notes = without_doubles(items)
+    groups: dict[tuple[object, ...], list[CatalogItem]] = defaultdict(list)
+    for item in kept:
+        groups[_pass_key(item)].append(item)
+    passes: list[Acquisition] = []
+    for group in groups.values():
+        for run in _runs(sorted(group, key=lambda item: (item.start, item.item_id)), product):
+            passes.append(_acquisition(run, product, area))
+            notes += _gap_notes(passes[-1])
+    return sorted(passes, key=lambda one: (one.start, one.acquisition_id)), notes
+
+
+def without_doubles(items: Iterable[CatalogItem]) -> tuple[list[CatalogItem], list[str]]:
+    """Of items that show the same moment and ground, the newest processing alone; and a note for each left out."""
+    kept: list[CatalogItem] = []
+    notes: list[str] = []
+    for item in sorted(items, key=_newness, reverse=True):
+        newer = next((other for other in kept if _doubles(item, other)), None)
+        if newer is None:
+            kept.append(item)
+        elif newer.item_id != item.item_id:
+            notes.append(f"{item.item_id} shows the same as {newer.item_id}, which is newer and used instead.")
+    return kept, notes
+
+
+def prefer_terrain_corrected(
+    corrected: list[Acquisition], detected: list[Acquisition]
+) -> tuple[list[Acquisition], list[Acquisition]]:
+    """All RTC acquisitions, and those GRD acquisitions whose pass has no RTC."""
+    missing = [
+        one
+        for one in detected
+        if not any(one.platform == other.platform and _at_once(one, other) for other in corrected)
+    ]
+    return corrected, missing
+
+
+def _pass_key(item: CatalogItem) -> tuple[object, ...]:
+    facts = item.facts
+    orbit = facts.get("overbank:datatake") or facts.get("sat:absolute_orbit") or facts.get("sat:relative_orbit")
+    return (facts.get("platform"), orbit, facts.get("sat:orbit_state"))
+
+
+def _runs(ordered: list[CatalogItem], product: ProductType) -> list[list[CatalogItem]]:
+    """Cut a pass where sensing breaks off for longer than a slice or two."""
+    runs: list[list[CatalogItem]] = []
+    for item in ordered:
+        if runs and item.start - max(one.end for one in runs[-1]) <= MAX_GAP.get(product, MAX_SLICE_GAP):
+            runs[-1].append(item)
+        else:
+            runs.append([item])
+    return runs
+
+
+def _acquisition(slices: list[CatalogItem], product: ProductType, area: Any) -> Acquisition:
+    first = slices[0].facts
+    platform, orbit, state = str(first["platform"]), first.get("sat:relative_orbit"), first.get("sat:orbit_state")
+    relative = orbit if isinstance(orbit, int) else None
+    direction = OrbitDirection(str(state)) if state else None
+    common = set.intersection(*(set(item.assets) for item in slices))
+    start, end = min(item.start for item in slices), max(item.end for item in slices)
+    parts = [platform, f"{start:%Y%m%dT%H%M%S}"]
+    parts += [f"R{relative:03d}"] if relative is not None else []
+    parts += [direction.value[0].upper()] if direction else []
+    return Acquisition(
+        acquisition_id="_".join(parts),
+        platform=platform,
+        product=product,
+        start=start,
+        end=end,
+        polarisations=tuple(pol for pol in POLARISATIONS if pol in common),
+        relative_orbit=relative,
+        orbit_direction=direction,
+        slices=tuple(slices),
+        coverage=round(share_of(area, union_of([item.footprint for item in slices])), 6),
+    )
+
+
+def _gap_notes(acquisition: Acquisition) -> list[str]:
+    if acquisition.product is ProductType.L2A:
+        return []
+    differing = {tuple(sorted(set(item.assets) & set(POLARISATIONS))) for item in acquisition.slices}
+    if len(differing) > 1:
+        return [f"{acquisition.acquisition_id} has slices of different polarisations; only the common ones are used."]
+    pairs = zip(acquisition.slices, acquisition.slices[1:], strict=False)
+    gaps = [(after.start - before.end).total_seconds() for before, after in pairs]
+    return [
+        f"{acquisition.acquisition_id} lacks {gap:.0f} s between two of its slices: one may not be published yet."
+        for gap in gaps
+        if gap > NOTABLE_GAP.total_seconds()
+    ]
+
+
+def _newness(item: CatalogItem) -> tuple[str, ...]:
+    return (*(str(item.facts.get(name, "")) for name in _NEWNESS), item.item_id)
+
+
+def _doubles(one: CatalogItem, other: CatalogItem) -> bool:
+    """Same platform, most of the sensing time in common, and most of the ground."""
+    if one.item_id == other.item_id and one.collection == other.collection:
+        return True
+    if one.facts.get("platform") != other.facts.get("platform") or one.facts.get("platform") is None:
+        return False
+    tiles = [(item.facts.get("grid:code") or item.facts.get("s2:mgrs_tile")) for item in (one, other)]
+    if all(tiles):
+        datatakes = {str(item.facts.get("overbank:datatake")) for item in (one, other)}
+        return _tile(tiles[0]) == _tile(tiles[1]) and len(datatakes) == 1
+    common = (min(one.end, other.end) - max(one.start, other.start)).total_seconds()
+    shorter = min((one.end - one.start).total_seconds(), (other.end - other.start).total_seconds())
+    if common < 0 or (shorter > 0 and common < 0.5 * shorter):
+        return False
+    mine, theirs = geometry_of(one.footprint), geometry_of(other.footprint)
+    smaller = min(area_m2(mine), area_m2(theirs))
+    return area_m2(mine.intersection(theirs)) >= SAME_GROUND * smaller
+
+
+def _tile(value: object) -> str:
+    return str(value).removeprefix("MGRS-").removeprefix("T")
+
+
+def _at_once(one: Acquisition, other: Acquisition) -> bool:
+    return one.start <= other.end and other.start <= one.end

@@ -1,0 +1,203 @@
+"""What differs between catalogues: collections, asset keys, signing, access, the offset of reflectances."""
+
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+from pydantic import Field
+
+from pipeline_lib.errors import InputError, UnknownNameError
+from pipeline_lib.model import CatalogReference, Record
+
+SENTINEL2_BANDS = {
+    "B01": "coastal",
+    "B02": "blue",
+    "B03": "green",
+    "B04": "red",
+    "B05": "rededge1",
+    "B06": "rededge2",
+    "B07": "rededge3",
+    "B08": "nir",
+    "B8A": "nir08",
+    "B09": "nir09",
+    "B11": "swir16",
+    "B12": "swir22",
+    "SCL": "scl",
+}
+"""Sentinel-2 band to the common name that Earth Search and stactools use as asset key."""
+
+_NATIVE_M = {"B01": 60, "B09": 60} | dict.fromkeys(("B02", "B03", "B04", "B08"), 10)
+"""Native pixel of a band where it is not 20 m."""
+
+
+class Signing(StrEnum):
+    """How an href becomes readable."""
+
+    NONE = "none"
+    PLANETARY_COMPUTER = "planetary-computer"
+    """A short-lived shared access signature, asked for just before reading."""
+
+
+class ReflectanceOffset(StrEnum):
+    """When 1000 must be subtracted from a Sentinel-2 digital number before dividing by 10000.
+
+    Since processing baseline 04.00 (2022-01-25) the archive adds 1000. No declaration of a catalogue is trusted:
+    Earth Search declares the offset wrongly in many items (element84/earth-search #9, #66, #71).
+    """
+
+    BASELINE = "baseline"
+    """Where ``s2:processing_baseline`` is 04.00 or later."""
+    UNLESS_APPLIED = "unless-applied"
+    """As `BASELINE`, unless ``earthsearch:boa_offset_applied`` is true."""
+
+
+class CatalogProfile(Record):
+    """One catalogue, or one kind of catalogue. Collections are tried in order; the first that exists is used."""
+
+    name: str
+    title: str
+    url: str
+    """Root of the STAC API; empty for ``generic``."""
+    rtc: tuple[str, ...] = ()
+    grd: tuple[str, ...] = ()
+    optical: tuple[str, ...] = ()
+    dem: tuple[str, ...] = ()
+    water_occurrence: tuple[str, ...] = ()
+    asset_keys: dict[str, tuple[str, ...]]
+    """Our key to the keys it may have in the catalogue, best first."""
+    signing: Signing = Signing.NONE
+    gdal: dict[str, str] = Field(default_factory=dict)
+    """GDAL settings that reading its assets needs; never a secret."""
+    credentials: tuple[str, ...] = ()
+    """Environment variables that reading its Sentinel-1 assets needs."""
+    reflectance_offset: ReflectanceOffset = ReflectanceOffset.BASELINE
+    trusted_hosts: tuple[str, ...] = ()
+    """Host suffixes of its asset stores: known public hosts, not looked up again before reading."""
+
+    def collections_of(self, role: str) -> tuple[str, ...]:
+        """Collections for ``rtc``, ``grd``, ``optical``, ``dem`` or ``water_occurrence``."""
+        names: tuple[str, ...] = getattr(self, role)
+        return names
+
+    def role_of(self, collection: str) -> str | None:
+        """The inverse of `collections_of`; None for a collection that overbank has no use for."""
+        roles = ("rtc", "grd", "optical", "dem", "water_occurrence")
+        return next((role for role in roles if collection in self.collections_of(role)), None)
+
+
+def _asset_keys() -> dict[str, tuple[str, ...]]:
+    """Every spelling met so far, for all catalogues: keys of one never mean something else in another."""
+    radar = {pol: (pol, f"{pol}-rtc", pol.upper(), f"gamma0_{pol}", f"iw-{pol}") for pol in ("vv", "vh", "hh", "hv")}
+    optical = {
+        band: (band, f"{band}_{_NATIVE_M.get(band, 20)}m", common, f"{common}_{_NATIVE_M.get(band, 20)}m")
+        for band, common in SENTINEL2_BANDS.items()
+    }
+    return {
+        **radar,
+        **optical,
+        "data": ("data", "elevation", "dem"),
+        "occurrence": ("occurrence",),
+        "seasonality": ("seasonality",),
+        "extent": ("extent",),
+    }
+
+
+_KEYS = _asset_keys()
+
+PROFILES: dict[str, CatalogProfile] = {
+    profile.name: profile
+    for profile in (
+        CatalogProfile(
+            name="planetary-computer",
+            title="Microsoft Planetary Computer",
+            url="https://planetarycomputer.microsoft.com/api/stac/v1",
+            rtc=("sentinel-1-rtc",),
+            grd=("sentinel-1-grd",),
+            optical=("sentinel-2-l2a",),
+            dem=("cop-dem-glo-30",),
+            water_occurrence=("jrc-gsw",),
+            asset_keys=_KEYS,
+            signing=Signing.PLANETARY_COMPUTER,
+            credentials=("PC_SDK_SUBSCRIPTION_KEY",),
+            trusted_hosts=(".blob.core.windows.net",),
+        ),
+        CatalogProfile(
+            name="earth-search",
+            title="Element 84 Earth Search",
+            url="https://earth-search.aws.element84.com/v1",
+            grd=("sentinel-1-grd",),
+            optical=("sentinel-2-c1-l2a", "sentinel-2-l2a"),
+            dem=("cop-dem-glo-30",),
+            asset_keys=_KEYS,
+            gdal={"AWS_REQUEST_PAYER": "requester", "AWS_REGION": "eu-central-1"},
+            credentials=("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
+            reflectance_offset=ReflectanceOffset.UNLESS_APPLIED,
+            trusted_hosts=(".amazonaws.com",),
+        ),
+        CatalogProfile(
+            name="cdse",
+            title="Copernicus Data Space Ecosystem",
+            url="https://stac.dataspace.copernicus.eu/v1",
+            grd=("sentinel-1-grd",),
+            optical=("sentinel-2-l2a",),
+            dem=("cop-dem-glo-30-dged-cog",),
+            asset_keys=_KEYS,
+            gdal={
+                "AWS_S3_ENDPOINT": "eodata.dataspace.copernicus.eu",
+                "AWS_VIRTUAL_HOSTING": "FALSE",
+                "AWS_HTTPS": "YES",
+            },
+            credentials=("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
+            trusted_hosts=(".dataspace.copernicus.eu",),
+        ),
+        CatalogProfile(
+            name="generic",
+            title="any other STAC API",
+            url="",
+            rtc=("sentinel-1-rtc", "sentinel1-rtc"),
+            grd=("sentinel-1-grd", "sentinel1-grd"),
+            optical=("sentinel-2-l2a", "sentinel-2-c1-l2a", "sentinel2-l2a"),
+            dem=("cop-dem-glo-30", "cop-dem-glo-30-dged-cog"),
+            water_occurrence=("jrc-gsw",),
+            asset_keys=_KEYS,
+            reflectance_offset=ReflectanceOffset.UNLESS_APPLIED,
+        ),
+    )
+}
+
+
+def resolve_catalog(name_or_url: str) -> CatalogReference:
+    """Name of a profile, or the URL of a STAC API, as a reference that a plan can record.
+
+    Raises:
+        UnknownNameError: neither a known name nor an http(s) URL.
+        InputError: a URL that cannot be one of a STAC API (no host, credentials in it).
+    """
+    text = name_or_url.strip()
+    if text in PROFILES and PROFILES[text].url:
+        return CatalogReference(profile=text, url=PROFILES[text].url)
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"}:
+        named = tuple(name for name, profile in PROFILES.items() if profile.url)
+        raise UnknownNameError("catalogue", name_or_url, (*named, "https://... (the root of any STAC API)"))
+    if not parts.hostname:
+        raise InputError(f"The catalogue URL {text!r} has no host; expected the root of a STAC API, https://host/path.")
+    if parts.username or parts.password:
+        raise InputError(
+            "The catalogue URL holds a user name or password, which would end up in plans and logs; "
+            "give it without and put credentials in the environment."
+        )
+    url = text.rstrip("/")
+    known = (profile for profile in PROFILES.values() if profile.url and url.startswith(profile.url))
+    profile = next(known, PROFILES["generic"])
+    return CatalogReference(profile=profile.name, url=url)
+
+
+def profile_of(catalog: CatalogReference) -> CatalogProfile:
+    """The profile that a reference names.
+
+    Raises:
+        UnknownNameError: a plan of another version names a profile that this one does not know.
+    """
+    if catalog.profile not in PROFILES:
+        raise UnknownNameError("catalogue profile", catalog.profile, tuple(PROFILES))
+    return PROFILES[catalog.profile]

@@ -1,0 +1,124 @@
+"""Which acquisitions are mapped and which they are compared with."""
+
+import itertools
+from collections.abc import Iterable
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from shapely.geometry import shape
+
+from pipeline_lib.catalog.footprint import area_m2, geometry_of, share_of, union_of
+from pipeline_lib.model import Acquisition, CatalogItem, Event, PlannedPass
+from pipeline_lib.options.search import Period, PlanOptions
+
+LONG_GAP = timedelta(days=7)
+"""A stretch of the event without a pass that the plan mentions."""
+
+
+def references_for(
+    one: Acquisition, candidates: Iterable[Acquisition], event: Event, options: PlanOptions
+) -> tuple[Acquisition, ...]:
+    """Newest acquisitions before the event that look at the same ground in the same way, oldest first.
+
+    The same relative orbit and direction mean the same incidence angle and the same layover and shadow, whichever
+    satellite flew it: S1A, S1B, S1C and S1D share the reference orbit. The product is the same too, because RTC of the
+    archive and our own GRD processing differ by tenths of a decibel.
+    """
+    if one.relative_orbit is None or one.orbit_direction is None:
+        return ()
+    latest = event.start - timedelta(days=options.guard_days)
+    seen = footprint_over(event, one)
+    fitting = [
+        other
+        for other in candidates
+        if (other.relative_orbit, other.orbit_direction, other.product)
+        == (one.relative_orbit, one.orbit_direction, one.product)
+        and other.end <= latest
+        and not any(_within(other, period) for period in options.wet_periods)
+        and set(one.polarisations[:1]) <= set(other.polarisations)
+        and share_of(seen, _footprint(other)) >= options.min_reference_overlap
+    ]
+    fitting.sort(key=lambda other: (other.start, other.acquisition_id))
+    return tuple(fitting[-options.max_references :]) if options.max_references else ()
+
+
+def choose_passes(
+    passes: Iterable[Acquisition], candidates: Iterable[Acquisition], event: Event, options: PlanOptions
+) -> tuple[tuple[PlannedPass, ...], list[str]]:
+    """Passes of the event with their references, in order of time; notes on what was left out or is weak."""
+    pool = list(candidates)
+    notes: list[str] = []
+    chosen: list[PlannedPass] = []
+    for one in sorted(passes, key=lambda item: (item.start, item.acquisition_id)):
+        if one.coverage < options.min_coverage or not one.polarisations:
+            why = f"covers {one.coverage:.2%} of the area" if one.polarisations else "has no usable polarisation"
+            notes.append(f"{one.acquisition_id} {why} and is left out.")
+            continue
+        references = references_for(one, pool, event, options)
+        chosen.append(PlannedPass(acquisition=one, references=references))
+        notes += _reference_notes(one, references, pool, options)
+    return tuple(chosen), notes
+
+
+def gap_notes(chosen: Iterable[PlannedPass], event: Event) -> list[str]:
+    """Notes on what no pass sees and on long stretches without one."""
+    passes = [planned.acquisition for planned in chosen]
+    area = shape(event.aoi)
+    seen = share_of(area, union_of([item.footprint for one in passes for item in one.slices]))
+    notes = [f"{1 - seen:.1%} of the area is seen by no pass of the event."] if seen < 0.9995 else []
+    notes += [f"{one.acquisition_id} covers {one.coverage:.1%} of the area." for one in passes if one.coverage < 0.9995]
+    moments: list[datetime] = [event.start, *sorted(one.start for one in passes), event.end]
+    for before, after in itertools.pairwise(moments):
+        if after - before > LONG_GAP:
+            notes.append(f"No pass for {(after - before).days} days, from {before:%Y-%m-%d} to {after:%Y-%m-%d}.")
+    return notes
+
+
+def ancillary_notes(name: str, items: Iterable[CatalogItem], event: Event, without: str) -> list[str]:
+    """A note where tiles of an ancillary layer are missing or cover only part of the area."""
+    area = shape(event.aoi)
+    share = share_of(area, union_of([item.footprint for item in items]))
+    if share >= 0.999:
+        return []
+    how_much = "does not cover the area" if share == 0 else f"covers {share:.1%} of the area"
+    return [f"{name} {how_much}; {without}."]
+
+
+def footprint_over(event: Event, one: Acquisition) -> Any:
+    """What an acquisition sees of the area, lon/lat geometry."""
+    seen = _footprint(one).intersection(shape(event.aoi))
+    return seen if area_m2(seen) > 0 else _footprint(one)
+
+
+def _footprint(one: Acquisition) -> Any:
+    return geometry_of(one.slices[0].footprint) if len(one.slices) == 1 else union_of([i.footprint for i in one.slices])
+
+
+def _within(one: Acquisition, period: Period) -> bool:
+    start, end = (_aware(moment) for moment in (period.start, period.end))
+    return one.start <= end and one.end >= start
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+
+
+def _reference_notes(
+    one: Acquisition, references: tuple[Acquisition, ...], pool: list[Acquisition], options: PlanOptions
+) -> list[str]:
+    if one.relative_orbit is None or one.orbit_direction is None:
+        return [f"{one.acquisition_id} has no known relative orbit, hence no reference: it is mapped by itself."]
+    orbit = f"relative orbit {one.relative_orbit} {one.orbit_direction}"
+    if not references:
+        others = sum(other.relative_orbit == one.relative_orbit for other in pool)
+        reason = f"{others} were found, none fits" if others else "none was found"
+        return [f"{one.acquisition_id} has no reference on {orbit} ({reason}): it is mapped by itself."]
+    notes = []
+    if len(references) < options.few_references:
+        notes.append(
+            f"{one.acquisition_id} has only {len(references)} reference(s) on {orbit}: the comparison is weak."
+        )
+    if all(other.platform != one.platform for other in references):
+        platforms = ", ".join(sorted({other.platform for other in references}))
+        notes.append(f"{one.acquisition_id} is compared with another satellite of the same orbit ({platforms}).")
+    return notes

@@ -1,0 +1,112 @@
+"""What the names and properties of Sentinel items say, in the spellings of all archives."""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+from pipeline_lib.model import OrbitDirection
+
+_PLATFORM = re.compile(r"^s(?:entinel)?[ _-]?([12])[ _-]?([a-d])$", re.IGNORECASE)
+_S1_ID = re.compile(
+    r"^S1(?P<unit>[A-D])_(?P<mode>IW|EW|S[1-6]|WV)_(?P<kind>GRD|SLC|OCN|RAW)[A-Z_0-9]*_[0-9]S(?P<pol>[SD][VH])_"
+    r"(?P<start>\d{8}T\d{6})_(?P<end>\d{8}T\d{6})_(?P<orbit>\d{6})_(?P<datatake>[0-9A-F]{6})"
+)
+_S2_ID = re.compile(r"^S2(?P<unit>[A-D])_MSIL(?P<level>1C|2A)_(?P<start>\d{8}T\d{6})(?:_N\d{4})?_R(?P<orbit>\d{3})_")
+_RELATIVE_ORBIT_OFFSET = {"S1A": 73, "S1B": 27, "S1C": 172, "S1D": 42}
+"""Relative orbit = (absolute orbit - offset) mod 175 + 1. S1A and S1B: Sentinel-1 product specification; S1C: checked
+against products of 2025; S1D: provisional, as given at launch."""
+
+
+def platform_of(properties: Mapping[str, Any], item_id: str) -> str | None:
+    """``S1A`` ... ``S2C``; None where neither property nor id tells."""
+    for text in (properties.get("platform"), item_id.split("_", 1)[0]):
+        found = _PLATFORM.match(str(text or ""))
+        if found:
+            return f"S{found[1]}{found[2].upper()}"
+    return None
+
+
+def instant_of(value: object) -> datetime | None:
+    """An RFC 3339 time, also with a space for the T or without a zone (then UTC), as UTC; None if it is none."""
+    if not isinstance(value, str):
+        return None
+    try:
+        parsed = datetime.fromisoformat(value.strip().replace(" ", "T", 1))
+    except ValueError:
+        return None
+    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)
+
+
+def sensing_of(properties: Mapping[str, Any], item_id: str) -> tuple[datetime, datetime] | None:
+    """Start and end of sensing, UTC, from properties, else from a Sentinel-1 id; None where neither tells."""
+    middle = instant_of(properties.get("datetime"))
+    start = instant_of(properties.get("start_datetime")) or middle
+    end = instant_of(properties.get("end_datetime")) or middle
+    named = _S1_ID.match(item_id)
+    if named and (start is None or end is None):
+        start, end = (datetime.strptime(f"{named[key]}+0000", "%Y%m%dT%H%M%S%z") for key in ("start", "end"))
+    return None if start is None or end is None or end < start else (start, end)
+
+
+def direction_of(properties: Mapping[str, Any]) -> OrbitDirection | None:
+    """Flight direction from ``sat:orbit_state``."""
+    value = str(properties.get("sat:orbit_state", "")).lower()
+    return OrbitDirection(value) if value in {"ascending", "descending"} else None
+
+
+def relative_orbit_of(properties: Mapping[str, Any], item_id: str, platform: str) -> int | None:
+    """Relative orbit from the property, the product name (Sentinel-2) or the absolute orbit (Sentinel-1)."""
+    given = _whole(properties.get("sat:relative_orbit"))
+    if given is not None and given > 0:
+        return given
+    for name in (item_id, str(properties.get("s2:product_uri", ""))):
+        named = _S2_ID.match(name)
+        if named:
+            return int(named["orbit"])
+    absolute = absolute_orbit_of(properties, item_id)
+    offset = _RELATIVE_ORBIT_OFFSET.get(platform)
+    return None if absolute is None or offset is None else (absolute - offset) % 175 + 1
+
+
+def absolute_orbit_of(properties: Mapping[str, Any], item_id: str) -> int | None:
+    """Absolute orbit from the property or a Sentinel-1 id."""
+    given = _whole(properties.get("sat:absolute_orbit"))
+    named = _S1_ID.match(item_id)
+    return given if given is not None and given > 0 else int(named["orbit"]) if named else None
+
+
+def datatake_of(properties: Mapping[str, Any], item_id: str) -> str | None:
+    """What slices (or tiles) of one pass have in common; the processing baseline is no part of it."""
+    optical = properties.get("s2:datatake_id")
+    if isinstance(optical, str) and optical:
+        return re.sub(r"_N\d\d\.\d\d$", "", optical)
+    named = _S1_ID.match(item_id)
+    if named:
+        return named["datatake"]
+    radar = properties.get("s1:datatake_id") or properties.get("eopf:datatake_id")
+    return str(radar) if radar else None
+
+
+def mode_of(properties: Mapping[str, Any], item_id: str) -> str | None:
+    """Sentinel-1 instrument mode (``IW``, ``EW`` ...)."""
+    given = properties.get("sar:instrument_mode")
+    named = _S1_ID.match(item_id)
+    return str(given) if given else named["mode"] if named else None
+
+
+def kind_of(properties: Mapping[str, Any], item_id: str) -> str:
+    """Product kind as the item itself says: ``GRD``, ``SLC``, ``RTC``, ``S2MSI2A``, ``S2MSI1C`` ...; maybe empty."""
+    given = properties.get("sar:product_type") or properties.get("s2:product_type") or properties.get("product:type")
+    if given:
+        return str(given).upper()
+    radar, optical = _S1_ID.match(item_id), _S2_ID.match(item_id)
+    return radar["kind"] if radar else f"S2MSI{optical['level']}" if optical else ""
+
+
+def _whole(value: object) -> int | None:
+    """An integer, also where an archive writes it as text."""
+    try:
+        return int(value) if isinstance(value, (int, str)) and not isinstance(value, bool) else None
+    except ValueError:
+        return None

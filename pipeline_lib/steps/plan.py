@@ -1,0 +1,156 @@
+"""Step: take every decision before the first pixel is read, and keep it as a file a person can read."""
+
+import contextlib
+import json
+import os
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import JsonValue, ValidationError
+
+from pipeline_lib.catalog.select import ancillary_notes, choose_passes, gap_notes
+from pipeline_lib.errors import InputError, NoAcquisitionError, NoReferenceError, StoreError
+from pipeline_lib.grid import choose_grid
+from pipeline_lib.model import CatalogReference, Event, MappingPlan
+from pipeline_lib.options.search import PlanOptions
+from pipeline_lib.steps.plan_text import plan_text
+from pipeline_lib.steps.search import Found
+
+__all__ = ["make_plan", "plan_text", "read_plan", "write_plan"]
+
+
+def make_plan(
+    event: Event,
+    catalog: CatalogReference,
+    found: Found,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+) -> MappingPlan:
+    """Decide grid, passes, references and ancillary layers of an event.
+
+    Args:
+        event: where and when.
+        catalog: where ``found`` comes from.
+        found: what `pipeline_lib.steps.search.search_event` found.
+        options: options of each step under its name. ``plan`` is read here (`PlanOptions`) and shows in the decisions;
+            ``search`` has shown already; the others are recorded for their steps and are part of each pass's digest.
+
+    Raises:
+        NoAcquisitionError: no pass of the event can be used.
+        NoReferenceError: no pass has a reference, and `PlanOptions.require_references`.
+        InputError: options that cannot be meant.
+        AreaError: the area cannot be put on one grid.
+    """
+    given = options or {}
+    wanted = _plan_options(given.get("plan", {}))
+    passes, notes = choose_passes(found.passes, found.references, event, wanted)
+    if not passes:
+        raise NoAcquisitionError(_nothing_found(event, catalog, found, notes))
+    if wanted.require_references and not any(planned.references for planned in passes):
+        raise NoReferenceError(
+            f"None of the {len(passes)} passes has a reference before {event.start:%Y-%m-%d} on its relative orbit "
+            f"(guard of {wanted.guard_days:g} days). Search further back (reference_days), or map each pass by itself "
+            "(require_references: false)."
+        )
+    return MappingPlan(
+        event=event,
+        catalog=catalog,
+        grid=choose_grid(event.aoi, pixel_m=wanted.pixel_m),
+        passes=passes,
+        dem=found.dem,
+        water_occurrence=found.water_occurrence,
+        optical=found.optical,
+        options={name: _plain(value) for name, value in given.items() if name not in {"plan", "search"}},
+        notes=tuple(
+            dict.fromkeys(
+                [
+                    *notes,
+                    *gap_notes(passes, event),
+                    *ancillary_notes("The elevation model", found.dem, event, "slope and HAND are unknown there"),
+                    *ancillary_notes(
+                        "Long-term water occurrence",
+                        found.water_occurrence,
+                        event,
+                        "reference water rests on the reference passes alone there",
+                    ),
+                    *found.notes,
+                ]
+            )
+        ),
+    )
+
+
+def write_plan(plan: MappingPlan, path: Path) -> Path:
+    """Write a plan as JSON (``.json``) or YAML (any other suffix); the file appears complete or not at all.
+
+    Raises:
+        StoreError: the place cannot be written.
+    """
+    content = plan.model_dump(mode="json")
+    text = (
+        json.dumps(content, indent=2, ensure_ascii=False)
+        if path.suffix == ".json"
+        else yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
+    )
+    partial = path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(text + "\n" if not text.endswith("\n") else text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise StoreError(
+            f"The plan {path} cannot be written ({error}); choose another folder or free space."
+        ) from error
+    return path
+
+
+def read_plan(path: Path) -> MappingPlan:
+    """Read a plan that `write_plan` wrote or a person edited.
+
+    Raises:
+        InputError: not there, not a plan, or of another version.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+        return MappingPlan.model_validate(content)
+    except OSError as error:
+        raise InputError(f"The plan {path} cannot be read ({error.strerror or error}).") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the top level"
+        raise InputError(f"{path} is not a plan: {first['msg']} at {where}; make one with `overbank plan`.") from error
+    except (ValueError, yaml.YAMLError) as error:
+        kind = "JSON" if path.suffix == ".json" else "YAML"
+        raise InputError(f"The plan {path} is not readable as {kind}; make one with `overbank plan`.") from error
+
+
+def _plan_options(given: Mapping[str, Any]) -> PlanOptions:
+    try:
+        return PlanOptions.model_validate(dict(given))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"The plan option {name!r} is {first.get('input')!r}: {first['msg']}.") from error
+
+
+def _plain(value: Mapping[str, Any]) -> dict[str, JsonValue]:
+    plain: dict[str, JsonValue] = json.loads(json.dumps(dict(value), default=str))
+    return plain
+
+
+def _nothing_found(event: Event, catalog: CatalogReference, found: Found, notes: list[str]) -> str:
+    """Why there is nothing to map, and the next best thing."""
+    period = f"{event.start:%Y-%m-%d %H:%M} to {event.end:%Y-%m-%d %H:%M}"
+    text = f"{catalog.url} has no usable Sentinel-1 acquisition over the area from {period}."
+    if found.references:
+        text += f" The last one before is {found.references[-1].acquisition_id}; widen the period."
+    elif notes or found.notes:
+        text += f" {(*notes, *found.notes)[0]}"
+    else:
+        text += " There is none before it either: check the area, the dates and the catalogue."
+    return text
