@@ -1,0 +1,179 @@
+"""From water to flood: what is water now and is not reference water, where the radar can tell.
+
+The rules, in order, for each pixel:
+
+1. not observed by the detector: 255 in every class layer;
+2. a reason to exclude it (`pipeline_lib.flood.exclusion`): 254, unless radar brightened there as it does over flooded
+   stands and streets (`pipeline_lib.flood.brightening`);
+3. water that is not reference water, in an object of at least the minimum mapping unit: flood;
+4. ``water_extent`` is flood or reference water, as the Global Flood Monitoring service defines observed water.
+
+So on observed pixels without exclusion ``water_extent == flood_extent | (reference_water in {1, 2})`` and flood never
+lies on reference water.
+
+References:
+    Copernicus GFM Product Definition Document: observed flood extent, observed water extent, reference water mask,
+    exclusion mask, advisory flags, likelihood.
+"""
+
+import math
+from functools import partial
+
+import numpy as np
+import xarray as xr
+
+from pipeline_lib.flood.advisory import advisory_flags
+from pipeline_lib.flood.archive import archive_statistics, co_and_cross
+from pipeline_lib.flood.brightening import brightened
+from pipeline_lib.flood.exclusion import Evidence, exclusion_flags
+from pipeline_lib.flood.objects import drop_small
+from pipeline_lib.flood.window import WINDOW_PX, map_windows
+from pipeline_lib.model import DRY, EXCLUDED, NOT_OBSERVED, WATER, Exclusion, check_flood_map, check_water_extent
+from pipeline_lib.options.derive import DeriveOptions
+
+OUTPUTS = {
+    "flood_extent": "uint8",
+    "water_extent": "uint8",
+    "reference_water": "uint8",
+    "likelihood": "uint8",
+    "exclusion": "uint16",
+    "uncertainty": "uint8",
+    "advisory": "uint8",
+    "flood_class": "uint8",
+}
+"""Layers of a FloodMap and their types."""
+
+ATTRIBUTES: dict[str, dict[str, object]] = {
+    "flood_extent": {"flag_values": [0, 1, 254, 255], "flag_meanings": "no_flood flood excluded not_observed"},
+    "water_extent": {"flag_values": [0, 1, 254, 255], "flag_meanings": "dry water excluded not_observed"},
+    "reference_water": {"flag_values": [0, 1, 2, 255], "flag_meanings": "none permanent seasonal unknown"},
+    "likelihood": {"long_name": "probability of water in percent; 255 not observed"},
+    "exclusion": {
+        "flag_masks": [reason.value for reason in Exclusion],
+        "flag_meanings": " ".join(str(reason.name).lower() for reason in Exclusion),
+    },
+    "uncertainty": {"long_name": "probability of the other class in percent, 0 to 50; 255 not observed"},
+    "advisory": {
+        "flag_masks": [1, 2, 4, 8],
+        "flag_meanings": "rough_water frozen_or_wet_snow dry_soil out_of_distribution",
+    },
+    "flood_class": {
+        "flag_values": [0, 1, 2, 3, 4, 254, 255],
+        "flag_meanings": "dry reference_water open_flood flooded_vegetation flooded_town excluded not_observed",
+    },
+}
+TERRAIN = ("slope_deg", "hand_m")
+ARCHIVE = ("passes", "dark_share", "co_mean_db", "co_std_db", "cross_mean_db")
+NAMES = ("water", "likelihood", "excluded", "reference", "co", "cross", "incidence_deg", "layover_shadow")
+
+
+def derive_flood(
+    water: xr.Dataset,
+    reference_water: xr.DataArray,
+    terrain: xr.Dataset | None,
+    scene: xr.Dataset,
+    options: DeriveOptions | None = None,
+    history: xr.Dataset | None = None,
+) -> xr.Dataset:
+    """Derive the FloodMap of one pass, lazily.
+
+    Args:
+        water: WaterExtent of the pass.
+        reference_water: uint8 (y, x), see `pipeline_lib.flood.reference`.
+        terrain: ``slope_deg`` and/or ``hand_m`` float32 (y, x), NaN = unknown; None where there is no terrain.
+        scene: Scene of the pass; its power shows brightening, its geometry what cannot be told.
+        options: limits; defaults where None.
+        history: passes before the event on the same orbit, dims (time, y, x); without them nothing is known of
+            canopies, buildings, dark land and brightening.
+
+    Returns:
+        FloodMap (`pipeline_lib.model.check_flood_map`) with ``uncertainty``, ``advisory`` and ``flood_class``.
+
+    Raises:
+        ContractError: ``water`` breaks its contract.
+    """
+    options = options or DeriveOptions()
+    check_water_extent(water)
+    co, cross = co_and_cross(scene)
+    inputs: list[xr.DataArray | None] = [water["water"], water["likelihood"], water["excluded"], reference_water]
+    inputs += [co, cross, scene.get("local_incidence_angle"), scene.get("layover_shadow")]
+    inputs += [None if terrain is None else terrain.get(name) for name in TERRAIN]
+    seen_before = history is not None and history.sizes.get("time", 0) > 0
+    statistics = archive_statistics(history, options.reference) if history is not None and seen_before else None
+    inputs += [None if statistics is None else statistics[name] for name in ARCHIVE]
+    pixel_m = pixel_size_m(water["water"])
+    min_pixels = math.ceil(options.min_mapping_unit_m2 / pixel_m**2)
+    reach_px = math.ceil(options.brightening.reach_m / pixel_m) if statistics is not None else 0
+    halo = min_pixels + reach_px + options.reference.smoothing_px // 2 + 1
+    block = partial(_derive, options=options, pixel_m=pixel_m, min_pixels=min_pixels)
+    layers = map_windows(block, inputs, {n: t for n, t in OUTPUTS.items() if n != "advisory"}, halo=halo)
+    flood = layers.assign(advisory=_advisory(inputs, options, pixel_m))[list(OUTPUTS)]
+    for name, attrs in ATTRIBUTES.items():
+        flood[name].attrs = {"units": "1", **attrs}
+    flood.attrs = {key: value for key, value in scene.attrs.items() if key != "backscatter"}
+    return check_flood_map(flood)
+
+
+def pixel_size_m(layer: xr.DataArray) -> float:
+    """Pixel size of a layer (y, x) from its coordinates, metres; 10 where it has none."""
+    if "x" not in layer.coords or layer.sizes["x"] < 2:
+        return 10.0
+    x = layer["x"].values
+    return float(abs(x[-1] - x[0]) / (x.size - 1))
+
+
+def _advisory(inputs: list[xr.DataArray | None], options: DeriveOptions, pixel_m: float) -> xr.DataArray:
+    """Advisory cells, in windows that hold whole cells."""
+    cell_px = max(round(options.advisory_cell_m / pixel_m), 1)
+    size = cell_px * max(WINDOW_PX // cell_px, 1)
+    block = partial(_advise, cell_px=cell_px, smoothing_px=options.reference.smoothing_px)
+    return map_windows(block, inputs, {"advisory": "uint8"}, size=size)["advisory"]
+
+
+def _evidence(arrays: tuple[np.ndarray | None, ...]) -> Evidence:
+    """Name the arrays of one window."""
+    return Evidence(**dict(zip((*NAMES, *TERRAIN, *ARCHIVE), arrays, strict=True)))  # type: ignore[arg-type]
+
+
+def _advise(*arrays: np.ndarray | None, cell_px: int, smoothing_px: int) -> tuple[np.ndarray, ...]:
+    """Advisory flags of one window."""
+    return (advisory_flags(_evidence(arrays), cell_px, smoothing_px),)
+
+
+def _derive(
+    *arrays: np.ndarray | None, options: DeriveOptions, pixel_m: float, min_pixels: int
+) -> tuple[np.ndarray, ...]:
+    """One window, halo included: every layer but the advisory."""
+    evidence = _evidence(arrays)
+    exclusion = exclusion_flags(evidence, options)
+    observed = evidence.water != NOT_OBSERVED
+    is_reference = np.isin(evidence.reference, (1, 2))
+    open_flood = (evidence.water == WATER) & ~is_reference & (exclusion == 0)
+    bright, confidence = brightened(evidence, open_flood, options, pixel_m)
+    bright[(exclusion & ~np.uint16(Exclusion.DENSE_VEGETATION | Exclusion.URBAN)) > 0] = 0
+    flood = drop_small(open_flood | (bright > 0), min_pixels)
+    bright[~flood] = 0
+    exclusion[bright > 0] = 0
+    classes = np.where(bright > 0, bright, np.where(flood, 2, is_reference)).astype(np.uint8)
+    classes[exclusion > 0] = EXCLUDED
+    classes[~observed] = NOT_OBSERVED
+    percent = np.rint(np.nan_to_num(evidence.likelihood) * 100).astype(np.uint8)
+    percent = np.where(bright > 0, confidence, percent)
+    return *_extents(classes, evidence, exclusion), *_probabilities(percent, observed, exclusion), classes
+
+
+def _extents(classes: np.ndarray, evidence: Evidence, exclusion: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Flood, water and reference water of the classes (0 dry, 1 reference, 2 to 4 flood, 254, 255)."""
+    untold = classes >= EXCLUDED
+    flood = np.where(untold, classes, (classes >= 2).astype(np.uint8))
+    water = np.where(untold, classes, np.where(classes > 0, WATER, DRY))
+    # Where only the reference is unknown, that it is water now is known all the same.
+    water = np.where(exclusion == Exclusion.NO_REFERENCE.value, WATER, water)
+    return flood, water, evidence.reference
+
+
+def _probabilities(percent: np.ndarray, observed: np.ndarray, exclusion: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Likelihood, exclusion and uncertainty, the probability of the class that was not chosen."""
+    likelihood = np.where(observed, percent, NOT_OBSERVED)
+    uncertainty = np.where(observed, np.minimum(percent, 100 - percent), NOT_OBSERVED)
+    return likelihood, exclusion, uncertainty

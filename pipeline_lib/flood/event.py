@@ -1,0 +1,256 @@
+"""The event: passes of a flood joined into one growing object.
+
+A pass tells something about a pixel where it saw it and was not excluded there ("usable"). Of a pixel's usable
+observations the rule makes the event's flood extent:
+
+========  ===========================================================================================
+latest    the newest usable observation
+maximum   flood if any usable observation was flood: the footprint of the event (default)
+count     flood if at least half of the usable observations were flood
+========  ===========================================================================================
+
+Without a usable observation the pixel is excluded (254) if it was seen at all, otherwise not observed (255). What was
+seen flooded is no reference water in the event, so that the cumulative map cannot contradict a daily one; elsewhere
+permanent goes before seasonal, none and unknown. ``water_extent`` is flood or reference water.
+
+Times are whole hours since ``attrs["epoch"]`` (uint16, 65535 = never or unknown), durations whole hours.
+"""
+
+import math
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from functools import partial
+
+import numpy as np
+import xarray as xr
+
+from pipeline_lib.flood.area import column_areas
+from pipeline_lib.flood.derive import ATTRIBUTES
+from pipeline_lib.flood.series import QUANTITIES, area_series
+from pipeline_lib.flood.window import map_windows
+from pipeline_lib.model import EXCLUDED, NOT_OBSERVED, check_flood_map
+from pipeline_lib.options.derive import MosaicRule
+
+UNKNOWN_HOURS = 65535
+"""No such time: never flooded, or never seen."""
+PASS_LAYERS = ("flood_extent", "water_extent", "reference_water", "likelihood", "exclusion", "flood_class")
+EVENT_OUTPUTS = {
+    "flood_extent": "uint8",
+    "water_extent": "uint8",
+    "reference_water": "uint8",
+    "likelihood": "uint8",
+    "exclusion": "uint16",
+    "flood_class": "uint8",
+    "observations": "uint16",
+    "flood_observations": "uint16",
+    "first_seen": "uint16",
+    "last_seen": "uint16",
+    "peak_date": "uint16",
+    "duration": "uint16",
+    "duration_uncertainty": "uint16",
+    "age": "uint16",
+    "state": "uint8",
+}
+"""Layers of an event and their types."""
+
+EVENT_ATTRIBUTES: dict[str, dict[str, object]] = {
+    "observations": {"long_name": "passes with a usable observation"},
+    "flood_observations": {"long_name": "usable observations that were flood"},
+    "first_seen": {"units": "h", "long_name": "hours from the epoch to the first flooded observation"},
+    "last_seen": {"units": "h", "long_name": "hours from the epoch to the last flooded observation"},
+    "peak_date": {
+        "units": "h",
+        "long_name": "hours from the epoch to the flooded observation of highest likelihood, the first of equals",
+    },
+    "duration": {
+        "units": "h",
+        "long_name": "hours under flood: from flood to flood whole, half of each gap in which it came or went",
+    },
+    "duration_uncertainty": {"units": "h", "long_name": "half of the gaps in which the flood came or went"},
+    "age": {"units": "h", "long_name": "hours from the newest usable observation to the newest pass"},
+    "state": {
+        "flag_values": [0, 1, 2, 3, 254, 255],
+        "flag_meanings": "never_flooded newly_flooded still_flooded receded excluded not_observed",
+    },
+}
+
+
+def mosaic(passes: Sequence[tuple[datetime, xr.Dataset]], rule: MosaicRule = "maximum") -> xr.Dataset:
+    """Join the FloodMaps of an event's passes, lazily and window by window.
+
+    Args:
+        passes: moment (UTC) and FloodMap of each pass, in any order, all on one grid; at least one.
+        rule: how the flood extent is made, see this module.
+
+    Returns:
+        Dataset with the layers of `EVENT_OUTPUTS` (y, x) and ``area_m2`` (time, quantity), the time series of
+        `pipeline_lib.flood.series`. ``attrs``: ``rule``, ``epoch`` (ISO 8601), ``pass_times``, ``pass_ids``.
+
+    Raises:
+        ValueError: no pass, or an unknown rule.
+        ContractError: a FloodMap breaks its contract.
+    """
+    if not passes:
+        raise ValueError("A mosaic needs at least one pass.")
+    if rule not in {"latest", "maximum", "count"}:
+        raise ValueError(f"Unknown mosaic rule {rule!r}; known are latest, maximum, count.")
+    ordered = sorted(((_utc(moment), flood) for moment, flood in passes), key=lambda entry: entry[0])
+    moments, floods = [moment for moment, _ in ordered], [check_flood_map(flood) for _, flood in ordered]
+    epoch = moments[0].replace(hour=0, minute=0, second=0, microsecond=0)
+    hours = tuple(round((moment - epoch).total_seconds() / 3600) for moment in moments)
+    inputs = [flood.get(name) for flood in floods for name in PASS_LAYERS]
+    event = map_windows(partial(_join, hours=hours, rule=rule), inputs, EVENT_OUTPUTS)
+    for name in EVENT_OUTPUTS:
+        event[name].attrs = {"units": "1", **ATTRIBUTES.get(name, {}), **EVENT_ATTRIBUTES.get(name, {})}
+    event["area_m2"] = area_series(floods, column_areas(floods[0]["flood_extent"]))
+    event["area_m2"].attrs = {"units": "m2", "quantities": list(QUANTITIES)}
+    event.attrs = {
+        "rule": rule,
+        "epoch": epoch.isoformat(),
+        "pass_times": [moment.isoformat() for moment in moments],
+        "pass_ids": [str(flood.attrs.get("acquisition_id", "")) for flood in floods],
+    }
+    return event
+
+
+def _utc(moment: datetime) -> datetime:
+    """The moment in UTC; a naive one is read as UTC."""
+    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)
+
+
+def _join(*arrays: np.ndarray | None, hours: tuple[int, ...], rule: MosaicRule) -> tuple[np.ndarray, ...]:
+    """One window: walk the passes in order of time, keeping only sums."""
+    step = len(PASS_LAYERS)
+    layers = [dict(zip(PASS_LAYERS, arrays[i : i + step], strict=True)) for i in range(0, len(arrays), step)]
+    track = _Track(_given(arrays[0]).shape)
+    for hour, layer in zip(hours, layers, strict=True):
+        track.see(hour, layer)
+    return track.layers(hours[-1], rule)
+
+
+class _Track:
+    """What is remembered of each pixel while its passes go by."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        """Nothing seen yet."""
+        self.seen = np.zeros(shape, bool)
+        self.count, self.flooded = np.zeros(shape, np.uint16), np.zeros(shape, np.uint16)
+        self.first, self.last, self.newest, self.peak = (np.full(shape, UNKNOWN_HOURS, np.uint16) for _ in range(4))
+        self.wet = np.zeros(shape, np.uint8)
+        self.before = np.full(shape, NOT_OBSERVED, np.uint8)
+        self.whole, self.turning = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        self.best = np.zeros(shape, np.uint8)
+        self.best_flood, self.latest, self.sum = (
+            np.zeros(shape, np.uint8),
+            np.zeros(shape, np.uint8),
+            np.zeros(shape, np.uint32),
+        )
+        self.flags = np.zeros(shape, np.uint16)
+        self.reference = np.full(shape, 255, np.uint8)
+        self.water_untold = np.zeros(shape, bool)
+        self.any_class, self.latest_class = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
+
+    def see(self, hour: int, layer: dict[str, np.ndarray | None]) -> None:
+        """Take the next pass in."""
+        flood, water, likelihood, exclusion = (
+            _given(layer[name]) for name in ("flood_extent", "water_extent", "likelihood", "exclusion")
+        )
+        observed, usable = flood != NOT_OBSERVED, flood < EXCLUDED
+        wet = flood == 1
+        self.seen |= observed
+        self.flags |= np.where(observed & ~usable, exclusion, 0).astype(np.uint16)
+        self.water_untold |= (flood == EXCLUDED) & (water == 1)
+        self._time(hour, usable, wet)
+        percent = np.where(usable, likelihood, 0).astype(np.uint8)
+        higher = wet & ((self.flooded == 0) | (percent > self.best_flood))
+        self.peak[higher], self.best_flood[higher] = hour, percent[higher]
+        self.best = np.maximum(self.best, percent)
+        self.latest[usable] = percent[usable]
+        self.sum += percent
+        self.count += usable
+        self.flooded += wet
+        self._classify(layer, usable, wet)
+
+    def _time(self, hour: int, usable: np.ndarray, wet: np.ndarray) -> None:
+        """First, last, duration and the state at the newest usable observation."""
+        gap = np.where(self.count > 0, np.float32(hour) - self.newest.astype(np.float32), 0)
+        both = usable & wet & (self.wet == 1)
+        turned = usable & (self.count > 0) & (wet != (self.wet == 1))
+        self.whole[both] += gap[both]
+        self.turning[turned] += gap[turned]
+        self.first[wet & (self.flooded == 0)] = hour
+        self.last[wet] = hour
+        self.before[usable] = np.where(self.count > 0, self.wet, 0)[usable]
+        self.wet[usable] = wet[usable]
+        self.newest[usable] = hour
+
+    def _classify(self, layer: dict[str, np.ndarray | None], usable: np.ndarray, wet: np.ndarray) -> None:
+        """Reference water, and the class of flood: open water goes before vegetation and town."""
+        reference = _given(layer["reference_water"])
+        rank = np.array([2, 4, 3] + [1] * 253, np.uint8)  # of codes 0, 1, 2 and 255
+        self.reference = np.where(rank[reference] > rank[self.reference], reference, self.reference)
+        classes = layer["flood_class"]
+        kind = np.where(wet, 2 if classes is None else classes, 0).astype(np.uint8)
+        better = wet & ((self.any_class == 0) | (kind < self.any_class))
+        self.any_class[better] = kind[better]
+        self.latest_class[usable] = kind[usable]
+
+    def layers(self, newest_hour: int, rule: MosaicRule) -> tuple[np.ndarray, ...]:
+        """The event's layers, in the order of `EVENT_OUTPUTS`."""
+        usable = self.count > 0
+        wet = {
+            "latest": self.wet == 1,
+            "maximum": self.flooded > 0,
+            "count": usable & (2 * self.flooded.astype(np.uint32) >= self.count),
+        }[rule] & usable
+        untold = np.where(self.seen, EXCLUDED, NOT_OBSERVED).astype(np.uint8)
+        reference = np.where(self.flooded > 0, 0, self.reference)
+        is_reference = np.isin(reference, (1, 2))
+        water = np.where(usable, (wet | is_reference).astype(np.uint8), np.where(self.water_untold, 1, untold))
+        kind = np.where(wet, self.latest_class if rule == "latest" else self.any_class, is_reference)
+        likelihood = {"latest": self.latest, "maximum": self.best, "count": self._mean()}[rule]
+        return (
+            np.where(usable, wet, untold),
+            water,
+            reference,
+            np.where(usable, likelihood, NOT_OBSERVED),
+            np.where(usable, 0, self.flags),
+            np.where(usable, kind, untold),
+            self.count,
+            self.flooded,
+            self.first,
+            self.last,
+            self.peak,
+            *self._durations(),
+            np.where(usable, newest_hour - self.newest.astype(np.int32), UNKNOWN_HOURS),
+            np.where(usable, self._state(), untold),
+        )
+
+    def _mean(self) -> np.ndarray:
+        """Mean likelihood of the usable observations."""
+        return np.rint(self.sum / np.maximum(self.count, 1)).astype(np.uint8)
+
+    def _durations(self) -> tuple[np.ndarray, np.ndarray]:
+        """Hours under flood and half the gaps in which it came or went; unknown where never flooded."""
+        flooded = self.flooded > 0
+        limit = UNKNOWN_HOURS - 1
+        hours = np.minimum(np.rint(self.whole + self.turning / 2), limit)
+        half = np.minimum(np.rint(self.turning / 2), limit)
+        return np.where(flooded, hours, UNKNOWN_HOURS), np.where(flooded, half, UNKNOWN_HOURS)
+
+    def _state(self) -> np.ndarray:
+        """0 never flooded, 1 newly flooded, 2 still flooded, 3 receded, at the newest usable observation."""
+        now, ever = self.wet == 1, self.flooded > 0
+        return np.select([now & (self.before != 1), now, ever], [1, 2, 3], 0).astype(np.uint8)
+
+
+def _given(array: np.ndarray | None) -> np.ndarray:
+    """A layer that the contract of FloodMap guarantees."""
+    if array is None:
+        raise ValueError("A FloodMap without flood_extent, water_extent, likelihood, exclusion or reference_water.")
+    return array
+
+
+def epoch_days(hours: int) -> float:
+    """Hours of a layer as days; NaN for `UNKNOWN_HOURS`."""
+    return math.nan if hours == UNKNOWN_HOURS else hours / 24

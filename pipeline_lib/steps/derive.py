@@ -1,0 +1,79 @@
+"""Derive the flood of each pass, and join the passes into the event."""
+
+import xarray as xr
+
+from pipeline_lib.flood import derive_flood, mosaic, reference_water
+from pipeline_lib.model import MappingPlan, PlannedPass, Stored, digest_of
+from pipeline_lib.options.derive import DeriveOptions
+from pipeline_lib.publish.preview import coarse_backscatter, coarse_factor
+from pipeline_lib.store import Store
+
+
+def derive(  # noqa: PLR0913 - the flow hands over each stored input by name
+    store: Store,
+    plan: MappingPlan,
+    planned: PlannedPass,
+    scene: Stored,
+    history: Stored | None,
+    water: Stored,
+    terrain: Stored | None,
+    occurrence: Stored | None,
+    key: str,
+) -> Stored:
+    """Flood of one pass: water that is not reference water, where the radar can tell.
+
+    The stored FloodMap also carries ``before_db`` (preview_y, preview_x), the mean of the reference passes, coarse
+    enough for a page to lay beside the pass itself.
+
+    Raises:
+        StoreError: an input is missing or the folder cannot be written.
+    """
+    place = store.place("flood", key)
+    if store.has(place):
+        return place
+    options = _options(plan)
+    seen, passes_before = store.open(scene), None if history is None else store.open(history)
+    record = None if occurrence is None else store.open(occurrence)
+    extent = store.open(water)
+    reference = reference_water(
+        None if record is None else record.get("water_occurrence"),
+        passes_before,
+        options.reference,
+        seasonality=None if record is None else record.get("water_seasonality"),
+        like=extent["water"],
+    )
+    land = None if terrain is None else store.open(terrain)
+    flood = derive_flood(extent, reference, land, seen, options, passes_before)
+    flood.attrs["acquisition_id"] = planned.acquisition.acquisition_id
+    flood.attrs["datetime"] = planned.acquisition.start.isoformat()
+    flood.attrs["reference_passes"] = [reference.acquisition_id for reference in planned.references]
+    if passes_before is not None:
+        factor = coarse_factor(plan.grid.shape)
+        flood["before_db"] = coarse_backscatter(passes_before, factor).compute()
+    return store.save("flood", key, _on_grid(flood, extent))
+
+
+def mosaic_event(store: Store, plan: MappingPlan, floods: list[Stored]) -> Stored:
+    """Join the stored FloodMaps of a plan's passes into the event, by the plan's rule."""
+    options = _options(plan)
+    key = digest_of({"floods": [flood.key for flood in floods], "rule": options.mosaic_rule})
+    place = store.place("event", key)
+    if store.has(place):
+        return place
+    passes = [
+        (planned.acquisition.start, store.open(flood)) for planned, flood in zip(plan.passes, floods, strict=True)
+    ]
+    event = mosaic(passes, options.mosaic_rule)
+    return store.save("event", key, _on_grid(event, passes[0][1]))
+
+
+def _options(plan: MappingPlan) -> DeriveOptions:
+    """The plan's derive options as a model."""
+    return DeriveOptions.model_validate(plan.options.get("derive", {}))
+
+
+def _on_grid(dataset: xr.Dataset, like: xr.Dataset) -> xr.Dataset:
+    """Keep the CRS of the inputs on what was made of them."""
+    if "spatial_ref" in like.coords and "spatial_ref" not in dataset.coords:
+        dataset = dataset.assign_coords(spatial_ref=like["spatial_ref"])
+    return dataset
