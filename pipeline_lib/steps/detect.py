@@ -1,0 +1,230 @@
+"""Detect: water in a stored Scene or in any raster of backscatter."""
+
+import math
+import os
+import threading
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+import dask
+import numpy as np
+import rasterio
+import rasterio.enums
+import rasterio.errors
+import rasterio.shutil
+import rioxarray  # noqa: F401 - registers the .rio accessor
+import xarray as xr
+from PIL import Image
+from pydantic import JsonValue
+
+from pipeline_lib.errors import GridMismatchError, RasterError, StoreError
+from pipeline_lib.load.raster import Scale, load_raster
+from pipeline_lib.model import NOT_OBSERVED, WATER, Stored, polarisations_of
+from pipeline_lib.store import Store
+from pipeline_lib.water import Need, Observation, detector, detectors
+
+QUICKLOOK_PX = 1600
+
+
+def detect_water(
+    store: Store,
+    *,
+    scene: Stored,
+    history: Stored | None = None,
+    terrain: Stored | None = None,
+    occurrence: Stored | None = None,
+    name: str = "default",
+    parameters: dict[str, JsonValue] | None = None,
+    key: str,
+) -> Stored:
+    """Water in one pass: a WaterExtent in the store.
+
+    Args:
+        store: where the inputs are and the answer goes.
+        scene: a Scene.
+        history: reference passes of the same orbit, dims (time, y, x); None where there are none.
+        terrain: elevation, slope, height above drainage.
+        occurrence: long-term water occurrence, variable ``water_occurrence`` in percent.
+        name: of the detector.
+        parameters: the detector's own options.
+        key: digest of everything that the answer depends on.
+
+    Raises:
+        UnknownNameError: no such detector.
+        InputError: an option that the detector does not have.
+        ContractError: the detector needs something that was not given.
+    """
+    found = detector(name, parameters)
+    stored = store.place("water", key)
+    if store.has(stored):
+        return stored
+    observation = Observation(
+        scene=store.open(scene),
+        history=store.open(history) if history is not None else None,
+        terrain=store.open(terrain) if terrain is not None else None,
+        water_occurrence=store.open(occurrence)["water_occurrence"] if occurrence is not None else None,
+    )
+    return store.save(stored.kind, stored.key, found.detect(observation))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectorCard:
+    """A detector as ``overbank detectors`` shows it."""
+
+    name: str
+    summary: str
+    needs: tuple[str, ...]
+
+
+def detector_cards() -> tuple[DetectorCard, ...]:
+    """Every detector with what it needs beyond the scene, the default one first."""
+    return tuple(
+        DetectorCard(name=found.name, summary=found.summary, needs=tuple(sorted(str(need) for need in found.needs)))
+        for found in detectors()
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RasterResult:
+    """What ``overbank detect`` wrote, and the answer in figures."""
+
+    water: Path
+    likelihood: Path
+    picture: Path
+    observed_px: int
+    water_px: int
+    water_km2: float
+    """Area of water; NaN where the raster's CRS has no metres and is not geographic."""
+    notes: tuple[str, ...]
+
+
+def detect_raster(
+    path: Path,
+    out: Path,
+    *,
+    reference: Path | None = None,
+    name: str = "default",
+    parameters: dict[str, JsonValue] | None = None,
+    scale: Scale | None = None,
+    polarisations: tuple[str, ...] | None = None,
+) -> RasterResult:
+    """Find water in any raster of backscatter; write ``water.tif``, ``likelihood.tif`` and ``water.png``.
+
+    ``water.tif`` is uint8 (0 dry, 1 water, 255 no data), ``likelihood.tif`` float32 (probability, NaN no data), both
+    cloud-optimised and on the raster's own grid.
+
+    Raises:
+        RasterError: the raster cannot be read or is not calibrated backscatter.
+        GridMismatchError: the reference is not on the raster's grid.
+        StoreError: the folder cannot be written.
+    """
+    found = detector(name, parameters)
+    scene = load_raster(path, scale=scale, polarisations=polarisations)
+    history = None
+    if reference is not None:
+        before = load_raster(reference, scale=scale, polarisations=polarisations)
+        history = _as_history(before, scene, reference)
+    extent = found.detect(Observation(scene=scene, history=history)).rio.write_crs(scene.rio.crs)
+    paths = {kind: out / f"{kind}.tif" for kind in ("water", "likelihood")}
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        observed, water = _write_rasters(extent, paths)
+        _picture(scene, paths["water"], out / "water.png")
+    except (OSError, rasterio.errors.RasterioError) as error:
+        raise StoreError(f"Cannot write to {out}: {error}. Free space or choose another folder.") from error
+    return RasterResult(
+        water=paths["water"],
+        likelihood=paths["likelihood"],
+        picture=out / "water.png",
+        observed_px=observed,
+        water_px=water,
+        water_km2=water * _pixel_km2(scene),
+        notes=tuple(extent.attrs["notes"]),
+    )
+
+
+def _as_history(before: xr.Dataset, scene: xr.Dataset, path: Path) -> xr.Dataset:
+    """One reference raster as a history of one pass."""
+    if before.rio.shape != scene.rio.shape or not np.allclose(before.rio.transform(), scene.rio.transform(), rtol=1e-9):
+        raise GridMismatchError(
+            f"The reference {path} has {before.rio.shape} pixels on another grid than the scene, which has "
+            f"{scene.rio.shape}; warp it to the scene's grid first (gdalwarp -te ... -ts ...)."
+        )
+    shared = [name for name in polarisations_of(scene) if name in before]
+    if not shared:
+        raise RasterError(f"The reference {path} and the scene have no polarisation in common.")
+    return before[shared].expand_dims("time")
+
+
+def _write_rasters(extent: xr.Dataset, paths: dict[str, Path]) -> tuple[int, int]:
+    """Both rasters in one visit to the scene, block by block, each beside its place and then renamed.
+
+    Returns:
+        Numbers of observed and of water pixels.
+    """
+    mark = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    tiled = {kind: path.with_name(f".{path.stem}-{mark}.tiled.tif") for kind, path in paths.items()}
+    cogs = {kind: path.with_name(f".{path.stem}-{mark}.tif") for kind, path in paths.items()}
+    try:
+        writes = [
+            extent[kind]
+            .drop_attrs()
+            .rio.write_crs(extent.rio.crs)
+            .rio.write_nodata(fill)
+            .rio.to_raster(
+                tiled[kind], tiled=True, compress="lzw", bigtiff="if_safer", lock=threading.Lock(), compute=False
+            )
+            for kind, fill in (("water", NOT_OBSERVED), ("likelihood", math.nan))
+        ]
+        classes = extent["water"].data
+        observed, water, *_ = dask.compute((classes != NOT_OBSERVED).sum(), (classes == WATER).sum(), *writes)
+        for kind, path in paths.items():
+            rasterio.shutil.copy(
+                tiled[kind], cogs[kind], driver="COG", compress="deflate", overview_resampling="nearest"
+            )
+            cogs[kind].replace(path)
+    finally:
+        for path in (*tiled.values(), *cogs.values()):
+            path.unlink(missing_ok=True)
+    return int(observed), int(water)
+
+
+def _picture(scene: xr.Dataset, water: Path, picture: Path) -> None:
+    """Backscatter in grey with water in blue, no data in brown; at most `QUICKLOOK_PX` wide."""
+    step = max(1, math.ceil(max(scene.sizes["y"], scene.sizes["x"]) / QUICKLOOK_PX))
+    power = scene[polarisations_of(scene)[0]][::step, ::step].to_numpy()
+    with rasterio.open(water) as source:
+        seen = source.read(1, out_shape=power.shape, resampling=rasterio.enums.Resampling.nearest)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        decibel = 10.0 * np.log10(power)
+    known = np.isfinite(decibel)
+    low, high = np.percentile(decibel[known], [1, 99]) if known.any() else (-25.0, 0.0)
+    grey = np.nan_to_num(np.clip((decibel - low) / max(high - low, 1e-3), 0, 1) * 255, nan=0).astype(np.uint8)
+    image = np.repeat(grey[..., None], 3, axis=2)
+    image[seen == WATER] = (0.4 * image[seen == WATER] + 0.6 * np.array([0, 90, 255])).astype(np.uint8)
+    image[seen == NOT_OBSERVED] = (90, 60, 60)
+    partial = picture.with_name(f".{picture.stem}-{uuid.uuid4().hex[:8]}.png")
+    Image.fromarray(image).save(partial)
+    partial.replace(picture)
+
+
+def _pixel_km2(scene: xr.Dataset) -> float:
+    """Area of the pixel in the middle of the raster."""
+    width, height = (abs(value) for value in scene.rio.resolution())
+    crs = scene.rio.crs
+    if crs.is_geographic:
+        _, south, _, north = scene.rio.bounds()
+        metres = 111.32 * math.cos(math.radians((south + north) / 2.0))
+        return float(width * metres * height * 111.32)
+    factor: float = crs.linear_units_factor[1] if crs.is_projected else math.nan
+    return float(width * height * factor**2 / 1e6)
+
+
+def needs_of(name: str) -> frozenset[Need]:
+    """What a detector needs beyond the scene.
+
+    Raises:
+        UnknownNameError: no such detector.
+    """
+    return detector(name).needs

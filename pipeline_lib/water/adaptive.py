@@ -1,0 +1,192 @@
+"""The default detector: the scene, what the place was like before and where water can stand, as one probability.
+
+For each polarisation the scene's own bimodal tiles give the densities of water, p_w, and of land, p_l; where none are
+bimodal the published densities stand. With reference passes of the same orbit each pixel has a density of its own,
+p_r, for the case that it is still the land that it was. With r the probability that the reference was water, and pi
+the prior of flooding, the odds of water are
+
+    [r * STAY + (1 - r) * pi] p_w / [r * (1 - STAY) p_l + (1 - r) (1 - pi) (KNOWN p_r + (1 - KNOWN) p_l)]
+
+times the prior of the place (height above drainage, slope). Water bodies then grow from sure pixels to likely ones.
+
+References:
+    Chini et al. (2017), IEEE TGRS 55(12) - bimodal tiles; Bauer-Marschallinger et al. (2022), Remote Sensing 14(15) -
+    pixelwise land expectation; Tupas et al. (2023) - height above drainage as prior; Twele et al. (2016), IJRS 37(13).
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import dask.array as da
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from pipeline_lib.model import check_scene, polarisations_of
+from pipeline_lib.options import Options
+from pipeline_lib.options.detect import AdaptiveOptions
+from pipeline_lib.water.blocks import BlockGrid, map_with_halo
+from pipeline_lib.water.classes import Classes, classes_of, physics_of
+from pipeline_lib.water.extent import water_extent
+from pipeline_lib.water.filtering import boxcar, decibel, look_up, power_of, smooth, table_of
+from pipeline_lib.water.fusion import (
+    change_ratio,
+    logit,
+    place_log_prior,
+    posterior,
+    posterior_with_reference,
+    total_of,
+    was_water,
+)
+from pipeline_lib.water.growing import GrowingRule, grow
+from pipeline_lib.water.histogram import tile_histograms
+from pipeline_lib.water.interface import Need, Observation
+from pipeline_lib.water.reference import reference_statistics
+
+Plane = npt.NDArray[np.float32]
+
+UNSEEN_PRIOR = 0.1
+"""Prior of water where no tile of the scene shows two classes: water is rare or absent, or everything."""
+
+
+@dataclass(frozen=True)
+class _Tables:
+    """Evidence of one polarisation as tables over power: against the scene's land, and of water alone."""
+
+    ratio: Plane
+    water: Plane
+
+
+class AdaptiveDetector:
+    """See the module's docstring."""
+
+    name: ClassVar[str] = "adaptive"
+    summary: ClassVar[str] = (
+        "Bimodal tiles, two-class densities of VV and VH, change against the reference and HAND fused to a probability"
+    )
+    needs: ClassVar[frozenset[Need]] = frozenset()
+    options_type: ClassVar[type[Options]] = AdaptiveOptions
+
+    def __init__(self, options: Options | None = None) -> None:
+        """Take `AdaptiveOptions`."""
+        self.options = options if isinstance(options, AdaptiveOptions) else AdaptiveOptions()
+
+    def detect(self, observation: Observation) -> xr.Dataset:
+        """WaterExtent of the observation; see `pipeline_lib.water.interface.Detector.detect`."""
+        scene = check_scene(observation.scene)
+        grid = BlockGrid((scene.sizes["y"], scene.sizes["x"]))
+        names = polarisations_of(scene)
+        powers = {name: grid.blocked(scene[name]) for name in names}
+        classes = self._classes(scene, powers)
+        inputs = dict(powers)
+        inputs.update(_history(observation, names, grid, self.options.min_history))
+        inputs.update(_place(observation, grid))
+        probability = map_with_halo(
+            probability_block,
+            inputs,
+            halo_px=self.options.filter_radius + self.options.context_radius,
+            dtype=np.float32,
+            arguments={
+                "tables": {name: self._tables(classes[name]) for name in names},
+                "separable": any(known.separable for known in classes.values()),
+                "options": self.options,
+            },
+        )
+        rule = GrowingRule(seed=self.options.seed, tolerance=0.5, min_pixels=self.options.min_pixels)
+        return water_extent(scene, probability, grow(probability, rule), notes=_notes(classes, inputs))
+
+    def _classes(self, scene: xr.Dataset, powers: dict[str, da.Array]) -> dict[str, Classes]:
+        """What the scene says of water and land."""
+        angle = None
+        if "local_incidence_angle" in scene:
+            angle = float(scene["local_incidence_angle"][::16, ::16].mean())
+        tiles = tile_histograms(powers, radius=self.options.filter_radius)
+        return {name: classes_of(tiles[name], physics_of(name, angle), self.options.tiles) for name in powers}
+
+    def _tables(self, classes: Classes) -> _Tables:
+        """Tabulate a polarisation's evidence."""
+        limit, weight = self.options.max_evidence, self.options.evidence_weight
+        ratio = table_of(lambda value: weight * np.clip(classes.log_ratio(value), -limit, limit))
+        water = table_of(lambda value: classes.water.log_density(np.maximum(value, classes.water.mean)))
+        return _Tables(ratio, water)
+
+
+def _history(
+    observation: Observation, names: tuple[str, ...], grid: BlockGrid, min_history: int
+) -> dict[str, da.Array]:
+    """Reference passes of the polarisations, float32 (time, y, x); nothing where there are too few."""
+    history = observation.history
+    if history is None or history.sizes.get("time", 0) < min_history:
+        return {}
+    return {f"history_{name}": grid.blocked(history[name]) for name in names if name in history}
+
+
+def _place(observation: Observation, grid: BlockGrid) -> dict[str, da.Array]:
+    """What is known of the place itself."""
+    known: dict[str, da.Array] = {}
+    for name in ("hand_m", "slope_deg"):
+        if observation.terrain is not None and name in observation.terrain:
+            known[name] = grid.blocked(observation.terrain[name])
+    if observation.water_occurrence is not None:
+        known["occurrence"] = grid.blocked(observation.water_occurrence)
+    return known
+
+
+def _notes(classes: dict[str, Classes], inputs: dict[str, da.Array]) -> list[str]:
+    """How the answer came about, for the page and the log."""
+    notes = []
+    for name, known in classes.items():
+        source = f"{known.tiles} bimodal tiles" if known.separable else "no bimodal tile: published values"
+        notes.append(
+            f"{name}: water {known.water.mean:.1f} +- {known.water.spread:.1f} dB, "
+            f"land {known.land.mean:.1f} +- {known.land.spread:.1f} dB ({source})"
+        )
+    if not any(known.separable for known in classes.values()):
+        notes.append("No part of the scene shows two classes: little or no water is expected.")
+    if not any(name.startswith("history_") for name in inputs):
+        notes.append("No reference passes: without change, dark land cannot be told from water.")
+    return notes
+
+
+def probability_block(
+    *, tables: dict[str, _Tables], separable: bool, options: AdaptiveOptions, **arrays: npt.NDArray[Any]
+) -> Plane:
+    """Probability of water in one block: float32 (y, x), NaN where no polarisation is observed."""
+    ratios, changes, before = [], [], []
+    for name, table in tables.items():
+        filtered = boxcar(np.ascontiguousarray(arrays[name], dtype=np.float32), options.filter_radius)
+        ratio = look_up(filtered, table.ratio)
+        ratios.append(ratio)
+        history = arrays.get(f"history_{name}")
+        if history is None:
+            changes.append(ratio)
+            continue
+        expected, spread = reference_statistics(history, options.filter_radius, options.min_history)
+        water = look_up(filtered, table.water)
+        limits = (options.evidence_weight, options.max_evidence)
+        changes.append(change_ratio(decibel(filtered), water, ratio, expected, spread, *limits))
+        before.append(look_up(power_of(expected), table.ratio))
+    scene_ratio = smooth(total_of(ratios), options.context_radius)
+    log_prior = _log_prior(arrays, options)
+    occurrence = arrays.get("occurrence")
+    if not before and occurrence is None:
+        prior = logit(0.5 if separable else UNSEEN_PRIOR)
+        scene_ratio = scene_ratio if log_prior is None else scene_ratio + log_prior
+        return posterior(scene_ratio, prior)
+    unknown = np.full_like(scene_ratio, np.nan)
+    changed_ratio = smooth(total_of(changes), options.context_radius) if before else scene_ratio
+    earlier = smooth(total_of(before), options.context_radius) if before else unknown
+    was = was_water(earlier, unknown if occurrence is None else occurrence.astype(np.float32))
+    place = np.zeros_like(scene_ratio) if log_prior is None else log_prior
+    return posterior_with_reference(scene_ratio, changed_ratio, was, place, options.flood_prior)
+
+
+def _log_prior(arrays: dict[str, npt.NDArray[Any]], options: AdaptiveOptions) -> Plane | None:
+    """Prior of the place; None where nothing is known of it."""
+    given = [arrays[name].astype(np.float32) if name in arrays else None for name in ("hand_m", "slope_deg")]
+    known = next((plane for plane in given if plane is not None), None)
+    if known is None:
+        return None
+    hand, slope = (np.full_like(known, np.nan) if plane is None else plane for plane in given)
+    middle, scale, steep = options.hand_middle_m, options.hand_scale_m, options.max_slope_deg
+    return place_log_prior(hand, slope, middle, scale, steep)

@@ -1,0 +1,188 @@
+"""Water and land as classes of backscatter: what physics says of them, and what a scene says.
+
+A scene is asked tile by tile: where a tile's histogram clearly has two classes, and the darker lies where water can
+lie, the tile knows both. Where no tile knows, the published values stand, and the answer says so.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline_lib.options.detect import TileChoice
+from pipeline_lib.water.histogram import BINS, CENTRES_DB, TileHistograms
+from pipeline_lib.water.threshold import Normal, TwoNormals, fit_two_normals
+
+Values = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Physics:
+    """What is published of a polarisation, in dB at 39 degrees of incidence, after a 3 x 3 mean."""
+
+    water: Normal
+    land: Normal
+    darkest_threshold: float
+    brightest_threshold: float
+    """A threshold between water and land lies between these."""
+    water_slope_db_per_deg: float
+    """Change of the water's mean with the angle of incidence."""
+
+
+CO_POLARISED = Physics(
+    water=Normal(-19.5, 2.75),
+    land=Normal(-10.5, 2.6),
+    darkest_threshold=-22.0,
+    brightest_threshold=-11.0,
+    water_slope_db_per_deg=-0.394,
+)
+"""Water: Bauer-Marschallinger et al. (2022), Remote Sensing 14(15), -0.394 dB/deg * 39 deg - 4.142 dB, 2.754 dB. Land:
+crops, grass and bare fields of C-band compilations. Bounds: OPERA DSWx-S1, the lower one raised to where calm water
+lies at 45 degrees."""
+CROSS_POLARISED = Physics(
+    water=Normal(-26.5, 2.4),
+    land=Normal(-17.0, 2.8),
+    darkest_threshold=-28.0,
+    brightest_threshold=-18.0,
+    water_slope_db_per_deg=-0.1,
+)
+"""Water: between the noise floor (-22 dB at the worst specified, near -28 dB measured) and calm water. Land: as above.
+Bounds: OPERA DSWx-S1."""
+REFERENCE_ANGLE_DEG = 39.0
+MIN_CLASS_SPREAD_DB = 1.5
+"""Speckle of 4.4 looks after a 3 x 3 mean of correlated pixels is near 1 dB; a class varies on top of it."""
+
+
+def physics_of(polarisation: str, angle_deg: float | None) -> Physics:
+    """Published values of ``vv``, ``hh``, ``vh`` or ``hv``, moved to the scene's mean angle where it is known."""
+    published = CO_POLARISED if polarisation in {"vv", "hh"} else CROSS_POLARISED
+    if angle_deg is None:
+        return published
+    moved = published.water.mean + published.water_slope_db_per_deg * (angle_deg - REFERENCE_ANGLE_DEG)
+    return Physics(
+        water=Normal(moved, published.water.spread),
+        land=published.land,
+        darkest_threshold=published.darkest_threshold,
+        brightest_threshold=published.brightest_threshold,
+        water_slope_db_per_deg=published.water_slope_db_per_deg,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classes:
+    """Water and land of one polarisation in one scene, and how they became known."""
+
+    water: Normal
+    land: Normal
+    tiles: int
+    """Tiles that told; 0 = the published values stand."""
+
+    @property
+    def separable(self) -> bool:
+        """Whether the scene itself showed two classes."""
+        return self.tiles > 0
+
+    def log_ratio(self, decibel: Values) -> Values:
+        """Log-likelihood ratio of water against land: falls with backscatter, level beyond the two means."""
+        value = np.clip(decibel, self.water.mean, max(self.land.mean, self.water.mean))
+        ratio: Values = self.water.log_density(value) - self.land.log_density(value)
+        falling: Values = np.minimum.accumulate(ratio[np.argsort(decibel, kind="stable")])
+        answer = np.empty_like(ratio)
+        answer[np.argsort(decibel, kind="stable")] = falling
+        return answer
+
+
+def bimodal_tiles(tiles: TileHistograms, physics: Physics, choice: TileChoice) -> list[tuple[TwoNormals, Values]]:
+    """Largest tiles whose histogram is a mixture of water and land, as a quadtree finds them from above.
+
+    A tile is asked at 8, 4, 2 and 1 times the base size; where it has two classes it is taken whole, where not its
+    quarters are asked. Only tiles with pixels on both sides of the physical range are fitted, and of those the ones
+    with the largest variance between the classes, at most `TileChoice.max_tiles` a size.
+
+    Returns:
+        The fitted mixture and the histogram of each tile taken.
+    """
+    taken: list[tuple[TwoNormals, Values]] = []
+    open_tiles: npt.NDArray[np.bool_] | None = None
+    for factor in (8, 4, 2, 1):
+        level = tiles.coarsened(factor)
+        rows, columns, _ = level.counts.shape
+        if open_tiles is None:
+            open_tiles = np.ones((rows, columns), dtype=bool)
+        else:
+            open_tiles = np.kron(open_tiles, np.ones((2, 2), dtype=bool))[:rows, :columns]
+        for place in _candidates(level, open_tiles, physics, choice):
+            counts = level.counts[place].astype(np.float64)
+            fitted = fit_two_normals(counts, CENTRES_DB)
+            if _is_water_and_land(fitted, physics, choice):
+                taken.append((fitted, counts))
+                open_tiles[place] = False
+    return taken
+
+
+def _candidates(
+    level: TileHistograms, open_tiles: npt.NDArray[np.bool_], physics: Physics, choice: TileChoice
+) -> list[tuple[int, int]]:
+    """Tiles worth a fit: full enough, with dark and bright pixels; the most variable ones first."""
+    number, _, spread = level.moments()
+    bright_bins = physics.brightest_threshold < CENTRES_DB
+    dark = level.counts[..., ~bright_bins].sum(axis=2, dtype=np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = dark / number
+    worth = open_tiles & (number >= 0.3 * level.tile_px**2) & (share > choice.min_share) & (share < 1.0)
+    places = np.argwhere(worth & (spread > choice.min_spread_db))
+    order = np.argsort(-spread[tuple(places.T)], kind="stable")[: choice.max_tiles]
+    return [(int(row), int(column)) for row, column in places[order]]
+
+
+def _is_water_and_land(fitted: TwoNormals, physics: Physics, choice: TileChoice) -> bool:
+    """Two classes by the criteria of Chini et al. (2017), and the darker one where water can be."""
+    return (
+        fitted.ashman_d > choice.min_ashman_d
+        and fitted.fit > choice.min_fit
+        and fitted.surface_ratio > choice.min_surface_ratio
+        and physics.darkest_threshold <= fitted.crossing <= physics.brightest_threshold
+        and fitted.dark.mean <= physics.water.mean + 2.0 * physics.water.spread
+        and fitted.bright.mean >= physics.brightest_threshold - 3.0
+    )
+
+
+def classes_of(tiles: TileHistograms, physics: Physics, choice: TileChoice) -> Classes:
+    """Water and land of a scene: fitted to the pooled histogram of its bimodal tiles, else as published.
+
+    Each tile weighs the same in the pool, so that one large tile does not speak for the scene.
+    """
+    taken = bimodal_tiles(tiles, physics, choice)
+    if not taken:
+        return Classes(water=physics.water, land=_land_alone(tiles, physics), tiles=0)
+    pooled = np.zeros(BINS)
+    for fitted, counts in taken:
+        weight = np.where(fitted.crossing > CENTRES_DB, 0.5 / fitted.dark_share, 0.5 / (1.0 - fitted.dark_share))
+        pooled += weight * counts / counts.sum()
+    fitted = fit_two_normals(pooled, CENTRES_DB)
+    if not _is_water_and_land(fitted, physics, choice):
+        middle = sorted(taken, key=lambda pair: pair[0].crossing)[len(taken) // 2][0]
+        return Classes(water=_widened(middle.dark), land=_widened(middle.bright), tiles=len(taken))
+    return Classes(water=_widened(fitted.dark), land=_widened(fitted.bright), tiles=len(taken))
+
+
+def _widened(fitted: Normal) -> Normal:
+    """A class with at least `MIN_CLASS_SPREAD_DB`: the tiles that tell are the clear ones, the scene is not."""
+    return Normal(fitted.mean, max(fitted.spread, MIN_CLASS_SPREAD_DB))
+
+
+def _land_alone(tiles: TileHistograms, physics: Physics) -> Normal:
+    """Land of a scene with one class: the scene's own median and spread where those are land's, else as published."""
+    counts = tiles.scene
+    if counts.sum() == 0:
+        return physics.land
+    low, middle, high = _quantiles(counts, (0.16, 0.5, 0.84))
+    if middle <= physics.brightest_threshold:
+        return physics.land
+    return Normal(middle, float(np.clip((high - low) / 2.0, 1.0, physics.land.spread)))
+
+
+def _quantiles(counts: Values, shares: tuple[float, ...]) -> list[float]:
+    """Values below which the given shares of the pixels lie."""
+    cumulative = np.cumsum(counts) / counts.sum()
+    return [float(CENTRES_DB[int(np.searchsorted(cumulative, share))]) for share in shares]

@@ -1,0 +1,136 @@
+"""Evidence into probability, pixel by pixel: the arithmetic of the adaptive detector."""
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+Plane = npt.NDArray[np.float32]
+
+STAY = 0.97
+"""Probability that what was water before is water now."""
+KNOWN = 0.8
+"""Share of land that is still as the reference passes saw it; the rest looks like land anywhere in the scene."""
+OCCURRENCE_LIMITS = (0.01, 0.99)
+MAX_REFERENCE_EVIDENCE = 3.0
+"""Where long-term occurrence is known, the reference passes' darkness counts no more than this: sand is dark too."""
+
+
+def logit(probability: float) -> float:
+    """Log-odds of a probability."""
+    return float(np.log(probability / (1.0 - probability)))
+
+
+def total_of(planes: list[Plane]) -> Plane:
+    """Sum of the known values at each pixel, NaN where none is known."""
+    if len(planes) == 1:
+        return planes[0]
+    answer: Plane = _total(planes[0], planes[1])
+    for plane in planes[2:]:
+        answer = _total(answer, plane)
+    return answer
+
+
+@numba.njit(nogil=True, cache=True)
+def _total(one: Plane, other: Plane) -> Plane:
+    out = np.empty_like(one)
+    for y in range(one.shape[0]):
+        for x in range(one.shape[1]):
+            first, second = one[y, x], other[y, x]
+            if np.isnan(first):
+                out[y, x] = second
+            elif np.isnan(second):
+                out[y, x] = first
+            else:
+                out[y, x] = first + second
+    return out
+
+
+@numba.njit(nogil=True, cache=True)
+def change_ratio(
+    decibel: Plane,
+    water_log_density: Plane,
+    scene_ratio: Plane,
+    expected: Plane,
+    spread: Plane,
+    weight: float,
+    limit: float,
+) -> Plane:
+    """Log-likelihood ratio of water against the land that the reference passes saw here.
+
+    The land's density is ``KNOWN`` parts its own expectation and the rest the scene's land, so that a pixel that grew
+    darker without becoming as dark as water is not water. Brighter than expected counts as expected.
+    """
+    out = np.empty_like(decibel)
+    for y in range(decibel.shape[0]):
+        for x in range(decibel.shape[1]):
+            if np.isnan(expected[y, x]):
+                out[y, x] = scene_ratio[y, x]
+                continue
+            scaled = min(decibel[y, x] - expected[y, x], 0.0) / spread[y, x]
+            land = -0.5 * scaled * scaled - np.log(spread[y, x] * np.sqrt(2.0 * np.pi))
+            against_own = weight * (water_log_density[y, x] - land)
+            mixed = -np.log(KNOWN * np.exp(-against_own) + (1.0 - KNOWN) * np.exp(-scene_ratio[y, x]))
+            out[y, x] = min(max(mixed, -limit), limit)
+    return out
+
+
+@numba.njit(nogil=True, cache=True)
+def was_water(evidence: Plane, occurrence: Plane) -> Plane:
+    """Probability that the place was water before: from the reference's log-ratio and the long-term occurrence (%).
+
+    NaN in either means unknown; 0.5 where both are.
+    """
+    out = np.empty_like(evidence)
+    low, high = OCCURRENCE_LIMITS
+    for y in range(evidence.shape[0]):
+        for x in range(evidence.shape[1]):
+            log_odds = 0.0 if np.isnan(evidence[y, x]) else evidence[y, x]
+            share = occurrence[y, x] / 100.0
+            if not np.isnan(share):
+                share = min(max(share, low), high)
+                log_odds = min(max(log_odds, -MAX_REFERENCE_EVIDENCE), MAX_REFERENCE_EVIDENCE)
+                log_odds += np.log(share / (1.0 - share))
+            out[y, x] = 1.0 / (1.0 + np.exp(-log_odds))
+    return out
+
+
+@numba.njit(nogil=True, cache=True)
+def place_log_prior(
+    hand_m: Plane, slope_deg: Plane, hand_middle_m: float, hand_scale_m: float, max_slope_deg: float
+) -> Plane:
+    """Logarithm of the factor on the odds of water from height above drainage and slope; unknown counts as 1."""
+    out = np.zeros_like(hand_m)
+    for y in range(out.shape[0]):
+        for x in range(out.shape[1]):
+            if not np.isnan(hand_m[y, x]):
+                out[y, x] -= np.log1p(np.exp(min((hand_m[y, x] - hand_middle_m) / hand_scale_m, 30.0)))
+            if not np.isnan(slope_deg[y, x]):
+                out[y, x] -= np.log1p(np.exp(min(slope_deg[y, x] - max_slope_deg, 30.0)))
+    return out
+
+
+@numba.njit(nogil=True, cache=True)
+def posterior_with_reference(
+    scene_ratio: Plane, changed_ratio: Plane, before: Plane, log_prior: Plane, flood_prior: float
+) -> Plane:
+    """Probability of water from the module's odds (`pipeline_lib.water.adaptive`); NaN where not observed."""
+    out = np.empty_like(scene_ratio)
+    for y in range(out.shape[0]):
+        for x in range(out.shape[1]):
+            r = before[y, x]
+            water = r * STAY + (1.0 - r) * flood_prior
+            land = r * (1.0 - STAY) * np.exp(-scene_ratio[y, x])
+            land += (1.0 - r) * (1.0 - flood_prior) * np.exp(-changed_ratio[y, x])
+            odds = water / land * np.exp(log_prior[y, x])
+            out[y, x] = odds / (1.0 + odds)
+    return out
+
+
+@numba.njit(nogil=True, cache=True, fastmath={"contract", "arcp", "reassoc"})
+def posterior(scene_ratio: Plane, log_prior_odds: float) -> Plane:
+    """Probability of water from one log-likelihood ratio and one prior; NaN where not observed."""
+    out = np.empty_like(scene_ratio)
+    for y in range(out.shape[0]):
+        for x in range(out.shape[1]):
+            out[y, x] = np.float32(1.0) / (np.float32(1.0) + np.exp(-(scene_ratio[y, x] + np.float32(log_prior_odds))))
+    return out

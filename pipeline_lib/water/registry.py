@@ -1,0 +1,45 @@
+"""The detectors by name."""
+
+from typing import Any
+
+from pydantic import JsonValue, ValidationError
+
+from pipeline_lib.errors import InputError, UnknownNameError
+from pipeline_lib.water.adaptive import AdaptiveDetector
+from pipeline_lib.water.interface import Detector
+
+DEFAULT_DETECTOR = AdaptiveDetector.name
+"""What ``default`` stands for: needs no training and nothing but the scene, and uses whatever else there is."""
+
+_DETECTORS: tuple[type[Any], ...] = (AdaptiveDetector,)
+
+
+def detectors() -> tuple[type[Detector], ...]:
+    """Every detector, the default one first."""
+    return _DETECTORS
+
+
+def detector(name: str = "default", parameters: dict[str, JsonValue] | None = None) -> Detector:
+    """The detector of that name with the options given.
+
+    Args:
+        name: as ``overbank detectors`` lists it; ``default`` for `DEFAULT_DETECTOR`.
+        parameters: fields of the detector's options model; defaults for what is left out.
+
+    Raises:
+        UnknownNameError: no such detector.
+        InputError: an option does not exist or has a value that it cannot have.
+    """
+    wanted = DEFAULT_DETECTOR if name == "default" else name
+    known = {found.name: found for found in _DETECTORS}
+    if wanted not in known:
+        raise UnknownNameError("detector", name, ("default", *known))
+    try:
+        options = known[wanted].options_type.model_validate(parameters or {})
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        raise InputError(
+            f"Detector {wanted!r}: option {field!r}: {first['msg']} (given {first['input']!r})."
+        ) from error
+    return known[wanted](options)  # type: ignore[no-any-return]
