@@ -1,0 +1,221 @@
+"""One labelled chip of any dataset: files, how their numbers are meant, and arrays read only when asked for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+import rasterio
+import xarray as xr
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+
+from pipeline_lib.errors import RasterError
+from pipeline_lib.model import DRY, NOT_OBSERVED, WATER
+
+
+class Meaning(StrEnum):
+    """What a label calls water; scores of different meanings must never be compared."""
+
+    ALL_WATER = "all water"
+    """Permanent water included."""
+    FLOOD = "flood only"
+    """Permanent water is labelled dry."""
+
+
+class Unit(StrEnum):
+    """What stored numbers are."""
+
+    LINEAR = "linear power"
+    DECIBEL = "dB"
+    BYTE = "8 bit"
+    """A contrast stretch without a published way back to dB."""
+    REFLECTANCE = "reflectance x 10000"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Band:
+    """One band of one file."""
+
+    path: Path
+    index: int = 1
+    """1-based band number."""
+
+    def read(self) -> NDArray[np.generic]:
+        """Stored numbers, dims (y, x).
+
+        Raises:
+            RasterError: the file is missing or damaged, or has no such band.
+        """
+        try:
+            if self.path.suffix.lower() in {".png", ".jpg", ".jpeg"}:
+                return _picture_band(self.path, self.index)
+            with rasterio.open(self.path) as raster:
+                band: NDArray[np.generic] = raster.read(self.index)
+                return band
+        except (OSError, IndexError, rasterio.errors.RasterioError) as error:
+            raise RasterError(f"Cannot read band {self.index} of {self.path}: {error}.") from error
+
+
+def _picture_band(path: Path, index: int) -> NDArray[np.generic]:
+    with Image.open(path) as picture:
+        pixels = np.asarray(picture)
+    return pixels if pixels.ndim == 2 and index == 1 else pixels[:, :, index - 1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stretch:
+    """The nominal way from 8 bit to backscatter: linear in dB from 0 to 255."""
+
+    db_at_0: float
+    db_at_255: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """Bands of one sensor at one date on the chip's grid."""
+
+    bands: Mapping[str, Band]
+    """Name (``vv``, ``vh``, ``B03`` ...) to file band."""
+    unit: Unit
+    stretch: Mapping[str, Stretch] = field(default_factory=dict)
+    """For 8 bit bands: the nominal stretch, by band name."""
+    blank: tuple[int, ...] = ()
+    """Stored values that mean "no data" where every band holds the same one of them..."""
+    blank_patch: int = 1
+    """...in a connected patch of at least this many pixels; smaller ones are saturated pixels, not holes."""
+    shift: tuple[int, int] = (0, 0)
+    """Rows and columns by which the stored image must be moved to lie on the chip's grid."""
+    crop: tuple[slice, slice] | None = None
+    """Window of the stored image; None = all of it."""
+    facts: Mapping[str, str | int] = field(default_factory=dict)
+    """``acquisition_id``, ``datetime``, ``relative_orbit``, ``orbit_direction``, ``platform``, where known."""
+
+    def read(self) -> dict[str, NDArray[np.generic]]:
+        """Stored numbers by band name, dims (y, x), moved onto the chip's grid."""
+        return {name: self._placed(band.read()) for name, band in self.bands.items()}
+
+    def _placed(self, stored: NDArray[np.generic]) -> NDArray[np.generic]:
+        moved = np.roll(stored, self.shift, axis=(0, 1)) if any(self.shift) else stored
+        return moved if self.crop is None else moved[self.crop]
+
+    def observed(self, stored: Mapping[str, NDArray[np.generic]] | None = None) -> NDArray[np.bool_]:
+        """True where any band holds data; rolled-in edges of a shifted image are not data."""
+        arrays = list((stored or self.read()).values())
+        seen = np.zeros(arrays[0].shape, bool)
+        for array in arrays:
+            seen |= np.isfinite(array)
+        for value in self.blank:
+            seen &= ~_large_patches(np.logical_and.reduce([array == value for array in arrays]), self.blank_patch)
+        return seen & self._not_rolled_in(seen.shape)
+
+    def _not_rolled_in(self, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+        inside = np.ones(shape, bool)
+        for axis, step in enumerate(self.shift):
+            edge = slice(None, step) if step > 0 else slice(shape[axis] + step, None)
+            if step:
+                inside[(edge, slice(None)) if axis == 0 else (slice(None), edge)] = False
+        return inside
+
+    def backscatter(self) -> dict[str, NDArray[np.float32]]:
+        """Linear power by polarisation, float32, NaN = not observed.
+
+        8 bit bands go through their nominal stretch: thresholds in dB mean little there.
+        """
+        stored = self.read()
+        seen = self.observed(stored)
+        return {name: np.where(seen, self._linear(name, values), np.nan) for name, values in stored.items()}
+
+    def _linear(self, name: str, values: NDArray[np.generic]) -> NDArray[np.float32]:
+        numbers = values.astype(np.float32)
+        if self.unit is Unit.LINEAR:
+            return numbers
+        if self.unit is Unit.BYTE:
+            ends = self.stretch[name]
+            numbers = np.float32(ends.db_at_0) + numbers * np.float32((ends.db_at_255 - ends.db_at_0) / 255)
+        linear: NDArray[np.float32] = np.power(np.float32(10), numbers / np.float32(10), dtype=np.float32)
+        return linear
+
+    def scene(self) -> xr.Dataset:
+        """The layer as a Scene (see `pipeline_lib.model.check_scene`), without a map grid."""
+        bands = {name: (("y", "x"), values, {"units": "1"}) for name, values in self.backscatter().items()}
+        nominal = "nominal 8 bit stretch" if self.unit is Unit.BYTE else "as stored"
+        return xr.Dataset(bands, attrs={"backscatter": "gamma0", "scaling": nominal, **self.facts})
+
+
+def _large_patches(mask: NDArray[np.bool_], smallest: int) -> NDArray[np.bool_]:
+    if smallest <= 1 or not mask.any():
+        return mask
+    labels, _ = ndimage.label(mask)
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    large: NDArray[np.bool_] = (sizes >= smallest)[labels]
+    return large
+
+
+@dataclass(frozen=True, kw_only=True)
+class Label:
+    """A class raster and what its codes mean; every other code is "no answer"."""
+
+    band: Band
+    water: tuple[int, ...]
+    dry: tuple[int, ...]
+    crop: tuple[slice, slice] | None = None
+
+    def read(self) -> NDArray[np.uint8]:
+        """0 dry, 1 water, 255 no answer; dims (y, x)."""
+        stored = self.band.read()
+        stored = stored if self.crop is None else stored[self.crop]
+        codes = np.full(stored.shape, NOT_OBSERVED, np.uint8)
+        codes[np.isin(stored, self.dry)] = DRY
+        codes[np.isin(stored, self.water)] = WATER
+        return codes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chip:
+    """A piece of a scene with its label. Nothing is read before a layer's or label's method is called."""
+
+    dataset: str
+    chip_id: str
+    """Unique within the dataset."""
+    event: str
+    """Flood event, or place and date; scores are pooled per event."""
+    group: str
+    """Chips of one group show the same ground or scene: they must never be parted by a split."""
+    split: str
+    """``train``, ``valid``, ``test``, ``bolivia``, or ``all`` where the dataset defines none."""
+    meaning: Meaning
+    sar: Layer
+    """Sentinel-1 during the event."""
+    label: Label | None = None
+    """None where only an image-level label exists."""
+    sar_before: Layer | None = None
+    """Sentinel-1 without the flood (the same place and geometry)."""
+    optical: Layer | None = None
+    """Sentinel-2 during the event."""
+    optical_before: Layer | None = None
+    reference_water: Label | None = None
+    """Permanent water, where the set gives it."""
+    image_label: bool | None = None
+    """Weak label: whether the chip holds any water."""
+    pixel_m: float | None = None
+    """Ground sampling distance, metres."""
+
+    def truth(self) -> NDArray[np.uint8]:
+        """Label with 255 also where the radar saw nothing; dims (y, x).
+
+        Raises:
+            RasterError: the chip has no pixel label, or it is not on the radar's grid.
+        """
+        if self.label is None:
+            raise RasterError(f"Chip {self.chip_id} of {self.dataset} has no pixel label, only an image-level one.")
+        truth = self.label.read()
+        seen = self.sar.observed()
+        if truth.shape != seen.shape:
+            raise RasterError(
+                f"Chip {self.chip_id}: label has {truth.shape} pixels, radar {seen.shape}; expected equal."
+            )
+        return np.where(seen, truth, np.uint8(NOT_OBSERVED))
