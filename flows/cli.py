@@ -7,7 +7,21 @@ from typing import Annotated, NoReturn
 
 import typer
 
-GROUPS = ("map_event", "detect", "calibrate", "evaluate", "train", "models", "events", "serve", "world", "doctor")
+GROUPS = (
+    "map_event",
+    "watch",
+    "detect",
+    "segment",
+    "calibrate",
+    "evaluate",
+    "train",
+    "models",
+    "events",
+    "serve",
+    "world",
+    "up",
+    "doctor",
+)
 """Modules of `flows.commands`, in the order of ``overbank --help``."""
 
 

@@ -12,7 +12,7 @@ from flows.progress import Progress
 from pipeline_lib.errors import IncompleteEventError, OverbankError
 from pipeline_lib.model import CatalogReference, Event, MappingPlan, PlannedPass, Product, Stored, digest_of
 from pipeline_lib.options.map_event import MapOptions
-from pipeline_lib.steps.map_event import Ancillaries, MappedPass, Place
+from pipeline_lib.steps.map_event import Ancillaries, MappedPass, Place, restricted
 from pipeline_lib.steps.workspace import workspace_of
 from tasks.derive import derive_flood, mosaic_event
 from tasks.detect import detect_water
@@ -60,12 +60,13 @@ def map_event(
     progress = Progress(get_run_logger(), total=_stages(plan, scored=truth is not None))
     ancillaries = _prepare_ancillaries(plan, place, progress)
     mapped, failures = _map_passes(plan, ancillaries, place, progress)
-    mosaic = mosaic_event(plan, mapped, place)
+    done = restricted(plan, mapped)
+    mosaic = mosaic_event(done, mapped, place)
     progress.finished(f"mosaic of {len(mapped)} passes")
-    product = publish_event(plan, mapped, mosaic, out, place)
+    product = publish_event(done, mapped, mosaic, out, place)
     progress.finished(f"published {event.event_id}")
     if truth is not None:
-        evaluate_event(plan, mapped, truth, out, place)
+        evaluate_event(done, mapped, truth, out, place)
         progress.finished("scored against the truth")
     if failures:
         _raise_incomplete(product, len(mapped), failures)

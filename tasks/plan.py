@@ -1,7 +1,5 @@
 """Plan the run and show the plan."""
 
-from pipeline_lib.steps.plan import write_plan
-from pipeline_lib.steps.search import Found
 from prefect import task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
@@ -9,6 +7,8 @@ from prefect.cache_policies import NO_CACHE
 from pipeline_lib.model import CatalogReference, Event, MappingPlan
 from pipeline_lib.options.map_event import MapOptions
 from pipeline_lib.steps import map_event, summary
+from pipeline_lib.steps.plan import write_plan
+from pipeline_lib.steps.search import Found
 from pipeline_lib.steps.workspace import Workspace
 
 

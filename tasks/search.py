@@ -1,11 +1,11 @@
 """Search the catalogue."""
 
-from pipeline_lib.steps.search import Found, search_event
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from pipeline_lib.model import CatalogReference, Event
 from pipeline_lib.options.search import SearchOptions
+from pipeline_lib.steps.search import Found, search_event
 
 
 @task(name="search catalogue", task_run_name="search {catalog.profile} for {event.event_id}", cache_policy=NO_CACHE)

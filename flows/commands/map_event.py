@@ -69,9 +69,8 @@ def plan_command(
     write: Annotated[Path | None, typer.Option(help="Write the plan to this YAML file as well.")] = None,
 ) -> None:
     """Show what `map` would do, without reading a pixel."""
-    from pipeline_lib.steps.plan import plan_text, write_plan
-
     from pipeline_lib.steps.map_event import search_and_plan
+    from pipeline_lib.steps.plan import plan_text, write_plan
 
     event = _event(event_file, event_id, bbox, aoi, start, end)
     plan = search_and_plan(event, catalog, _options(options_file, detector, pixel, None))

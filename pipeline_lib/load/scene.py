@@ -1,10 +1,11 @@
 """One door to Sentinel-1 pixels: whatever the product type, a Scene on the event's grid comes out."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 
 import xarray as xr
 
 from pipeline_lib.errors import AssetError
+from pipeline_lib.load.asset import Sign
 from pipeline_lib.load.sentinel1_grd import load_grd
 from pipeline_lib.load.sentinel1_rtc import load_rtc
 from pipeline_lib.model import Acquisition, Grid, ProductType
@@ -17,7 +18,8 @@ def load_scene(
     grid: Grid,
     *,
     elevation_m: xr.DataArray | None,
-    sign: Callable[[str], str],
+    sign: Sign,
+    gdal: Mapping[str, str | int],
     options: PrepareOptions,
 ) -> xr.Dataset:
     """Open one Sentinel-1 pass lazily as a Scene on the grid.
@@ -27,6 +29,7 @@ def load_scene(
         grid: the event's grid.
         elevation_m: elevation on the grid, float32 (y, x), metres; needed for GRD.
         sign: turns a catalogue's href into one that can be read.
+        gdal: access settings of the catalogue.
         options: resampling and chunking.
 
     Returns:
@@ -36,7 +39,7 @@ def load_scene(
         AssetError: an asset cannot be read, or a GRD pass has no elevation model to be geocoded with.
     """
     if acquisition.product is ProductType.RTC:
-        return load_rtc(acquisition, grid, sign=sign, chunk=options.chunk, resampling=options.resampling)
+        return load_rtc(acquisition, grid, sign=sign, chunk=options.chunk, resampling=options.resampling, gdal=gdal)
     if acquisition.product is not ProductType.GRD:
         raise AssetError(f"{acquisition.acquisition_id} is {acquisition.product}; a Scene is made from RTC or GRD.")
     if elevation_m is None:

@@ -1,25 +1,25 @@
 """Options of a whole mapping run: one model a step, and where to compute."""
 
-from pydantic import Field, JsonValue
+from pydantic import JsonValue
 
 from pipeline_lib.options.base import Options
 from pipeline_lib.options.derive import DeriveOptions
 from pipeline_lib.options.prepare import PrepareOptions
 from pipeline_lib.options.publish import PublishOptions
-from pipeline_lib.options.search import SearchOptions
+from pipeline_lib.options.search import PlanOptions, SearchOptions
 
 
 class MapOptions(Options):
     """Everything about a run that is not the event and the catalogue."""
 
-    pixel_m: float = Field(default=10.0, ge=1.0, le=1000.0)
-    """Pixel of the event's grid, metres."""
     detector: str = "default"
     """Name of the water detector (``overbank detectors`` lists them)."""
     detector_options: dict[str, JsonValue] = {}
     """The detector's own options."""
     search: SearchOptions = SearchOptions()
     """What is looked for in the catalogue."""
+    plan: PlanOptions = PlanOptions()
+    """Pixel of the grid, and which acquisitions are compared."""
     prepare: PrepareOptions = PrepareOptions()
     """How pixels are brought onto the grid."""
     derive: DeriveOptions = DeriveOptions()
@@ -28,5 +28,3 @@ class MapOptions(Options):
     """What is written."""
     dask_address: str | None = None
     """Address of a Dask scheduler (``tcp://host:8786``); this process's threads where empty."""
-    workers: int = Field(default=2, ge=1, le=64)
-    """Passes worked on at the same time."""

@@ -8,7 +8,7 @@ import yaml
 
 from pipeline_lib.errors import AreaError, InputError
 from pipeline_lib.model import Event
-from pipeline_lib.model.area import area_of_bbox
+from pipeline_lib.model.area import area_of_bbox, normalised_area
 from pipeline_lib.options.map_event import MapOptions
 
 
@@ -41,10 +41,24 @@ def event_of_flags(
     missing = [flag for flag, value in flags.items() if not value]
     if missing:
         raise InputError(f"An event needs {', '.join(missing)} (or give an event file).")
+    area = area_of_flags(bbox, aoi)
+    return Event.model_validate({"event_id": event_id, "aoi": area, "start": start, "end": end})
+
+
+def area_of_flags(bbox: str | None, aoi: Path | None) -> dict[str, Any]:
+    """The area of ``--bbox`` or of the GeoJSON file of ``--aoi``.
+
+    Raises:
+        InputError: both are given, or neither.
+        AreaError: the area cannot be meant.
+    """
     if bbox and aoi:
         raise InputError("Both --bbox and --aoi are given; give one of them.")
-    area = area_of_bbox(*_four_numbers(bbox.split(","))) if bbox else _geojson(Path(str(aoi)))
-    return Event.model_validate({"event_id": event_id, "aoi": area, "start": start, "end": end})
+    if bbox:
+        return area_of_bbox(*_four_numbers(bbox.split(",")))
+    if aoi is None:
+        raise InputError("An area is needed: give --bbox west,south,east,north or --aoi FILE.")
+    return normalised_area(_geojson(aoi))
 
 
 def read_map_options(
@@ -59,7 +73,7 @@ def read_map_options(
     if detector != "default":
         fields["detector"] = detector
     if pixel_m != 10.0:
-        fields["pixel_m"] = pixel_m
+        fields["plan"] = {**(fields.get("plan") or {}), "pixel_m": pixel_m}
     if dask_address is not None:
         fields["dask_address"] = dask_address
     return MapOptions.model_validate(fields)

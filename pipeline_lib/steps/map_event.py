@@ -49,13 +49,13 @@ def plan_event(event: Event, catalog: CatalogReference, found: Found, options: M
     name = DEFAULT_DETECTOR if options.detector == "default" else options.detector
     detector(name, dict(options.detector_options))
     chosen = {
-        "search": options.search.model_dump(mode="json"),
+        "plan": options.plan.model_dump(mode="json"),
         "prepare": options.prepare.model_dump(mode="json"),
         "detect": {"detector": name, "parameters": dict(options.detector_options)},
         "derive": options.derive.model_dump(mode="json"),
         "publish": options.publish.model_dump(mode="json"),
     }
-    return make_plan(event, catalog, found, chosen, pixel_m=options.pixel_m)
+    return make_plan(event, catalog, found, chosen)
 
 
 def search_and_plan(event: Event, catalog: str, options: MapOptions) -> MappingPlan:
@@ -73,13 +73,13 @@ def detect_pass(
     key = _key("detect", chosen, scene, history, ancillaries)
     return detect_water(
         store,
-        scene,
-        history,
-        ancillaries.terrain,
-        ancillaries.occurrence,
-        str(chosen["detector"]),
-        parameters if isinstance(parameters, dict) else {},
-        key,
+        scene=scene,
+        history=history,
+        terrain=ancillaries.terrain,
+        occurrence=ancillaries.occurrence,
+        name=str(chosen["detector"]),
+        parameters=parameters if isinstance(parameters, dict) else {},
+        key=key,
     )
 
 
@@ -95,6 +95,11 @@ def derive_pass(
     """Derive the flood of one pass from its water."""
     key = _key("derive", plan.options["derive"], water, scene, history, ancillaries)
     return derive(store, plan, planned, scene, history, water, ancillaries.terrain, ancillaries.occurrence, key)
+
+
+def restricted(plan: MappingPlan, mapped: list[MappedPass]) -> MappingPlan:
+    """The plan of what was done: without the passes that failed, so that its digest is not that of the whole."""
+    return plan.model_copy(update={"passes": tuple(one.planned for one in mapped)})
 
 
 def publish(plan: MappingPlan, mapped: list[MappedPass], event: Stored, out: str, store: Store) -> Product:

@@ -2,12 +2,13 @@
 
 from functools import partial
 from importlib.metadata import version
+from typing import Any
 
 import xarray as xr
 
-from pipeline_lib.catalog.signing import signed
+from pipeline_lib.catalog.signing import gdal_environment, signed
 from pipeline_lib.load.dem import load_dem
-from pipeline_lib.load.reference_water import load_water_occurrence
+from pipeline_lib.load.reference_water import load_water_occurrence, load_water_seasonality
 from pipeline_lib.load.scene import load_scene
 from pipeline_lib.model import Acquisition, MappingPlan, Record, Stored, digest_of, polarisations_of
 from pipeline_lib.options.prepare import PrepareOptions
@@ -34,21 +35,24 @@ def prepare_terrain(plan: MappingPlan, store: Store) -> Stored | None:
         return None
     stored = store.place("terrain", key_of(plan, "terrain", *plan.dem))
     if not store.has(stored):
-        sign = partial(signed, catalog=plan.catalog)
-        elevation = load_dem(plan.dem, plan.grid, sign=sign, chunk=_options(plan).chunk)
-        store.save(stored.kind, stored.key, terrain_of(elevation))
+        options = _options(plan)
+        elevation = load_dem(plan.dem, plan.grid, **_access(plan), chunk=options.chunk)
+        store.save(stored.kind, stored.key, terrain_of(elevation, drainage_area_km2=options.drainage_area_km2))
     return stored
 
 
 def prepare_occurrence(plan: MappingPlan, store: Store) -> Stored | None:
-    """Long-term water occurrence on the grid, percent; None where the plan has no such layer."""
+    """Long-term water on the grid: occurrence, percent, and seasonality, months; None where the plan has neither."""
     if not plan.water_occurrence:
         return None
     stored = store.place("occurrence", key_of(plan, "occurrence", *plan.water_occurrence))
     if not store.has(stored):
-        sign = partial(signed, catalog=plan.catalog)
-        occurrence = load_water_occurrence(plan.water_occurrence, plan.grid, sign=sign, chunk=_options(plan).chunk)
-        store.save(stored.kind, stored.key, occurrence.to_dataset(name="water_occurrence"))
+        access, chunk = _access(plan), _options(plan).chunk
+        layers = {
+            "water_occurrence": load_water_occurrence(plan.water_occurrence, plan.grid, **access, chunk=chunk),
+            "water_seasonality": load_water_seasonality(plan.water_occurrence, plan.grid, **access, chunk=chunk),
+        }
+        store.save(stored.kind, stored.key, xr.Dataset(layers))
     return stored
 
 
@@ -96,9 +100,14 @@ def _scene(plan: MappingPlan, store: Store, acquisition: Acquisition, terrain: S
         acquisition,
         plan.grid,
         elevation_m=elevation,
-        sign=partial(signed, catalog=plan.catalog),
+        **_access(plan),
         options=_options(plan),
     )
+
+
+def _access(plan: MappingPlan) -> dict[str, Any]:
+    """How the plan's catalogue lets its assets be read; picklable, so that a cluster's workers can use it."""
+    return {"sign": partial(signed, catalog=plan.catalog), "gdal": gdal_environment(plan.catalog)}
 
 
 def _options(plan: MappingPlan) -> PrepareOptions:

@@ -1,0 +1,130 @@
+"""``overbank watch``: areas that are mapped by themselves."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Name = Annotated[str, typer.Argument(help="Name of the watch.")]
+Out = Annotated[Path, typer.Option(help="Folder of published events; holds the register of watches.")]
+OUT = Path("out")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the ``watch`` group to the app."""
+    group = typer.Typer(help="Watch areas: every new pass is mapped by itself.", no_args_is_help=True)
+    for name, command in (
+        ("add", add),
+        ("list", list_watches),
+        ("pause", pause),
+        ("resume", resume),
+        ("remove", remove),
+        ("history", history),
+        ("backfill", backfill),
+        ("poll", poll_now),
+    ):
+        group.command(name)(command)
+    app.add_typer(group, name="watch")
+
+
+def add(
+    name: Name,
+    aoi: Annotated[Path | None, typer.Option(help="GeoJSON file with the area.")] = None,
+    bbox: Annotated[str | None, typer.Option(help="west,south,east,north in degrees (WGS 84).")] = None,
+    catalog: Annotated[str, typer.Option(help="URL of a STAC API, or a profile name.")] = "planetary-computer",
+    every: Annotated[str, typer.Option(help="How often to ask: 15m, 2h, 1d.")] = "15m",
+    grace: Annotated[str, typer.Option(help="How long a partial pass waits for further slices.")] = "210m",
+    since: Annotated[str | None, typer.Option(help="First moment of interest (ISO 8601); now without it.")] = None,
+    publish_if: Annotated[float, typer.Option(help="Least flooded area that opens an event, km2.")] = 0.0,
+    options_file: Annotated[Path | None, typer.Option("--options", help="YAML file with mapping options.")] = None,
+    out: Out = OUT,
+) -> None:
+    """Watch an area."""
+    from pipeline_lib.steps.event import read_map_options
+    from pipeline_lib.steps.watch import register_of
+    from pipeline_lib.steps.watch_text import watch_of_flags
+
+    watch = watch_of_flags(
+        name,
+        bbox=bbox,
+        aoi=aoi,
+        catalog=catalog,
+        every=every,
+        grace=grace,
+        since=since,
+        min_flood_km2=publish_if,
+        options=read_map_options(options_file),
+    )
+    register_of(out).add(watch)
+    typer.echo(f"Watching {name} from {watch.since:%Y-%m-%d %H:%M} UTC, every {every}. `overbank up` polls it.")
+
+
+def list_watches(out: Out = OUT) -> None:
+    """List the watches and how they are doing."""
+    from pipeline_lib.steps.watch import register_of
+    from pipeline_lib.steps.watch_text import watch_lines
+
+    for line in watch_lines(register_of(out)):
+        typer.echo(line)
+
+
+def pause(name: Name, out: Out = OUT) -> None:
+    """Stop polling for a while."""
+    from pipeline_lib.steps.watch import register_of
+
+    register_of(out).pause(name, paused=True)
+    typer.echo(f"Paused {name}.")
+
+
+def resume(name: Name, out: Out = OUT) -> None:
+    """Poll again; what appeared meanwhile is found."""
+    from pipeline_lib.steps.watch import register_of
+
+    register_of(out).pause(name, paused=False)
+    typer.echo(f"Resumed {name}.")
+
+
+def remove(name: Name, out: Out = OUT) -> None:
+    """Forget a watch; what it published stays."""
+    from pipeline_lib.steps.watch import register_of
+
+    register_of(out).remove(name)
+    typer.echo(f"Removed {name}; its events stay under {out}.")
+
+
+def history(name: Name, out: Out = OUT, limit: Annotated[int, typer.Option(help="Polls to show.")] = 20) -> None:
+    """Show the passes a watch knows and its latest polls."""
+    from pipeline_lib.steps.watch import register_of
+    from pipeline_lib.steps.watch_text import history_lines
+
+    for line in history_lines(register_of(out), name, limit):
+        typer.echo(line)
+
+
+def backfill(
+    name: Name, since: Annotated[str, typer.Option(help="Look back to this moment (ISO 8601).")], out: Out = OUT
+) -> None:
+    """Map what was sensed since a moment in the past."""
+    from datetime import UTC, datetime
+
+    moment = datetime.fromisoformat(since)
+    _poll(out, name, moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
+def poll_now(
+    name: Annotated[str | None, typer.Argument(help="One watch; all that are not paused without it.")] = None,
+    out: Out = OUT,
+) -> None:
+    """Ask the catalogue now, and map what is due in this process."""
+    _poll(out, name, None)
+
+
+def _poll(out: Path, name: str | None, since: object) -> None:
+    from flows.embedded import set_prefect_environment, shown_progress
+
+    set_prefect_environment()
+    from flows.watch_catalogue import watch_catalogue
+
+    with shown_progress():
+        asked = watch_catalogue(str(out.resolve()), name=name, since=since, inline=True)  # type: ignore[arg-type]
+    typer.echo(f"{asked} pass(es) mapped.")

@@ -1,0 +1,126 @@
+"""Steps of watching: ask the catalogue, decide, remember what was asked for and how it ended."""
+
+from datetime import datetime, timedelta
+from importlib.metadata import version
+from pathlib import Path
+
+from pipeline_lib.catalog.profiles import resolve_catalog
+from pipeline_lib.errors import OverbankError
+from pipeline_lib.model import Event, Record
+from pipeline_lib.options.map_event import MapOptions
+from pipeline_lib.steps.search import search_event
+from pipeline_lib.watch import Decision, PassState, Register, Watch, decide
+from pipeline_lib.watch.assign import event_of
+from pipeline_lib.watch.decide import DuePass, silent_since
+from pipeline_lib.watch.register import Poll
+
+
+class PollResult(Record):
+    """What one poll found and wants."""
+
+    watch: Watch
+    decision: Decision
+    notes: tuple[str, ...] = ()
+    """What the catalogue search noted."""
+    silent_days: float | None = None
+    """Days without a new pass, where that is longer than normal and was not reported before."""
+
+
+class Request(Record):
+    """One mapping run to ask for."""
+
+    event: Event
+    catalog: str
+    options: MapOptions
+    due: DuePass
+    idempotency_key: str
+    """The same for the same event, pass, slices and software: asked for twice, it runs once."""
+
+
+def register_of(out: Path) -> Register:
+    """The register of watches that publish under ``out``."""
+    return Register(out / ".overbank" / "watches.sqlite")
+
+
+def poll(register: Register, name: str, now: datetime, *, since: datetime | None = None) -> PollResult:
+    """Ask the catalogue of a watch for passes, to the last page, and decide what is due.
+
+    The window reaches back ``rescan_days`` before the last successful poll, so that nothing published late is missed;
+    a failed poll moves nothing.
+
+    Args:
+        register: where watches live.
+        name: of the watch.
+        now: the poller's clock, UTC.
+        since: look back this far instead (backfill).
+
+    Raises:
+        CatalogError: the catalogue is down; the failure is in the watch's history.
+        UnknownNameError: no such watch.
+    """
+    state = register.watch(name)
+    watch = state.watch
+    if since is not None and since < watch.since:
+        watch = watch.model_copy(update={"since": since})
+    start = since or max(watch.since, (state.last_poll or watch.since) - timedelta(days=watch.rescan_days))
+    window = Event(event_id=name, aoi=watch.aoi, start=start, end=max(now, start + timedelta(seconds=1)))
+    options = MapOptions.model_validate(watch.options)
+    try:
+        search = options.search.model_copy(update={"reference_days": 0, "optical": False})
+        found = search_event(window, resolve_catalog(watch.catalog), search)
+    except OverbankError as error:
+        register.record_poll(name, Poll(at=now, found=0, new=0, due=0, problem=str(error)))
+        raise
+    decision = decide(watch, found.passes, register.passes(name), now)
+    register.remember(decision.remembered)
+    line = Poll(at=now, found=len(found.passes), new=decision.new, due=len(decision.due), problem=None)
+    register.record_poll(name, line, last_new_pass=now if decision.new else None)
+    silence = silent_since(watch, now if decision.new else state.last_new_pass, now)
+    report = silence is not None and state.silence_reported is None
+    return PollResult(
+        watch=watch,
+        decision=decision,
+        notes=found.notes,
+        silent_days=silence.total_seconds() / 86400 if silence is not None and report else None,
+    )
+
+
+def request_of(register: Register, watch: Watch, due: DuePass) -> Request:
+    """The mapping run that a due pass calls for."""
+    event = event_of(watch, due, register.passes(watch.name))
+    known = due.known
+    parts = (event.event_id, known.pass_id, known.fingerprint, version("overbank"), f"try{known.attempts}")
+    options = MapOptions.model_validate(watch.options)
+    return Request(event=event, catalog=watch.catalog, options=options, due=due, idempotency_key=":".join(parts))
+
+
+def remember_request(register: Register, request: Request, run_id: str) -> None:
+    """Write down that a run was asked for; called after the orchestrator has accepted it.
+
+    A crash between the two asks again with the same key, which the orchestrator answers with the same run.
+    """
+    known = request.due.known
+    update = {
+        "state": PassState.TRIGGERED,
+        "triggered_fingerprint": known.fingerprint,
+        "attempts": known.attempts + 1,
+        "event_id": request.event.event_id,
+        "run_id": run_id,
+    }
+    register.remember((known.model_copy(update=update),))
+
+
+def unsettled(register: Register, name: str) -> dict[str, str]:
+    """Runs that were asked for and have not reported back: pass id to run id."""
+    return {
+        known.pass_id: known.run_id
+        for known in register.passes(name)
+        if known.state is PassState.TRIGGERED and known.run_id is not None
+    }
+
+
+def settle_lost(register: Register, name: str, pass_id: str) -> None:
+    """A run has ended without reporting back (killed, cancelled, crashed): the next poll asks again."""
+    for known in register.passes(name):
+        if known.pass_id == pass_id and known.triggered_fingerprint is not None:
+            register.settle(name, pass_id, known.triggered_fingerprint, PassState.FAILED)

@@ -1,0 +1,81 @@
+"""Watches in words, and watches from words."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from pipeline_lib.errors import InputError
+from pipeline_lib.options.map_event import MapOptions
+from pipeline_lib.steps.event import area_of_flags
+from pipeline_lib.watch import PublishIf, Register, Watch
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def duration(text: str) -> timedelta:
+    """``15m``, ``2h``, ``1d``, ``90s`` as a time span.
+
+    Raises:
+        InputError: anything else.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text.strip())
+    if match is None:
+        raise InputError(f"{text!r} is not a time span; give a number and a unit, such as 15m, 2h or 1d.")
+    return timedelta(**{_UNITS[match[2]]: float(match[1])})
+
+
+def watch_of_flags(  # noqa: PLR0913 - the flags that make a watch
+    name: str,
+    *,
+    bbox: str | None,
+    aoi: Path | None,
+    catalog: str,
+    every: str,
+    grace: str,
+    since: str | None,
+    min_flood_km2: float,
+    options: MapOptions,
+) -> Watch:
+    """Make a watch from command-line flags.
+
+    Raises:
+        InputError: a flag cannot be meant.
+    """
+    start = datetime.now(UTC) if since is None else datetime.fromisoformat(since)
+    fields = {
+        "name": name,
+        "aoi": area_of_flags(bbox, aoi),
+        "catalog": catalog,
+        "since": start if start.tzinfo else start.replace(tzinfo=UTC),
+        "every_minutes": duration(every).total_seconds() / 60,
+        "grace_minutes": duration(grace).total_seconds() / 60,
+        "publish_if": PublishIf(min_flood_km2=min_flood_km2),
+        "options": options.model_dump(mode="json"),
+    }
+    return Watch.model_validate(fields)
+
+
+def watch_lines(register: Register) -> list[str]:
+    """One line a watch."""
+    lines = []
+    for state in register.watches():
+        passes = register.passes(state.watch.name)
+        last = f"{state.last_poll:%Y-%m-%d %H:%M} UTC" if state.last_poll else "never"
+        condition = "paused" if state.paused else f"every {state.watch.every_minutes:g} min"
+        lines.append(
+            f"{state.watch.name}: {condition}, last poll {last}, {len(passes)} passes, "
+            f"{sum(one.state == 'mapped' for one in passes)} mapped, catalogue {state.watch.catalog}"
+        )
+    return lines or ["No watches; add one with `overbank watch add NAME --aoi FILE`."]
+
+
+def history_lines(register: Register, name: str, limit: int) -> list[str]:
+    """The passes a watch knows, then its latest polls."""
+    lines = [
+        f"{one.pass_id}  {one.state:<9}  covers {one.coverage:4.0%}  event {one.event_id or '-'}"
+        for one in register.passes(name)[-limit:]
+    ]
+    for poll in register.history(name, limit):
+        outcome = poll.problem or f"{poll.found} found, {poll.new} new, {poll.due} due"
+        lines.append(f"{poll.at:%Y-%m-%d %H:%M:%S} UTC  {outcome}")
+    return lines
