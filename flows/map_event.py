@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 from prefect import flow, get_run_logger
 from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
-from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.progress import Progress
 from pipeline_lib.errors import IncompleteEventError, OverbankError
-from pipeline_lib.model import CatalogReference, Event, MappingPlan, PlannedPass, Product, Stored, digest_of
+from pipeline_lib.model import Event, MappingPlan, PlannedPass, Product, Stored, digest_of
 from pipeline_lib.options.map_event import MapOptions
 from pipeline_lib.steps.map_event import Ancillaries, MappedPass, Place, restricted
 from pipeline_lib.steps.workspace import workspace_of
@@ -21,6 +21,9 @@ from tasks.plan import plan_event
 from tasks.prepare import prepare_history, prepare_occurrence, prepare_scene, prepare_terrain
 from tasks.publish import publish_event
 from tasks.search import search
+
+PASSES_AT_ONCE: TaskRunner[PrefectFuture[Any]] = ThreadPoolTaskRunner(max_workers=2)
+"""One pass reads while another computes; more would hold more memory and read no faster on a small machine."""
 
 
 def _run_name() -> str:
@@ -33,16 +36,16 @@ def _run_name() -> str:
     name="map-event",
     flow_run_name=_run_name,
     description="Map one flood event from a STAC catalogue and publish it.",
-    task_runner=ThreadPoolTaskRunner(max_workers=2),
+    task_runner=PASSES_AT_ONCE,
 )
 def map_event(
-    event: Event, catalog: CatalogReference, out: str, options: MapOptions | None = None, truth: str | None = None
+    event: Event, catalog: str, out: str, options: MapOptions | None = None, truth: str | None = None
 ) -> Product:
     """Map ``event`` with what ``catalog`` holds and publish it under ``out/<event_id>``.
 
     Args:
         event: where and when.
-        catalog: profile and URL of the STAC API.
+        catalog: URL of a STAC API, or planetary-computer, earth-search, cdse.
         out: folder of published events.
         options: of every step; defaults where None.
         truth: folder of a simulated world, to score against its truth; nothing is scored where None.
@@ -108,8 +111,10 @@ def _map_passes(
         if name not in histories:
             histories[name] = prepare_history.submit(plan, planned, ancillaries.terrain, place)
         scene = prepare_scene.submit(plan, planned.acquisition, ancillaries.terrain, place)
-        water = detect_water.submit(plan, planned, scene, histories[name], ancillaries, place)
-        flood = derive_flood.submit(plan, planned, scene, histories[name], water, ancillaries, place)
+        water = detect_water.submit(plan, planned, scene, histories[name], ancillaries, place, return_state=False)
+        flood = derive_flood.submit(
+            plan, planned, scene, histories[name], water, ancillaries, place, return_state=False
+        )
         chains.append(_Chain(planned, scene, histories[name], water, flood))
     progress.follow([("history", history) for history in histories.values()] + _named_futures(chains))
     failures = {chain.planned.acquisition.acquisition_id: error for chain in chains if (error := _failure(chain))}

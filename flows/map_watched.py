@@ -9,7 +9,6 @@ from prefect.runtime import flow_run
 from flows.map_event import map_event
 from pipeline_lib.model import Event, Product
 from pipeline_lib.options.map_event import MapOptions
-from pipeline_lib.steps.map_event import resolve_catalog
 from pipeline_lib.steps.watch import register_of
 from pipeline_lib.watch import PassState
 
@@ -41,7 +40,7 @@ def map_watched(
     """
     register = register_of(Path(out))
     try:
-        product: Product = map_event(event, resolve_catalog(catalog), out, options)
+        product: Product = map_event(event, catalog, out, options)
     except BaseException:
         register.settle(watch, pass_id, fingerprint, PassState.FAILED)
         raise

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
@@ -17,7 +17,9 @@ class Progress:
         self._logger = logger
         self._total = total
         self._done = 0
-        self._artifact: UUID = create_progress_artifact(progress=0.0, key="progress", description="Stages of the run")
+        self._artifact = cast(
+            "UUID", create_progress_artifact(progress=0.0, key="progress", description="Stages of the run")
+        )
 
     def finished(self, stage: str) -> None:
         """Count one stage as done and say so."""

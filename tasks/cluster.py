@@ -15,5 +15,5 @@ def computing(address: str | None) -> Iterator[None]:
     if not address:
         yield
         return
-    with Client(address, set_as_default=False) as client, client.as_current():
+    with Client(address, set_as_default=False) as client, client.as_current():  # type: ignore[no-untyped-call]
         yield

@@ -86,12 +86,11 @@ def demo_command(
     again: Annotated[bool, typer.Option("--again", help="Map again even if nothing is new.")] = False,
 ) -> None:
     """Simulate an archive with a flood, serve it as a STAC API, map the flood, and score it against the truth."""
-    from pipeline_lib.world.server import serve
-
     from pipeline_lib.options.map_event import MapOptions
     from pipeline_lib.options.world import WorldOptions
     from pipeline_lib.steps.event import read_event
     from pipeline_lib.world import build_world
+    from pipeline_lib.world.server import serve
 
     typer.echo(f"Simulated archive of {size} x {size} pixels, seed {seed}: {out / 'world'}", err=True)
     world = build_world(out / "world", WorldOptions(size=size, seed=seed))
@@ -107,7 +106,6 @@ def run_map(
     """Map an event in this process; return what is published already where the catalogue has nothing new."""
     from pipeline_lib.steps.publish import published_product
 
-    from pipeline_lib.catalog.profiles import resolve_catalog
     from pipeline_lib.steps.map_event import search_and_plan
 
     if not again:
@@ -121,9 +119,7 @@ def run_map(
     from flows.map_event import map_event
 
     with shown_progress():
-        return map_event(
-            event, resolve_catalog(catalog), str(out.resolve()), options, str(truth.resolve()) if truth else None
-        )
+        return map_event(event, catalog, str(out.resolve()), options, str(truth.resolve()) if truth else None)
 
 
 def show(product: "Product") -> None:

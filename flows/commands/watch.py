@@ -1,5 +1,6 @@
 """``overbank watch``: areas that are mapped by themselves."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -105,8 +106,6 @@ def backfill(
     name: Name, since: Annotated[str, typer.Option(help="Look back to this moment (ISO 8601).")], out: Out = OUT
 ) -> None:
     """Map what was sensed since a moment in the past."""
-    from datetime import UTC, datetime
-
     moment = datetime.fromisoformat(since)
     _poll(out, name, moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
@@ -119,12 +118,12 @@ def poll_now(
     _poll(out, name, None)
 
 
-def _poll(out: Path, name: str | None, since: object) -> None:
+def _poll(out: Path, name: str | None, since: datetime | None) -> None:
     from flows.embedded import set_prefect_environment, shown_progress
 
     set_prefect_environment()
     from flows.watch_catalogue import watch_catalogue
 
     with shown_progress():
-        asked = watch_catalogue(str(out.resolve()), name=name, since=since, inline=True)  # type: ignore[arg-type]
+        asked = watch_catalogue(str(out.resolve()), name=name, since=since, inline=True)
     typer.echo(f"{asked} pass(es) mapped.")

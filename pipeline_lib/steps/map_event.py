@@ -4,7 +4,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from pipeline_lib.catalog.profiles import resolve_catalog
-from pipeline_lib.model import CatalogReference, Event, MappingPlan, PlannedPass, Product, Record, Stored, digest_of
+from pipeline_lib.model import Event, MappingPlan, PlannedPass, Product, Record, Stored, digest_of
 from pipeline_lib.options.map_event import MapOptions
 from pipeline_lib.options.publish import PublishOptions
 from pipeline_lib.steps.derive import derive
@@ -38,7 +38,7 @@ class MappedPass(Record):
     flood: Stored
 
 
-def plan_event(event: Event, catalog: CatalogReference, found: Found, options: MapOptions) -> MappingPlan:
+def plan_event(event: Event, catalog: str, found: Found, options: MapOptions) -> MappingPlan:
     """Take every decision of a run; the detector's name and options are checked here, before a pixel is read.
 
     Raises:
@@ -55,13 +55,13 @@ def plan_event(event: Event, catalog: CatalogReference, found: Found, options: M
         "derive": options.derive.model_dump(mode="json"),
         "publish": options.publish.model_dump(mode="json"),
     }
-    return make_plan(event, catalog, found, chosen)
+    return make_plan(event, resolve_catalog(catalog), found, chosen)
 
 
 def search_and_plan(event: Event, catalog: str, options: MapOptions) -> MappingPlan:
     """Search and plan without an orchestrator: what ``overbank plan`` shows."""
     reference = resolve_catalog(catalog)
-    return plan_event(event, reference, search_event(event, reference, options.search), options)
+    return plan_event(event, catalog, search_event(event, reference, options.search), options)
 
 
 def detect_pass(
