@@ -33,3 +33,12 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data: {folder} is not there (set OVERBANK_REAL_DATA to a copy)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def small_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a simulated flood of 288 x 288 pixels with its truth; built once a session, not to be written to."""
+    from pipeline_lib.options.world import WorldOptions
+    from pipeline_lib.world.build import build_world
+
+    return build_world(tmp_path_factory.mktemp("world") / "small", WorldOptions(seed=7, size=288))
