@@ -57,7 +57,9 @@ class CatalogSession:
     io: CatalogIO
     client: Client
     notes: list[str] = field(default_factory=list)
-    """What a person should know about the answers so far: missing collections, skipped items, retries."""
+    """What a person should know about the answers so far: skipped and repaired items."""
+    missing: dict[str, str] = field(default_factory=dict)
+    """Roles for which the catalogue has no collection, with the names that were tried."""
 
     @classmethod
     def open(cls, catalog: CatalogReference, options: SearchOptions, io: CatalogIO | None = None) -> "CatalogSession":
@@ -110,7 +112,7 @@ class CatalogSession:
             if isinstance(found, dict) and found.get("id") == name:
                 return name
         if names:
-            self.notes.append(f"The catalogue has no collection {' or '.join(names)}.")
+            self.missing[role] = " or ".join(names)
         return None
 
     def _search(self, collection: str, query: Query) -> ItemSearch:

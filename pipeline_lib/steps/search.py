@@ -62,6 +62,17 @@ def search_event(
     )
 
 
+def _session_notes(session: CatalogSession, *, has_radar: bool) -> list[str]:
+    """Collections that are missed, and retries; one kind of Sentinel-1 product is enough."""
+    enough = {"rtc", "grd"} if has_radar else set()
+    notes = [f"The catalogue has no {names}." for role, names in session.missing.items() if role not in enough]
+    if session.io.retries:
+        notes.append(
+            f"The catalogue had to be asked again {len(session.io.retries)} time(s): {session.io.retries[-1]}."
+        )
+    return notes
+
+
 def _radar(session: CatalogSession, event: Event, since: datetime) -> tuple[list[Acquisition], list[str]]:
     """Sentinel-1 passes since the first possible reference: RTC, and GRD where RTC is missing or GRD is asked for."""
     choice, area = session.options.product, shape(event.aoi)

@@ -1,0 +1,277 @@
+"""A STAC API search: read from GET or POST, checked, and applied to the items of an archive."""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import shapely
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from shapely.geometry import shape
+
+from pipeline_lib.world.server import cql
+from pipeline_lib.world.server.archive import Entry, moment
+
+MAX_LIMIT = 10_000
+_QUERY: dict[str, Callable[[Any, Any], bool]] = {
+    "eq": lambda have, want: bool(have == want),
+    "neq": lambda have, want: bool(have != want),
+    "lt": lambda have, want: bool(have < want),
+    "lte": lambda have, want: bool(have <= want),
+    "gt": lambda have, want: bool(have > want),
+    "gte": lambda have, want: bool(have >= want),
+    "in": lambda have, want: have in want,
+    "startsWith": lambda have, want: str(have).startswith(want),
+    "endsWith": lambda have, want: str(have).endswith(want),
+    "contains": lambda have, want: want in str(have),
+}
+
+
+class RequestError(ValueError):
+    """A request that cannot be meant; answered with 400 and this sentence."""
+
+
+class SortBy(BaseModel):
+    """One sort criterion."""
+
+    model_config = ConfigDict(extra="forbid")
+    field: str
+    direction: str = Field(default="asc", pattern="^(asc|desc)$")
+
+
+class Fields(BaseModel):
+    """Which parts of items are wanted."""
+
+    include: list[str] | None = None
+    exclude: list[str] | None = None
+
+
+class Search(BaseModel):
+    """A search as POST sends it; parameters that are not known are refused, because ignoring one gives wrong items."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+    collections: list[str] | None = None
+    ids: list[str] | None = None
+    bbox: list[float] | None = None
+    intersects: dict[str, Any] | None = None
+    datetime: str | None = None
+    limit: int = Field(default=10, ge=1)
+    query: dict[str, dict[str, Any]] | None = None
+    filter: Any = None
+    filter_lang: str | None = Field(default=None, alias="filter-lang")
+    filter_crs: str | None = Field(default=None, alias="filter-crs")
+    sortby: list[SortBy] | None = None
+    fields: Fields | None = None
+    token: str | None = None
+
+    @model_validator(mode="after")
+    def _meant(self) -> "Search":
+        if self.bbox is not None and self.intersects is not None:
+            raise ValueError("bbox and intersects cannot be given together")
+        if self.filter_crs not in {None, "http://www.opengis.net/def/crs/OGC/1.3/CRS84"}:
+            raise ValueError("filter-crs: only CRS84 is supported")
+        if self.filter_lang not in {None, "cql2-json", "cql2-text"}:
+            raise ValueError("filter-lang: cql2-json and cql2-text are supported")
+        for conditions in (self.query or {}).values():
+            unknown = set(conditions) - set(_QUERY)
+            if unknown:
+                raise ValueError(f"query: unknown operator {min(unknown)}; known are {', '.join(_QUERY)}")
+        return self
+
+    @field_validator("bbox")
+    @classmethod
+    def _box(cls, value: list[float] | None) -> list[float] | None:
+        if value is None:
+            return None
+        if len(value) not in {4, 6}:
+            raise ValueError("bbox has 4 or 6 numbers")
+        west, south, east, north = _flat(value)
+        if not (-180 <= west <= 180 and -180 <= east <= 180 and -90 <= south <= north <= 90):
+            raise ValueError("bbox is west,south,east,north in degrees")
+        return value
+
+
+def read_search(content: Mapping[str, Any]) -> Search:
+    """A search from a POST body.
+
+    Raises:
+        RequestError: it cannot be meant.
+    """
+    try:
+        return Search.model_validate(dict(content))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise RequestError(f"{where}: {first['msg']}" if where else first["msg"]) from error
+
+
+def read_parameters(parameters: Mapping[str, str]) -> Search:
+    """A search from GET parameters: lists at commas, JSON where POST has objects, ``+``/``-`` in sortby and fields.
+
+    Raises:
+        RequestError: it cannot be meant.
+    """
+    content: dict[str, Any] = dict(parameters)
+    try:
+        for name in ("collections", "ids"):
+            if name in content:
+                content[name] = [part for part in content[name].split(",") if part]
+        if "bbox" in content:
+            content["bbox"] = [float(part) for part in content["bbox"].split(",")]
+        for name in ("intersects", "query"):
+            if name in content:
+                content[name] = json.loads(content[name])
+        if content.get("filter-lang") == "cql2-json" and "filter" in content:
+            content["filter"] = json.loads(content["filter"])
+    except ValueError as error:
+        raise RequestError(f"a parameter cannot be read: {error}") from error
+    if "sortby" in content:
+        content["sortby"] = [
+            {"field": part.lstrip("+- "), "direction": "desc" if part.startswith("-") else "asc"}
+            for part in content["sortby"].split(",")
+            if part
+        ]
+    if "fields" in content:
+        parts = [part.strip() for part in content["fields"].split(",") if part.strip()]
+        include = [part.lstrip("+") for part in parts if not part.startswith("-")]
+        content["fields"] = {"include": include, "exclude": [part[1:] for part in parts if part.startswith("-")]}
+    return read_search(content)
+
+
+def select(search: Search, entries: list[Entry]) -> list[Entry]:
+    """Entries that fulfil every condition, in the order asked for; given newest first, they stay so by default.
+
+    Raises:
+        RequestError: a geometry, time or filter that cannot be read.
+    """
+    tests = [test for test in (_by_name(search), _by_time(search), _by_place(search), _by_query(search)) if test]
+    if search.filter is not None:
+        try:
+            tree = cql.parsed(search.filter)
+        except cql.FilterError as error:
+            raise RequestError(str(error)) from error
+        tests.append(lambda entry: cql.matches(tree, entry))
+    found = [entry for entry in entries if all(test(entry) for test in tests)]
+    for criterion in reversed(search.sortby or []):
+        found = _sorted(found, criterion)
+    return found
+
+
+def page_of(found: list[Entry], search: Search) -> tuple[list[Entry], str | None]:
+    """One page, and the token of the next one.
+
+    A token names the last item of the page beside its position, so that items that appear or vanish between two pages
+    shift nothing out of sight.
+
+    Raises:
+        RequestError: a token that this server never gave.
+    """
+    start = 0
+    if search.token is not None:
+        position, _, last = search.token.partition("~")
+        if not position.isdigit():
+            raise RequestError("token: not one of this server")
+        start = int(position)
+        names = [f"{entry.collection}/{entry.item_id}" for entry in found]
+        if last in names:
+            start = names.index(last) + 1
+    page = found[start : start + min(search.limit, MAX_LIMIT)]
+    end = start + len(page)
+    return page, f"{end}~{page[-1].collection}/{page[-1].item_id}" if page and end < len(found) else None
+
+
+def _by_name(search: Search) -> Callable[[Entry], bool] | None:
+    if search.collections is None and search.ids is None:
+        return None
+    return lambda entry: (
+        (not search.collections or entry.collection in search.collections)
+        and (not search.ids or entry.item_id in search.ids)
+    )
+
+
+def _by_time(search: Search) -> Callable[[Entry], bool] | None:
+    if not search.datetime:
+        return None
+    start, end = _period(search.datetime)
+    return lambda entry: (start is None or entry.end >= start) and (end is None or entry.start <= end)
+
+
+def _period(text: str) -> tuple[datetime | None, datetime | None]:
+    parts = text.split("/")
+    bounds = [None if part in {"", ".."} else moment(part) for part in parts]
+    readable = all(bound is not None or part in {"", ".."} for bound, part in zip(bounds, parts, strict=True))
+    if (
+        len(parts) > 2
+        or not readable
+        or not any(bounds)
+        or any("T" not in part.upper() for part in parts if part not in {"", ".."})
+    ):
+        raise RequestError("datetime: expected an RFC 3339 time or start/end, with .. for an open end")
+    start, end = bounds[0], bounds[-1]
+    if start is not None and end is not None and end < start:
+        raise RequestError("datetime: the end is before the start")
+    return start, end
+
+
+def _by_place(search: Search) -> Callable[[Entry], bool] | None:
+    if search.bbox is not None:
+        west, south, east, north = _flat(search.bbox)
+        boxes = (
+            [(west, south, east, north)]
+            if west <= east
+            else [(west, south, 180.0, north), (-180.0, south, east, north)]
+        )
+        place = shapely.union_all([shapely.box(*box) for box in boxes])
+    elif search.intersects is not None:
+        try:
+            place = shape(search.intersects)
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError, shapely.errors.ShapelyError) as error:
+            raise RequestError("intersects: not a GeoJSON geometry") from error
+        if not place.is_valid:
+            raise RequestError(f"intersects: {shapely.is_valid_reason(place)}")
+    else:
+        return None
+    return lambda entry: bool(entry.geometry.intersects(place))
+
+
+def _by_query(search: Search) -> Callable[[Entry], bool] | None:
+    if not search.query:
+        return None
+    conditions = [(name, op, want) for name, ops in search.query.items() for op, want in ops.items()]
+    return lambda entry: all(_holds(entry, name, op, want) for name, op, want in conditions)
+
+
+def _holds(entry: Entry, name: str, op: str, want: Any) -> bool:
+    have = _field(entry, name)
+    if have is None:
+        return False
+    try:
+        return _QUERY[op](have, want)
+    except TypeError:
+        return False
+
+
+def _sorted(entries: list[Entry], criterion: SortBy) -> list[Entry]:
+    """Stable sort by one field; items without it come last either way."""
+    have = [entry for entry in entries if _field(entry, criterion.field) is not None]
+    lack = [entry for entry in entries if _field(entry, criterion.field) is None]
+
+    def key(entry: Entry) -> tuple[str, Any]:
+        value = _field(entry, criterion.field)
+        if isinstance(value, (int, float)):
+            return ("", value)
+        return (type(value).__name__, moment(value).isoformat() if moment(value) else json.dumps(value, sort_keys=True))  # type: ignore[union-attr]
+
+    return [*sorted(have, key=key, reverse=criterion.direction == "desc"), *lack]
+
+
+def _field(entry: Entry, name: str) -> Any:
+    if name in {"id", "collection"}:
+        return entry.item_id if name == "id" else entry.collection
+    return entry.properties.get(name.removeprefix("properties."))
+
+
+def _flat(bbox: list[float]) -> tuple[float, float, float, float]:
+    """West, south, east, north of a 2D or 3D bbox."""
+    half = len(bbox) // 2
+    return bbox[0], bbox[1], bbox[half], bbox[half + 1]
