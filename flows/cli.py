@@ -2,27 +2,22 @@
 
 import importlib
 import os
+import pkgutil
 import sys
 from typing import Annotated, NoReturn
 
 import typer
 
-GROUPS = (
-    "map_event",
-    "watch",
-    "detect",
-    "segment",
-    "calibrate",
-    "evaluate",
-    "train",
-    "models",
-    "events",
-    "serve",
-    "world",
-    "up",
-    "doctor",
-)
-"""Modules of `flows.commands`, in the order of ``overbank --help``."""
+from flows import commands
+
+FIRST = ("map_event", "watch", "up", "events", "serve", "detect")
+"""Commands that ``overbank --help`` lists first; the others follow by name."""
+
+
+def groups() -> list[str]:
+    """Modules of `flows.commands`, each with a ``register(app)``, in the order of ``overbank --help``."""
+    found = sorted(module.name for module in pkgutil.iter_modules(commands.__path__))
+    return [name for name in FIRST if name in found] + [name for name in found if name not in FIRST]
 
 
 def build_app() -> typer.Typer:
@@ -48,7 +43,7 @@ def build_app() -> typer.Typer:
             typer.echo(version_text())
             raise typer.Exit
 
-    for group in GROUPS:
+    for group in groups():
         importlib.import_module(f"flows.commands.{group}").register(app)
     return app
 

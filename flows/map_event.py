@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from prefect import flow, get_run_logger
+from prefect import flow
 from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from flows.progress import Progress
+from flows.progress import Progress, run_logger
 from pipeline_lib.errors import IncompleteEventError, OverbankError
 from pipeline_lib.model import Event, MappingPlan, PlannedPass, Product, Stored, digest_of
 from pipeline_lib.options.map_event import MapOptions
@@ -60,7 +60,7 @@ def map_event(
     options = options or MapOptions()
     place = Place(workspace=workspace_of(Path(out), event.event_id).folder, dask_address=options.dask_address)
     plan = plan_event(event, catalog, search(event, catalog, options.search), options, place)
-    progress = Progress(get_run_logger(), total=_stages(plan, scored=truth is not None))
+    progress = Progress(run_logger(), total=_stages(plan, scored=truth is not None))
     ancillaries = _prepare_ancillaries(plan, place, progress)
     mapped, failures = _map_passes(plan, ancillaries, place, progress)
     done = restricted(plan, mapped)
@@ -69,7 +69,7 @@ def map_event(
     product = publish_event(done, mapped, mosaic, out, place)
     progress.finished(f"published {event.event_id}")
     if truth is not None:
-        evaluate_event(done, mapped, truth, out, place)
+        evaluate_event(done, mapped, truth, place)
         progress.finished("scored against the truth")
     if failures:
         _raise_incomplete(product, len(mapped), failures)

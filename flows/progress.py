@@ -5,8 +5,14 @@ from collections.abc import Iterable
 from typing import Any, cast
 from uuid import UUID
 
+from prefect import get_run_logger
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.futures import PrefectFuture, as_completed
+
+
+def run_logger() -> "logging.Logger | logging.LoggerAdapter[Any]":
+    """The logger of the current run, whose lines reach the UI."""
+    return get_run_logger()
 
 
 class Progress:

@@ -33,11 +33,11 @@ def _run_name() -> str:
     description="Poll the catalogue of every watch and ask for a mapping run for each pass that is due.",
 )
 def watch_catalogue(out: str, name: str | None = None, since: datetime | None = None, inline: bool = False) -> int:
-    """Poll one watch, or all that are not paused.
+    """Poll one watch, or all that are due.
 
     Args:
         out: folder of published events; holds the register of watches.
-        name: one watch; every watch that is not paused where None.
+        name: one watch, due or not; every watch that is due where None.
         since: look back to this moment (backfill).
         inline: map in this run instead of asking for runs of the mapping deployment.
 
@@ -48,7 +48,8 @@ def watch_catalogue(out: str, name: str | None = None, since: datetime | None = 
         OverbankError: a catalogue could not be searched; the other watches were polled all the same.
     """
     register = steps.register_of(Path(out))
-    names = [name] if name else [state.watch.name for state in register.watches() if not state.paused]
+    now = datetime.now(UTC)
+    names = [name] if name else [state.watch.name for state in register.watches() if steps.is_due(state, now)]
     asked, problems = 0, {}
     for one in names:
         try:

@@ -11,9 +11,9 @@ from pipeline_lib.steps.workspace import Workspace
 
 @task(name="evaluate", task_run_name="evaluate {plan.event.event_id}", cache_policy=NO_CACHE)
 def evaluate_event(
-    plan: MappingPlan, mapped: list[map_event.MappedPass], truth: str, out: str, place: map_event.Place
+    plan: MappingPlan, mapped: list[map_event.MappedPass], truth: str, place: map_event.Place
 ) -> score_event.EventScores:
     """Score each pass against the simulated truth; ``scores.json`` goes into the workspace."""
-    scores = score_event.score_event(plan, mapped, truth, out, Workspace(place.workspace))
+    scores = score_event.score_event(plan, mapped, truth, Workspace(place.workspace))
     create_table_artifact(key="scores", table=scores.rows(), description="Flood against the truth, pass by pass")
     return scores

@@ -6,7 +6,7 @@ from prefect.cache_policies import NO_CACHE
 
 from pipeline_lib.model import Event, MappingPlan
 from pipeline_lib.options.map_event import MapOptions
-from pipeline_lib.steps import map_event, summary
+from pipeline_lib.steps import decide, map_event, summary
 from pipeline_lib.steps.plan import write_plan
 from pipeline_lib.steps.search import Found
 from pipeline_lib.steps.workspace import Workspace
@@ -15,7 +15,7 @@ from pipeline_lib.steps.workspace import Workspace
 @task(name="plan", task_run_name="plan {event.event_id}", cache_policy=NO_CACHE)
 def plan_event(event: Event, catalog: str, found: Found, options: MapOptions, place: map_event.Place) -> MappingPlan:
     """Take every decision, write the plan beside the run's data, and list its acquisitions in the UI."""
-    plan = map_event.plan_event(event, catalog, found, options)
+    plan = decide.plan_event(event, catalog, found, options)
     write_plan(plan, Workspace(place.workspace).plan_path)
     rows = summary.acquisition_rows(plan)
     create_table_artifact(key="acquisitions", table=rows, description="Passes of the event and their references")

@@ -69,7 +69,7 @@ def plan_command(
     write: Annotated[Path | None, typer.Option(help="Write the plan to this YAML file as well.")] = None,
 ) -> None:
     """Show what `map` would do, without reading a pixel."""
-    from pipeline_lib.steps.map_event import search_and_plan
+    from pipeline_lib.steps.decide import search_and_plan
     from pipeline_lib.steps.plan import plan_text, write_plan
 
     event = _event(event_file, event_id, bbox, aoi, start, end)
@@ -106,7 +106,7 @@ def run_map(
     """Map an event in this process; return what is published already where the catalogue has nothing new."""
     from pipeline_lib.steps.publish import published_product
 
-    from pipeline_lib.steps.map_event import search_and_plan
+    from pipeline_lib.steps.decide import search_and_plan
 
     if not again:
         current = published_product(out, event.event_id)

@@ -3,17 +3,12 @@
 from importlib.metadata import version
 from pathlib import Path
 
-from pipeline_lib.catalog.profiles import resolve_catalog
-from pipeline_lib.model import Event, MappingPlan, PlannedPass, Product, Record, Stored, digest_of
-from pipeline_lib.options.map_event import MapOptions
+from pipeline_lib.model import MappingPlan, PlannedPass, Product, Record, Stored, digest_of
 from pipeline_lib.options.publish import PublishOptions
 from pipeline_lib.steps.derive import derive
 from pipeline_lib.steps.detect import detect_water
-from pipeline_lib.steps.plan import make_plan
 from pipeline_lib.steps.publish import publish_event
-from pipeline_lib.steps.search import Found, search_event
 from pipeline_lib.store import Store
-from pipeline_lib.water.registry import DEFAULT_DETECTOR, detector
 
 
 class Ancillaries(Record):
@@ -36,32 +31,6 @@ class MappedPass(Record):
     planned: PlannedPass
     scene: Stored
     flood: Stored
-
-
-def plan_event(event: Event, catalog: str, found: Found, options: MapOptions) -> MappingPlan:
-    """Take every decision of a run; the detector's name and options are checked here, before a pixel is read.
-
-    Raises:
-        NoAcquisitionError: nothing was found.
-        UnknownNameError: no such detector.
-        InputError: the detector's options are wrong.
-    """
-    name = DEFAULT_DETECTOR if options.detector == "default" else options.detector
-    detector(name, dict(options.detector_options))
-    chosen = {
-        "plan": options.plan.model_dump(mode="json"),
-        "prepare": options.prepare.model_dump(mode="json"),
-        "detect": {"detector": name, "parameters": dict(options.detector_options)},
-        "derive": options.derive.model_dump(mode="json"),
-        "publish": options.publish.model_dump(mode="json"),
-    }
-    return make_plan(event, resolve_catalog(catalog), found, chosen)
-
-
-def search_and_plan(event: Event, catalog: str, options: MapOptions) -> MappingPlan:
-    """Search and plan without an orchestrator: what ``overbank plan`` shows."""
-    reference = resolve_catalog(catalog)
-    return plan_event(event, catalog, search_event(event, reference, options.search), options)
 
 
 def detect_pass(

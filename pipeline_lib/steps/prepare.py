@@ -67,12 +67,15 @@ def prepare_scene(plan: MappingPlan, store: Store, acquisition: Acquisition, ter
 def prepare_history(
     plan: MappingPlan, store: Store, references: tuple[Acquisition, ...], terrain: Stored | None
 ) -> Stored | None:
-    """The reference passes of one orbit, dims (time, y, x), oldest first; None where there are none."""
+    """The reference passes of one orbit, dims (time, y, x), oldest first; None where there are none.
+
+    Each reference is prepared on its own first, so that the next event on the same grid reads only what is new.
+    """
     if not references:
         return None
     stored = store.place("history", key_of(plan, "history", *references))
     if not store.has(stored):
-        scenes = [_scene(plan, store, reference, terrain) for reference in references]
+        scenes = [store.open(prepare_scene(plan, store, reference, terrain)) for reference in references]
         store.save(stored.kind, stored.key, stack_history(scenes, references))
     return stored
 

@@ -5,14 +5,18 @@ from importlib.metadata import version
 from pathlib import Path
 
 from pipeline_lib.catalog.profiles import resolve_catalog
-from pipeline_lib.errors import OverbankError
-from pipeline_lib.model import Event, Record
+from pipeline_lib.errors import NoAcquisitionError, NoReferenceError, OverbankError
+from pipeline_lib.model import Event, MappingPlan, Record
 from pipeline_lib.options.map_event import MapOptions
+from pipeline_lib.steps.decide import search_and_plan
 from pipeline_lib.steps.search import search_event
 from pipeline_lib.watch import Decision, PassState, Register, Watch, decide
 from pipeline_lib.watch.assign import event_of
 from pipeline_lib.watch.decide import DuePass, silent_since
-from pipeline_lib.watch.register import Poll
+from pipeline_lib.watch.register import Poll, WatchState
+
+POLL_SLACK = timedelta(seconds=30)
+"""A schedule fires some seconds early or late; a poll must not be skipped for that."""
 
 
 class PollResult(Record):
@@ -124,3 +128,29 @@ def settle_lost(register: Register, name: str, pass_id: str) -> None:
     for known in register.passes(name):
         if known.pass_id == pass_id and known.triggered_fingerprint is not None:
             register.settle(name, pass_id, known.triggered_fingerprint, PassState.FAILED)
+
+
+def reference_plan(watch: Watch, now: datetime) -> MappingPlan | None:
+    """The plan of an event that would begin now, from the newest pass of each orbit; None where nothing is there.
+
+    Its references are those that the next pass of each orbit will be compared with.
+
+    Raises:
+        CatalogError: the catalogue is down.
+    """
+    options = MapOptions.model_validate(watch.options)
+    longest_repeat = timedelta(days=max(watch.repeat_days, 12.0))
+    event = Event(event_id=watch.name, aoi=watch.aoi, start=now - longest_repeat, end=now)
+    try:
+        return search_and_plan(event, watch.catalog, options)
+    except (NoAcquisitionError, NoReferenceError):
+        return None
+
+
+def is_due(state: WatchState, now: datetime) -> bool:
+    """Whether a watch is to be polled: not paused, and its interval has passed since the last poll that worked."""
+    if state.paused:
+        return False
+    if state.last_poll is None:
+        return True
+    return now - state.last_poll >= timedelta(minutes=state.watch.every_minutes) - POLL_SLACK

@@ -14,8 +14,8 @@ class Workspace:
 
     @property
     def store(self) -> Store:
-        """The datasets of the run."""
-        return Store(Path(self.folder) / "store")
+        """The datasets of every event under the same folder: keys are digests, so events on one grid share them."""
+        return Store(Path(self.folder).parent / "store")
 
     @property
     def plan_path(self) -> Path:

@@ -1,0 +1,65 @@
+"""``overbank up``, ``down`` and ``status``: a desk that runs by itself on one machine."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from flows.desk.services import Desk
+
+Out = Annotated[Path, typer.Option(help="Folder of published events.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the app."""
+    app.command("up")(up)
+    app.command("down")(down)
+    app.command("status")(status)
+
+
+def up(
+    out: Out = Path("out"),
+    host: Annotated[str, typer.Option(help="Address to listen on; beyond loopback --auth is needed.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port of the Prefect UI.")] = 4200,
+    pages_port: Annotated[int, typer.Option(help="Port of the event pages.")] = 4280,
+    dask_workers: Annotated[int, typer.Option(help="Processes of a local Dask cluster; 0 for threads.")] = 0,
+    auth: Annotated[str | None, typer.Option(help="user:password of the server.", envvar="OVERBANK_AUTH")] = None,
+    detach: Annotated[bool, typer.Option("--detach", help="Return once everything is up.")] = False,
+) -> None:
+    """Start server, worker, schedules and pages, and keep them running."""
+    from flows.desk.services import Desk
+    from flows.desk.setup import apply
+    from flows.desk.start import check_exposure, start_detached
+    from flows.desk.supervisor import Supervisor
+
+    desk = Desk(out=out.resolve(), host=host, port=port, pages_port=pages_port, dask_workers=dask_workers, auth=auth)
+    check_exposure(desk)
+    if detach:
+        start_detached(desk)
+    else:
+        Supervisor(desk, apply).run(lambda line: typer.echo(line, err=True))
+    typer.echo(f"UI: http://{host}:{port}  pages: http://{host}:{pages_port}  events: {desk.out}")
+
+
+def down(out: Out = Path("out")) -> None:
+    """Stop a desk and everything it started."""
+    from flows.desk.start import stop
+
+    typer.echo("stopped" if stop(_desk(out)) else f"no desk runs for {out}")
+
+
+def status(out: Out = Path("out")) -> None:
+    """Say what runs, what is watched, and what was published."""
+    from flows.desk.start import status_lines
+
+    lines, healthy = status_lines(_desk(out))
+    for line in lines:
+        typer.echo(line)
+    raise typer.Exit(0 if healthy else 1)
+
+
+def _desk(out: Path) -> "Desk":
+    from flows.desk.services import Desk
+
+    return Desk(out=out.resolve())

@@ -1,0 +1,1 @@
+"""One machine, one command: the services that ``overbank up`` starts, watches over and stops."""

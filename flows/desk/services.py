@@ -1,0 +1,136 @@
+"""Which processes a desk is made of, and how each is told that nothing may phone home."""
+
+import os
+import socket
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+POOL = "overbank"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """Where a desk lives and listens."""
+
+    out: Path
+    """Folder of published events."""
+    host: str = "127.0.0.1"
+    """Address to listen on; anything but loopback needs ``auth``."""
+    port: int = 4200
+    """Of the Prefect server and its UI."""
+    pages_port: int = 4280
+    """Of the event pages."""
+    dask_workers: int = 0
+    """Worker processes of a local Dask cluster; 0 computes on threads of the flow's process."""
+    dask_port: int = 8786
+    auth: str | None = None
+    """``user:password`` of the Prefect server; None where it listens on loopback alone."""
+
+    @property
+    def state(self) -> Path:
+        """Folder of pids, logs and the server's database."""
+        return self.out / ".overbank" / "desk"
+
+    @property
+    def api_url(self) -> str:
+        """The Prefect API."""
+        return f"http://{self.host}:{self.port}/api"
+
+    @property
+    def dask_address(self) -> str | None:
+        """The Dask scheduler; None where there is none."""
+        return f"tcp://127.0.0.1:{self.dask_port}" if self.dask_workers else None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Environment of every service: this server, its own database, no telemetry, logs to the API."""
+        environment = {
+            **os.environ,
+            "DO_NOT_TRACK": "1",
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_HOME": str(self.state / "prefect"),
+            "PREFECT_API_URL": self.api_url,
+            "PREFECT_LOGGING_EXTRA_LOGGERS": "pipeline_lib",
+            "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+            "OVERBANK_OUT": str(self.out),
+            "OVERBANK_PAGES_URL": f"http://{self.host}:{self.pages_port}",
+        }
+        if self.auth:
+            environment["PREFECT_SERVER_API_AUTH_STRING"] = self.auth
+            environment["PREFECT_API_AUTH_STRING"] = self.auth
+        return environment
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """One process to keep running."""
+
+    name: str
+    command: tuple[str, ...]
+    listens: tuple[str, int] | None = None
+    """Host and port that answer once it is ready; None where being alive is all there is to see."""
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+def services_of(desk: Desk) -> tuple[Service, ...]:
+    """The processes of a desk in the order in which they start; they stop in the reverse order."""
+    python = (sys.executable, "-m")
+    server = Service(
+        name="server",
+        command=(*python, "prefect", "server", "start", "--host", desk.host, "--port", str(desk.port)),
+        listens=(desk.host, desk.port),
+    )
+    worker = Service(name="worker", command=(*python, "prefect", "worker", "start", "--pool", POOL, "--name", "desk"))
+    pages = Service(
+        name="pages",
+        command=(*python, "flows", "serve", str(desk.out), "--host", desk.host, "--port", str(desk.pages_port)),
+        listens=(desk.host, desk.pages_port),
+    )
+    return (server, *_dask(desk, python), worker, pages)
+
+
+def _dask(desk: Desk, python: tuple[str, ...]) -> tuple[Service, ...]:
+    """Scheduler and workers of the local cluster, on loopback."""
+    if not desk.dask_workers:
+        return ()
+    scheduler = Service(
+        name="dask-scheduler",
+        command=(
+            *python,
+            "distributed.cli.dask_scheduler",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(desk.dask_port),
+            "--no-dashboard",
+        ),
+        listens=("127.0.0.1", desk.dask_port),
+    )
+    workers = Service(
+        name="dask-workers",
+        command=(
+            *python,
+            "distributed.cli.dask_worker",
+            str(desk.dask_address),
+            "--nworkers",
+            str(desk.dask_workers),
+            "--nthreads",
+            "1",
+            "--no-dashboard",
+            "--host",
+            "127.0.0.1",
+            "--local-directory",
+            str(desk.state / "dask"),
+        ),
+    )
+    return scheduler, workers
+
+
+def answers(host: str, port: int, timeout_s: float = 1.0) -> bool:
+    """Whether something accepts connections there."""
+    try:
+        with socket.create_connection((host, port), timeout=timeout_s):
+            return True
+    except OSError:
+        return False

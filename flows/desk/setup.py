@@ -1,0 +1,105 @@
+"""What a desk's server is told once it answers: pool, limits, deployments, and the automation that ends dead runs."""
+
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from flows.desk.services import POOL, Desk
+from pipeline_lib.errors import OverbankError
+
+ZOMBIES = "overbank: runs without a heartbeat have crashed"
+SILENT_AFTER = timedelta(seconds=90)
+"""Three missed heartbeats of 30 s."""
+
+
+def deployments_file() -> Path:
+    """``prefect.yaml``: beside the sources, or where the wheel put it.
+
+    Raises:
+        OverbankError: the installation lacks it.
+    """
+    here = Path(__file__).resolve()
+    for candidate in (here.parents[2] / "deployments" / "prefect.yaml", here.parent / "prefect.yaml"):
+        if candidate.is_file():
+            return candidate
+    raise OverbankError("deployments/prefect.yaml is missing from this installation; install overbank again.")
+
+
+def apply(desk: Desk) -> None:
+    """Bring a fresh or an existing server to the desk's state; running it again changes nothing.
+
+    Raises:
+        OverbankError: the deployments could not be applied; the message ends with Prefect's own words.
+    """
+    environment = desk.environment | {"OVERBANK_DASK_ADDRESS": desk.dask_address or ""}
+    os.environ.update(
+        {name: value for name, value in environment.items() if name.startswith(("PREFECT_", "OVERBANK_"))}
+    )
+    os.environ["DO_NOT_TRACK"] = "1"
+    _create_pool_and_limits()
+    _create_zombie_automation()
+    command = (
+        sys.executable,
+        "-m",
+        "prefect",
+        "--no-prompt",
+        "deploy",
+        "--prefect-file",
+        str(deployments_file()),
+        "--all",
+    )
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=desk.out)
+    if done.returncode:
+        raise OverbankError(f"The deployments could not be applied: {(done.stdout + done.stderr).strip()[-800:]}")
+
+
+def _create_pool_and_limits() -> None:
+    """The process pool, and a slot for each GPU so that runs never share one by accident."""
+    from pipeline_lib.steps.doctor import gpu_count
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, WorkPoolCreate
+    from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
+
+    with get_client(sync_client=True) as client:
+        try:
+            client.create_work_pool(WorkPoolCreate(name=POOL, type="process", description="Runs on this machine."))
+        except ObjectAlreadyExists:
+            client.read_work_pool(POOL)
+        try:
+            client.read_global_concurrency_limit_by_name("gpu")
+        except ObjectNotFound:
+            limit = GlobalConcurrencyLimitCreate(name="gpu", limit=max(1, gpu_count()), active=True)
+            client.create_global_concurrency_limit(limit)
+
+
+def _create_zombie_automation() -> None:
+    """Runs whose process and worker both died stay Running for ever unless someone notices the missing heartbeat."""
+    from prefect.automations import Automation
+    from prefect.client.schemas.objects import StateType
+    from prefect.events.actions import ChangeFlowRunState
+    from prefect.events.schemas.automations import EventTrigger, Posture
+
+    ended = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed")}
+    wanted = Automation(
+        name=ZOMBIES,
+        description="A run without a heartbeat for 90 s is marked Crashed; the watch then asks for it again.",
+        trigger=EventTrigger(
+            after={"prefect.flow-run.heartbeat"},
+            expect={"prefect.flow-run.heartbeat", *ended},
+            match={"prefect.resource.id": ["prefect.flow-run.*"]},
+            for_each={"prefect.resource.id"},
+            posture=Posture.Proactive,
+            threshold=1,
+            within=SILENT_AFTER,
+        ),
+        actions=[ChangeFlowRunState(state=StateType.CRASHED, message="no heartbeat for 90 s")],
+    )
+    try:
+        existing: Any = Automation.read(name=ZOMBIES)
+    except ValueError:
+        existing = None
+    if existing is None:
+        wanted.create()

@@ -1,0 +1,37 @@
+"""Map several events, one after the other: one that fails does not stop the others."""
+
+from prefect import flow, get_run_logger
+
+from flows.map_event import map_event
+from pipeline_lib.errors import OverbankError
+from pipeline_lib.model import Event, Product
+from pipeline_lib.options.map_event import MapOptions
+
+
+@flow(name="map-events", description="Map several events; one that fails does not stop the others.")
+def map_events(events: list[Event], catalog: str, out: str, options: MapOptions | None = None) -> list[Product]:
+    """Map each event as a run of its own under this one.
+
+    Args:
+        events: what to map.
+        catalog: URL of a STAC API, or a profile name.
+        out: folder of published events.
+        options: of every step, the same for all.
+
+    Returns:
+        The products of the events that were mapped, in their order.
+
+    Raises:
+        OverbankError: after all were tried, naming those that failed and why.
+    """
+    products, failures = [], {}
+    for event in events:
+        try:
+            products.append(map_event(event, catalog, out, options))
+        except OverbankError as error:
+            get_run_logger().exception("Event %s was not mapped", event.event_id)
+            failures[event.event_id] = error
+    if failures:
+        reasons = "; ".join(f"{name}: {error}" for name, error in failures.items())
+        raise OverbankError(f"{len(failures)} of {len(events)} events were not mapped: {reasons}")
+    return products
