@@ -59,3 +59,125 @@ class AdaptiveOptions(Options):
     """How fast the prior falls with height above drainage."""
     max_slope_deg: float = Field(default=15.0, gt=0)
     """Slope above which water does not stand (DSWx-S1, HydroSAR: 15)."""
+
+
+class ThresholdOptions(Options):
+    """Options of the detectors that are one threshold for the scene."""
+
+    polarisations: tuple[str, ...] | None = None
+    """Which are thresholded; below any one threshold is water. VH alone where None (else VV)."""
+    filter_radius: int = Field(default=1, ge=0, le=3)
+    """Radius of the boxcar on linear power, pixels."""
+    min_pixels: int = Field(default=1, ge=1)
+    """Smaller water bodies are dropped."""
+    min_ashman_d: float = Field(default=2.0, ge=0)
+    """A histogram whose classes are less apart has a single mode and is not thresholded."""
+
+
+class FixedOptions(ThresholdOptions):
+    """Options of ``fixed``."""
+
+    cross_db: float = -22.0
+    """Threshold of VH or HV, dB (mean of the events' thresholds of Bonafilia et al. 2020: -21.8)."""
+    co_db: float = -16.0
+    """Threshold of VV or HH, dB."""
+
+
+class SplitBasedOptions(ThresholdOptions):
+    """Options of ``split-based`` (Martinis et al. 2009, Twele et al. 2016)."""
+
+    variation_quantile: float = Field(default=0.95, gt=0, lt=1)
+    """Tiles vary more between their quarters than this share of all tiles."""
+    max_disagreement_db: float = Field(default=5.0, gt=0)
+    """Standard deviation of the tiles' thresholds beyond which smaller tiles are asked."""
+
+
+class LogRatioOptions(ThresholdOptions):
+    """Options of ``log-ratio``."""
+
+    fall_db: float = Field(default=3.0, gt=0)
+    """Least fall against the mean of the reference passes, dB (published: 2 to 5)."""
+
+
+class ZScoreOptions(ThresholdOptions):
+    """Options of ``z-score``."""
+
+    deviations: float = Field(default=2.5, gt=0)
+    """Least fall in standard deviations of the pixel's reference passes (published: 2.5 to 3)."""
+
+
+class HarmonicOptions(Options):
+    """Options of ``tuw-bayes`` (Bauer-Marschallinger et al. 2022)."""
+
+    harmonics: int = Field(default=3, ge=0, le=3)
+    """Harmonics of the year, as far as the history carries them."""
+    min_passes: int = Field(default=2, ge=2)
+    """A pixel seen less often has no expectation."""
+    min_spread_db: float = Field(default=1.0, gt=0)
+    """Least spread of land about its expectation: a short history shows too little of it."""
+    angle_deg: float = Field(default=39.0, gt=0, lt=90)
+    """Incidence angle where the scene has none."""
+    angle_range_deg: tuple[float, float] = (27.0, 48.0)
+    """Local incidence angles for which the water model holds."""
+    max_uncertainty: float = Field(default=0.2, gt=0, le=0.5)
+    """Water is only said where the posterior of the other class is below."""
+    majority_radius: int = Field(default=2, ge=0, le=4)
+    """Radius of the median over the posterior: 2 = 5 x 5."""
+    min_pixels: int = Field(default=1, ge=1)
+    """Smaller water bodies are dropped."""
+    land_db: float = -10.5
+    """Land where a pixel's own expectation is as dark as water, dB."""
+    land_spread_db: float = Field(default=2.6, gt=0)
+    """Its spread, dB."""
+    hand_prior: bool = False
+    """Whether height above drainage is the prior (Tupas et al. 2023) instead of one half."""
+    hand_middle_m: float = Field(default=15.0, gt=0)
+    """Height at which the prior is one half."""
+    hand_scale_m: float = Field(default=5.0, gt=0)
+    """How fast the prior falls."""
+
+
+class FuzzyOptions(SplitBasedOptions):
+    """Options of ``dlr-fuzzy`` (Martinis et al. 2015, Twele et al. 2016)."""
+
+    seed: float = Field(default=0.6, gt=0, lt=1)
+    """Degree of membership from which a water body grows."""
+    tolerance: float = Field(default=0.45, gt=0, lt=1)
+    """Degree of membership to which it grows."""
+    max_slope_deg: float = Field(default=15.0, gt=0)
+    """Slope at which membership is zero."""
+    size_px: tuple[float, float] = (2.5, 10.0)
+    """Size of a body at which membership begins and is full: 250 and 1000 m2 in pixels of 10 m."""
+
+
+class HydrosarOptions(FuzzyOptions):
+    """Options of ``hydrosar``."""
+
+    seed: float = Field(default=0.45, gt=0, lt=1)
+    """Degree of membership of water: HydroSAR does not grow regions."""
+    size_px: tuple[float, float] = (3.0, 10.0)
+    """Size of a body at which membership begins and is full, pixels."""
+    min_pixels: int = Field(default=3, ge=1)
+    """Smaller water bodies are dropped."""
+
+
+class HierarchicalOptions(Options):
+    """Options of ``hierarchical`` (Chini et al. 2017)."""
+
+    tiles: TileChoice = TileChoice()
+    """How bimodal tiles are found."""
+    polarisation: str | None = None
+    """The co-polarised one where None."""
+    filter_radius: int = Field(default=1, ge=0, le=3)
+    """Radius of the boxcar on linear power, pixels."""
+    min_pixels: int = Field(default=10, ge=1)
+    """Smaller water bodies are dropped."""
+
+
+class EnsembleOptions(Options):
+    """Options of ``ensemble`` (the manner of the Global Flood Monitoring service)."""
+
+    members: tuple[str, ...] = ("hierarchical", "dlr-fuzzy", "tuw-bayes")
+    """Names of the detectors that vote."""
+    parameters: dict[str, dict[str, JsonValue]] = {}
+    """Options of each member under its name."""

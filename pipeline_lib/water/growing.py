@@ -146,17 +146,44 @@ def _border(values: Plane, rule: GrowingRule) -> _Border:
     return _Border(edges, size[touching], seeded[touching])
 
 
-def _decide(
-    values: Plane, verdicts: dict[tuple[int, int], npt.NDArray[np.bool_]], rule: GrowingRule, block_id: tuple[int, int]
-) -> npt.NDArray[np.bool_]:
-    """Second visit: label again, keep what is kept."""
+@dataclass(frozen=True)
+class _Regions:
+    """Size and seed of the regions at a block's edge, counted over the whole scene."""
+
+    size: npt.NDArray[np.int64]
+    seeded: npt.NDArray[np.bool_]
+
+
+def _measured(
+    values: Plane, whole: dict[tuple[int, ...], _Regions], rule: GrowingRule, block_id: tuple[int, int]
+) -> tuple[Labels, npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Second visit: label again; size and seed of each region over the whole scene."""
     labels, number = _label(np.asarray(values), rule.tolerance)
     size, seeded = _measure(np.asarray(values), labels, number, rule.seed)
+    touching, _ = _edges(labels)
+    size[touching], seeded[touching] = whole[block_id].size, whole[block_id].seeded
+    return labels, size, seeded
+
+
+def _decide(
+    values: Plane, whole: dict[tuple[int, ...], _Regions], rule: GrowingRule, block_id: tuple[int, int]
+) -> npt.NDArray[np.bool_]:
+    """Whether each pixel's region is kept."""
+    labels, size, seeded = _measured(values, whole, rule, block_id)
     kept = seeded & (size >= rule.min_pixels)
     kept[0] = False
-    touching, _ = _edges(labels)
-    kept[touching] = verdicts[block_id]
-    return kept[labels]
+    answer: npt.NDArray[np.bool_] = kept[labels]
+    return answer
+
+
+def _sizes(
+    values: Plane, whole: dict[tuple[int, ...], _Regions], rule: GrowingRule, block_id: tuple[int, int]
+) -> npt.NDArray[np.int64]:
+    """Size of each pixel's region, 0 outside."""
+    labels, size, _ = _measured(values, whole, rule, block_id)
+    size[0] = 0
+    answer: npt.NDArray[np.int64] = size[labels]
+    return answer
 
 
 def grow(values: da.Array, rule: GrowingRule) -> da.Array:
@@ -169,19 +196,30 @@ def grow(values: da.Array, rule: GrowingRule) -> da.Array:
         values: float32 (y, x), the more the likelier; NaN belongs to no region. Must give the same each time.
         rule: seed, tolerance, minimum size.
     """
+    meta = np.empty((0, 0), dtype=bool)
+    return values.map_blocks(_decide, whole=_survey(values, rule), rule=rule, dtype=bool, meta=meta)
+
+
+def region_sizes(values: da.Array, tolerance: float) -> da.Array:
+    """Pixels of the connected region that each pixel belongs to: int64 (y, x), 0 below the tolerance.
+
+    Reads the values twice, as `grow` does.
+    """
+    rule = GrowingRule(seed=tolerance, tolerance=tolerance)
+    meta = np.empty((0, 0), dtype=np.int64)
+    return values.map_blocks(_sizes, whole=_survey(values, rule), rule=rule, dtype=np.int64, meta=meta)
+
+
+def _survey(values: da.Array, rule: GrowingRule) -> dict[tuple[int, ...], _Regions]:
+    """Visit every block for its edge, and join the edges."""
     counts = values.numblocks
     delayed = values.to_delayed()
     tasks = [dask.delayed(_border)(delayed[place], rule) for place in np.ndindex(*counts)]
-    borders = dict(zip(np.ndindex(*counts), dask.compute(*tasks), strict=True))
-    return values.map_blocks(
-        _decide, verdicts=_verdicts(borders, counts, rule), rule=rule, dtype=bool, meta=np.empty((0, 0), dtype=bool)
-    )
+    return _joined(dict(zip(np.ndindex(*counts), dask.compute(*tasks), strict=True)), counts)
 
 
-def _verdicts(
-    borders: dict[tuple[int, ...], _Border], counts: tuple[int, ...], rule: GrowingRule
-) -> dict[tuple[int, ...], npt.NDArray[np.bool_]]:
-    """Join the edges' regions over all blocks, and say for each block which of them are kept."""
+def _joined(borders: dict[tuple[int, ...], _Border], counts: tuple[int, ...]) -> dict[tuple[int, ...], _Regions]:
+    """Join the edges' regions over all blocks; sizes and seeds of the joined regions, block by block."""
     starts, total = {}, 0
     for place, border in borders.items():
         starts[place] = total
@@ -204,8 +242,8 @@ def _verdicts(
     if total:
         np.add.at(size, roots, np.concatenate([border.size for border in borders.values()]))
         np.logical_or.at(seeded, roots, np.concatenate([border.seeded for border in borders.values()]))
-    kept = (seeded & (size >= rule.min_pixels))[roots]
-    return {place: kept[starts[place] : starts[place] + len(border.size)] for place, border in borders.items()}
+    ranges = {place: roots[starts[place] : starts[place] + len(border.size)] for place, border in borders.items()}
+    return {place: _Regions(size[members], seeded[members]) for place, members in ranges.items()}
 
 
 def _shifted(

@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, TypeVar
 
 import xarray as xr
 
+from pipeline_lib.errors import ContractError
 from pipeline_lib.options import Options
+
+Given = TypeVar("Given")
 
 
 class Need(StrEnum):
@@ -37,6 +40,18 @@ class Observation:
     extras: dict[str, str] = field(default_factory=dict)
     """Free facts (``model`` folder ...)."""
 
+    def has(self, need: Need) -> bool:
+        """Whether the need is met."""
+        met = {
+            Need.HISTORY: self.history is not None and self.history.sizes.get("time", 0) > 0,
+            Need.HAND: self.terrain is not None and "hand_m" in self.terrain,
+            Need.INCIDENCE_ANGLE: "local_incidence_angle" in self.scene,
+            Need.MODEL: True,  # a detector that carries a model finds it by itself
+            Need.OPTICAL: self.optical is not None,
+            Need.WATER_OCCURRENCE: self.water_occurrence is not None,
+        }
+        return met[need]
+
 
 class Detector(Protocol):
     """A named way to find water."""
@@ -59,3 +74,17 @@ class Detector(Protocol):
             ContractError: a need is not met, or a dataset breaks its contract.
         """
         ...
+
+
+def require(given: Given | None, need: Need, who: str) -> Given:
+    """What a detector cannot do without.
+
+    Raises:
+        ContractError: it was not given.
+    """
+    if given is None:
+        raise ContractError(
+            f"{who} needs {need.value.replace('_', ' ')}, which this observation does not have; "
+            "give it, or choose a detector that needs nothing but the scene (`overbank detectors`)."
+        )
+    return given

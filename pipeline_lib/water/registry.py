@@ -6,12 +6,36 @@ from pydantic import JsonValue, ValidationError
 
 from pipeline_lib.errors import InputError, UnknownNameError
 from pipeline_lib.water.adaptive import AdaptiveDetector
+from pipeline_lib.water.change import LogRatioDetector, ZScoreDetector
+from pipeline_lib.water.ensemble import EnsembleDetector
+from pipeline_lib.water.fuzzy import FuzzyDetector, HydrosarDetector
+from pipeline_lib.water.harmonic import HarmonicDetector
+from pipeline_lib.water.hierarchical import HierarchicalDetector
 from pipeline_lib.water.interface import Detector
+from pipeline_lib.water.thresholding import (
+    FixedDetector,
+    KittlerIllingworthDetector,
+    OtsuDetector,
+    SplitBasedDetector,
+)
 
 DEFAULT_DETECTOR = AdaptiveDetector.name
 """What ``default`` stands for: needs no training and nothing but the scene, and uses whatever else there is."""
 
-_DETECTORS: tuple[type[Any], ...] = (AdaptiveDetector,)
+_DETECTORS: tuple[type[Any], ...] = (
+    AdaptiveDetector,
+    EnsembleDetector,
+    HierarchicalDetector,
+    FuzzyDetector,
+    HarmonicDetector,
+    HydrosarDetector,
+    SplitBasedDetector,
+    LogRatioDetector,
+    ZScoreDetector,
+    KittlerIllingworthDetector,
+    OtsuDetector,
+    FixedDetector,
+)
 
 
 def detectors() -> tuple[type[Detector], ...]:
@@ -43,3 +67,6 @@ def detector(name: str = "default", parameters: dict[str, JsonValue] | None = No
             f"Detector {wanted!r}: option {field!r}: {first['msg']} (given {first['input']!r})."
         ) from error
     return known[wanted](options)  # type: ignore[no-any-return]
+
+
+EnsembleDetector.make = staticmethod(detector)
