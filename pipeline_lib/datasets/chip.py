@@ -10,6 +10,8 @@ import rasterio
 import xarray as xr
 from numpy.typing import NDArray
 from PIL import Image
+from rasterio.enums import Resampling
+from rasterio.vrt import WarpedVRT
 from scipy import ndimage
 
 from pipeline_lib.errors import RasterError
@@ -37,11 +39,15 @@ class Unit(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Band:
-    """One band of one file."""
+    """One band of one file, or of several that together cover the chip."""
 
     path: Path
     index: int = 1
     """1-based band number."""
+    also: tuple[Path, ...] = ()
+    """Further pieces (slices, tiles) that fill what the first leaves empty; only with ``onto``."""
+    onto: Path | None = None
+    """Raster whose grid the band is warped to (bilinear, float32, NaN = no data); None = as stored."""
 
     def read(self) -> NDArray[np.generic]:
         """Stored numbers, dims (y, x).
@@ -50,6 +56,8 @@ class Band:
             RasterError: the file is missing or damaged, or has no such band.
         """
         try:
+            if self.onto is not None:
+                return self._warped(self.onto)
             if self.path.suffix.lower() in {".png", ".jpg", ".jpeg"}:
                 return _picture_band(self.path, self.index)
             with rasterio.open(self.path) as raster:
@@ -57,6 +65,19 @@ class Band:
                 return band
         except (OSError, IndexError, rasterio.errors.RasterioError) as error:
             raise RasterError(f"Cannot read band {self.index} of {self.path}: {error}.") from error
+
+    def _warped(self, onto: Path) -> NDArray[np.float32]:
+        with rasterio.open(onto) as grid:
+            place = {"crs": grid.crs, "transform": grid.transform, "width": grid.width, "height": grid.height}
+        whole = np.full((place["height"], place["width"]), np.nan, np.float32)
+        for path in (self.path, *self.also):
+            with (
+                rasterio.open(path) as raster,
+                WarpedVRT(raster, **place, resampling=Resampling.bilinear, dtype="float32", nodata=np.nan) as warped,
+            ):
+                piece = warped.read(self.index)
+            whole = np.where(np.isnan(whole), piece, whole)
+        return whole
 
 
 def _picture_band(path: Path, index: int) -> NDArray[np.generic]:
@@ -194,11 +215,17 @@ class Chip:
     """None where only an image-level label exists."""
     sar_before: Layer | None = None
     """Sentinel-1 without the flood (the same place and geometry)."""
+    history: tuple[Layer, ...] = ()
+    """Every pass before the event on the same relative orbit, oldest first, where there are several."""
     optical: Layer | None = None
     """Sentinel-2 during the event."""
     optical_before: Layer | None = None
     reference_water: Label | None = None
     """Permanent water, where the set gives it."""
+    elevation: Band | None = None
+    """Elevation on the chip's grid, metres."""
+    water_occurrence: Band | None = None
+    """Long-term water occurrence on the chip's grid, percent."""
     image_label: bool | None = None
     """Weak label: whether the chip holds any water."""
     pixel_m: float | None = None

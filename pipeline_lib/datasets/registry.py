@@ -9,6 +9,7 @@ from pipeline_lib.datasets.etci2021 import read_etci2021
 from pipeline_lib.datasets.folder import read_chips
 from pipeline_lib.datasets.ombria import read_ombria
 from pipeline_lib.datasets.sen1floods11 import read_sen1floods11
+from pipeline_lib.datasets.simulated import read_world, read_world_flood
 from pipeline_lib.errors import InputError, UnknownNameError
 
 DATASETS: dict[str, Callable[[Path], list[Chip]]] = {
@@ -18,6 +19,8 @@ DATASETS: dict[str, Callable[[Path], list[Chip]]] = {
     "cems": read_cems_rcnn,
     "cems_rcnn": read_cems_rcnn,
     "chips": read_chips,
+    "world": read_world,
+    "world-flood": read_world_flood,
 }
 
 

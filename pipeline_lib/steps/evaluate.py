@@ -1,0 +1,315 @@
+"""Evaluate: a detector or a model on the chips of a labelled set, to ``scores.json`` and pictures."""
+
+import os
+import resource
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from PIL import Image
+from pydantic import JsonValue
+
+from pipeline_lib.datasets import Chip, Meaning, read_dataset
+from pipeline_lib.errors import InputError, StoreError
+from pipeline_lib.evaluate import (
+    Boundary,
+    ChipRow,
+    Evaluation,
+    Reliability,
+    Scores,
+    Subject,
+    bootstrap,
+    boundary_counts,
+    calibrate_scores,
+    confusion,
+    reliability,
+    score,
+    summarise,
+)
+from pipeline_lib.evaluate.boundary import BAND_PX, TOLERANCE_PX
+from pipeline_lib.evaluate.document import BoundaryScores, Reference
+from pipeline_lib.evaluate.pictures import panel, reliability_svg
+from pipeline_lib.evaluate.summary import ChipConfusion, compared
+from pipeline_lib.model import DRY, NOT_OBSERVED, WATER
+from pipeline_lib.options.evaluate import EvaluateOptions
+from pipeline_lib.terrain import terrain_of
+from pipeline_lib.water import Detector, Observation, detector
+
+CHUNK = 2048
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a subject says of one chip."""
+
+    water: NDArray[np.uint8]
+    """0 dry, 1 water (or flood), 255 unmapped; dims (y, x)."""
+    likelihood: NDArray[np.float32] | None
+    """P(water), NaN = unmapped; None where the subject gives none."""
+    excluded_pixels: int
+    seconds: float
+
+
+Answerer = Callable[[Chip], Answer]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """One chip compared with its label."""
+
+    chip: Chip
+    scores: Scores
+    reliability: Reliability | None
+    boundary: Boundary
+    unmapped_pixels: int
+    excluded_pixels: int
+    seconds: float
+
+
+def evaluate(options: EvaluateOptions, *, plot: Path | None = None) -> Evaluation:
+    """Score a detector or a model on a labelled set.
+
+    Args:
+        options: what, and on which chips.
+        plot: folder for one picture a chip and the reliability diagram; None = no pictures.
+
+    Raises:
+        UnknownNameError: no such data set or detector.
+        InputError: the root is not that set, or none of its chips has a pixel label.
+        StoreError: the pictures cannot be written.
+    """
+    chips = [chip for chip in read_dataset(options.dataset, options.root, options.split) if chip.label is not None]
+    if not chips:
+        raise InputError(f"No chip of {options.dataset} in {options.root} has a pixel label; nothing can be scored.")
+    subject, answer, notes = subject_of(options, chips)
+    return evaluate_chips(chips, subject, answer, options=options, notes=notes, plot=plot)
+
+
+def evaluate_chips(
+    chips: Sequence[Chip],
+    subject: Subject,
+    answer: Answerer,
+    *,
+    options: EvaluateOptions,
+    notes: tuple[str, ...] = (),
+    plot: Path | None = None,
+) -> Evaluation:
+    """Score any answer to given chips: the peers of the comparison report come in here, too."""
+    judged = [_judge(chip, answer(chip), plot) for chip in chips]
+    evaluation = _document(judged, subject, options, notes)
+    if plot is not None and evaluation.calibration is not None:
+        write_atomically(plot / "reliability.svg", reliability_svg(evaluation.calibration).encode())
+    return evaluation
+
+
+def write_evaluation(evaluation: Evaluation, path: Path) -> None:
+    """Write ``scores.json``, whole or not at all.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    write_atomically(path, (evaluation.model_dump_json(indent=1) + "\n").encode())
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write beside the place, then rename.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(content)
+        partial.replace(path)
+    except OSError as error:
+        raise StoreError(f"Cannot write {path}: {error}. Free space or choose another folder.") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def subject_of(options: EvaluateOptions, chips: Sequence[Chip]) -> tuple[Subject, Answerer, tuple[str, ...]]:
+    """Who answers, how, and what a reader of the scores should know about it."""
+    name, parameters = options.detector or "default", dict(options.parameters)
+    if options.model is not None:
+        name, parameters = "learned", parameters | {"model": str(options.model)}
+    found = detector(name, parameters)
+    flood = _asks_for_flood(options, chips)
+    notes = [note for chip in chips[:1] for note in _notes(chip, is_flood=flood)]
+    subject = Subject(
+        kind="detector" if options.model is None else "model",
+        name=found.name if options.model is None else options.model.name,
+        parameters=_shown(parameters) if options.model is None else {},
+    )
+    return subject, lambda chip: _detected(found, chip, is_flood=flood), tuple(notes)
+
+
+def _shown(parameters: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    return dict(parameters)
+
+
+def _asks_for_flood(options: EvaluateOptions, chips: Sequence[Chip]) -> bool:
+    if options.target == "flood" and any(chip.sar_before is None for chip in chips):
+        raise InputError("--target flood needs an image before the flood for every chip; this set does not have them.")
+    flood_only = all(chip.meaning is Meaning.FLOOD and chip.sar_before is not None for chip in chips)
+    return options.target == "flood" or (options.target == "auto" and options.model is None and flood_only)
+
+
+def _notes(chip: Chip, *, is_flood: bool) -> list[str]:
+    notes = [f"{chip.dataset} labels {chip.meaning.value}."]
+    if is_flood:
+        notes.append("Flood = the detector's water in the event image that is not its water in the image before.")
+    elif chip.meaning is Meaning.FLOOD:
+        notes.append("The label counts permanent water as dry: a right answer there is scored as a false alarm.")
+    if chip.sar.stretch:
+        notes.append("8 bit set: backscatter by a nominal stretch; thresholds in dB mean little.")
+    return notes
+
+
+def observation_of(chip: Chip) -> Observation:
+    """Everything a chip offers to a detector, chunked."""
+    scene = _located(chip.sar.scene(), chip)
+    layers = chip.history or ((chip.sar_before,) if chip.sar_before is not None else ())
+    history = xr.concat([_located(layer.scene(), chip) for layer in layers], dim="time") if layers else None
+    terrain = None
+    if chip.elevation is not None:
+        terrain = terrain_of(_plane(chip.elevation.read(), scene, "m"))
+    occurrence = None if chip.water_occurrence is None else _plane(chip.water_occurrence.read(), scene, "percent")
+    return Observation(scene=scene, history=history, terrain=terrain, water_occurrence=occurrence)
+
+
+def _located(scene: xr.Dataset, chip: Chip) -> xr.Dataset:
+    """Pixel centres in metres from the upper left corner, where the pixel size is known."""
+    step = chip.pixel_m or 1.0
+    rows, columns = scene.sizes["y"], scene.sizes["x"]
+    placed = scene.assign_coords(y=-(np.arange(rows) + 0.5) * step, x=(np.arange(columns) + 0.5) * step)
+    return placed.chunk({"y": CHUNK, "x": CHUNK})
+
+
+def _plane(values: NDArray[np.generic], scene: xr.Dataset, units: str) -> xr.DataArray:
+    coords = {"y": scene["y"], "x": scene["x"]}
+    plane = xr.DataArray(values.astype(np.float32), coords, dims=("y", "x"), attrs={"units": units})
+    return plane.chunk({"y": CHUNK, "x": CHUNK})
+
+
+def _detected(found: Detector, chip: Chip, *, is_flood: bool) -> Answer:
+    observation = observation_of(chip)
+    before = None
+    if is_flood and chip.sar_before is not None:
+        before = Observation(scene=_located(chip.sar_before.scene(), chip), terrain=observation.terrain)
+    start = time.perf_counter()
+    now = found.detect(observation).compute(scheduler="threads", num_workers=2)
+    water, likelihood = now["water"].to_numpy(), now["likelihood"].to_numpy()
+    if before is not None:
+        past = found.detect(before).compute(scheduler="threads", num_workers=2)
+        was = past["water"].to_numpy() == WATER
+        water = np.where(was & (water == WATER), np.uint8(DRY), water)
+        likelihood = likelihood * (1 - np.nan_to_num(past["likelihood"].to_numpy(), nan=0.0))
+    return Answer(
+        water=water,
+        likelihood=likelihood.astype(np.float32),
+        excluded_pixels=int(np.count_nonzero(now["excluded"].to_numpy())),
+        seconds=time.perf_counter() - start,
+    )
+
+
+def _judge(chip: Chip, answer: Answer, plot: Path | None) -> Judged:
+    """Compare; what the subject left unmapped counts as dry, so that silence cannot improve a score."""
+    truth = chip.truth()
+    labelled = truth != NOT_OBSERVED
+    unmapped = labelled & (answer.water != WATER) & (answer.water != DRY)
+    mapped = np.where(labelled & (answer.water != WATER), np.uint8(DRY), answer.water)
+    counts = confusion(mapped, truth)
+    if plot is not None:
+        _write_panel(plot / f"{chip.chip_id.replace('/', '_')}.png", chip, mapped, truth)
+    return Judged(
+        chip=chip,
+        scores=score(counts),
+        reliability=None if answer.likelihood is None else reliability(answer.likelihood, truth),
+        boundary=boundary_counts(mapped, truth),
+        unmapped_pixels=int(unmapped.sum()),
+        excluded_pixels=answer.excluded_pixels,
+        seconds=answer.seconds,
+    )
+
+
+def _write_panel(path: Path, chip: Chip, mapped: NDArray[np.uint8], truth: NDArray[np.uint8]) -> None:
+    power = next(iter(chip.sar.backscatter().values()))
+    partial = path.with_name(f".{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(panel(power, mapped, truth)).save(partial, format="PNG")
+        partial.replace(path)
+    except OSError as error:
+        raise StoreError(f"Cannot write {path}: {error}.") from error
+
+
+def _document(
+    judged: Sequence[Judged], subject: Subject, options: EvaluateOptions, notes: tuple[str, ...]
+) -> Evaluation:
+    rows = [_row(each) for each in judged]
+    counted = [
+        ChipConfusion(
+            chip=each.chip.chip_id,
+            event=each.chip.event,
+            confusion=each.scores.confusion,
+            pixel_area_km2=None if each.chip.pixel_m is None else (each.chip.pixel_m / 1000) ** 2,
+        )
+        for each in judged
+    ]
+    boundary = sum((each.boundary for each in judged[1:]), start=judged[0].boundary)
+    tables = [each.reliability for each in judged if each.reliability is not None and each.reliability.pixels.any()]
+    seconds, pixels = sum(row.seconds for row in rows), sum(compared(chip.confusion) for chip in counted)
+    return Evaluation(
+        software=f"overbank {version('overbank')}",
+        created=datetime.now(timezone.utc),
+        subject=subject,
+        reference=Reference(
+            dataset=options.dataset,
+            split=options.split,
+            label_meaning=judged[0].chip.meaning.value,
+            chips=len(judged),
+            chips_without_valid_pixels=sum(compared(chip.confusion) == 0 for chip in counted),
+        ),
+        scores=summarise(counted),
+        intervals=bootstrap(counted, resamples=options.resamples),
+        calibration=calibrate_scores(tables) if tables else None,
+        boundary=boundary_scores(boundary),
+        ignored_pixels=sum(chip.confusion.ignored for chip in counted),
+        seconds=seconds,
+        megapixels_per_second=pixels / seconds / 1e6 if seconds else None,
+        peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        notes=notes,
+        chips=tuple(rows),
+    )
+
+
+def boundary_scores(counts: Boundary) -> BoundaryScores:
+    """Edge scores of pooled counts."""
+    return BoundaryScores(
+        counts=counts,
+        band_px=BAND_PX,
+        band=score(counts.band),
+        tolerance_px=TOLERANCE_PX,
+        boundary_f1_pooled=counts.f1,
+    )
+
+
+def _row(each: Judged) -> ChipRow:
+    usable = each.reliability is not None and bool(each.reliability.pixels.any())
+    return ChipRow(
+        chip=each.chip.chip_id,
+        event=each.chip.event,
+        scores=each.scores,
+        ece=calibrate_scores([each.reliability]).ece_pooled if usable and each.reliability is not None else None,
+        excluded_pixels=each.excluded_pixels,
+        unmapped_pixels=each.unmapped_pixels,
+        seconds=each.seconds,
+    )
