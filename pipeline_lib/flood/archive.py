@@ -7,10 +7,10 @@ from functools import partial
 
 import numpy as np
 import xarray as xr
-from scipy.ndimage import uniform_filter
 
 from pipeline_lib.flood.window import map_windows
 from pipeline_lib.options.derive import ReferenceOptions
+from pipeline_lib.water.filtering import boxcar, decibel
 
 STATISTICS = {
     "passes": "uint16",
@@ -48,12 +48,8 @@ def archive_statistics(history: xr.Dataset, options: ReferenceOptions) -> xr.Dat
 
 def smoothed_db(power: np.ndarray, size: int) -> np.ndarray:
     """Box mean of linear power (y, x) over its valid neighbours, in dB; NaN where the pixel itself is not observed."""
-    valid = np.isfinite(power) & (power > 0)
-    share = uniform_filter(valid.astype(np.float32), size, mode="constant")
-    total = uniform_filter(np.where(valid, power, 0).astype(np.float64), size, mode="constant")
-    with np.errstate(divide="ignore", invalid="ignore"):
-        decibel = 10 * np.log10(np.maximum(total, 1e-12) / np.maximum(share, 1e-6))
-    return np.where(valid, decibel, np.nan).astype(np.float32)
+    level: np.ndarray = decibel(boxcar(np.ascontiguousarray(power, dtype=np.float32), size // 2))
+    return level
 
 
 def _statistics(

@@ -47,4 +47,4 @@ def load_scene(
             f"{acquisition.acquisition_id} is GRD, in radar geometry: placing it on the map needs an elevation model, "
             "and the catalogue has none for this area. Give a DEM, or use a catalogue of RTC."
         )
-    return load_grd(acquisition, grid, elevation_m, options=CalibrateOptions(), sign=sign)
+    return load_grd(acquisition, grid, elevation_m, options=CalibrateOptions(), sign=sign, gdal=gdal)

@@ -13,6 +13,7 @@ from pipeline_lib.evaluate.scores import Scores, confusion, score
 from pipeline_lib.model import NOT_OBSERVED, Confusion, MappingPlan, Record
 from pipeline_lib.steps.map_event import MappedPass
 from pipeline_lib.steps.workspace import Workspace
+from pipeline_lib.world.inundation import Truth
 from pipeline_lib.world.truth import flood_of, open_land, truth_for, truth_layer
 
 SCHEMA = "overbank-event-scores/1"
@@ -23,7 +24,8 @@ class PassScores(Record):
 
     acquisition_id: str
     flood_open_land: Scores
-    """``flood_extent`` against open flood, where radar can see one: no forest, reed, town, layover or shadow."""
+    """``flood_extent`` against open flood, where radar can see one: no forest, reed, town, layover or shadow, and
+    not where plants or houses stand out of the water, which is flood but no open water."""
     flood_anywhere: Scores
     """``flood_extent`` against flood of every kind, everywhere the map answers."""
     not_observed_agreement: float
@@ -86,10 +88,11 @@ def _compare(flood: xr.Dataset, world: Path, acquisition_id: str) -> tuple[tuple
     extent = flood["flood_extent"].load()
     truth = truth_for(world, acquisition_id)
     flooded = _onto(flood_of(truth).astype("uint8"), extent)
+    standing_out = np.isin(_onto(truth, extent), (Truth.FLOODED_VEGETATION, Truth.FLOODED_TOWN))
     land = _onto(open_land(world).astype("uint8"), extent) == 1
     seen = _onto(truth_layer(world, "observed", acquisition_id), extent) == 1
     mapped, wet = extent.to_numpy(), np.where(seen, flooded, NOT_OBSERVED)
-    on_open_land = confusion(mapped, wet, valid=land)
+    on_open_land = confusion(mapped, wet, valid=land & ~standing_out)
     anywhere = confusion(mapped, wet)
     return (on_open_land, anywhere), float(np.mean((mapped != NOT_OBSERVED) == seen))
 
