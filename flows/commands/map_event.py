@@ -104,9 +104,8 @@ def run_map(
     event: "Event", catalog: str, out: Path, options: "MapOptions", *, truth: Path | None, again: bool
 ) -> "Product":
     """Map an event in this process; return what is published already where the catalogue has nothing new."""
-    from pipeline_lib.steps.publish import published_product
-
     from pipeline_lib.steps.decide import search_and_plan
+    from pipeline_lib.steps.published import published_product
 
     if not again:
         current = published_product(out, event.event_id)
