@@ -1,0 +1,77 @@
+"""Calibration: make a probability mean what it says, and measure whether it does."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline_lib.nn.predict import sigmoid
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """``P(water) = sigmoid(scale * odds + bias)``; scale is 1 / temperature."""
+
+    scale: float = 1.0
+    bias: float = 0.0
+
+    def apply(self, odds: Array) -> Array:
+        """Calibrated probability of water, NaN kept."""
+        return sigmoid(np.asarray(odds * np.float32(self.scale) + np.float32(self.bias), dtype=np.float32))
+
+
+def fit_calibration(odds: Array, truth: NDArray[np.uint8], *, most: int = 1_000_000, seed: int = 0) -> Calibration:
+    """Temperature and bias that minimise the negative log likelihood of held-out pixels in their natural mix.
+
+    Newton's method on two parameters. The bias undoes what class-balanced patches did to the prior. A class that is
+    absent, or a net that separates perfectly, leaves the identity: there is nothing to fit.
+
+    Args:
+        odds: log-odds, any shape, NaN left out.
+        truth: 0, 1; 255 left out.
+        most: at most so many pixels, drawn at random.
+        seed: draws them.
+
+    References: Guo et al. 2017, section 4.2 (temperature); Platt 1999 (scale and bias).
+    """
+    known = np.isfinite(odds) & (truth != 255)
+    z, y = odds[known].astype(np.float64), (truth[known] == 1).astype(np.float64)
+    if len(z) > most:
+        chosen = np.random.default_rng(seed).choice(len(z), most, replace=False)
+        z, y = z[chosen], y[chosen]
+    if len(y) == 0 or y.min() == y.max():
+        return Calibration()
+    x = np.stack([z, np.ones_like(z)])
+    weights = np.array([1.0, 0.0])
+    for _ in range(50):
+        p = 1 / (1 + np.exp(-np.clip(weights @ x, -40, 40)))
+        gradient = x @ (p - y) + 1e-3 * (weights - (1, 0))
+        curvature = (x * (p * (1 - p))) @ x.T + 1e-3 * np.eye(2)
+        step = np.linalg.solve(curvature, gradient)
+        weights = weights - np.clip(step, -2, 2)
+        if np.abs(step).max() < 1e-8:
+            break
+    return Calibration() if weights[0] <= 0 else Calibration(float(weights[0]), float(weights[1]))
+
+
+def expected_calibration_error(probability: Array, truth: NDArray[np.uint8], *, bins: int = 15) -> float:
+    """``sum_b (n_b / N) |share of water in b - mean probability in b|`` over equal-width bins of P(water).
+
+    References: Naeini et al. 2015; Guo et al. 2017, Eq. 3 (here classwise, on the water class).
+    """
+    known = np.isfinite(probability) & (truth != 255)
+    p, y = probability[known].astype(np.float64), truth[known] == 1
+    if len(p) == 0:
+        return float("nan")
+    index = np.minimum((p * bins).astype(int), bins - 1)
+    count = np.bincount(index, minlength=bins)
+    gap = np.abs(np.bincount(index, p, bins) - np.bincount(index, y, bins))
+    return float(gap.sum() / count.sum())
+
+
+def brier(probability: Array, truth: NDArray[np.uint8]) -> float:
+    """Mean squared difference of probability and truth."""
+    known = np.isfinite(probability) & (truth != 255)
+    return float(np.mean((probability[known] - (truth[known] == 1)) ** 2)) if known.any() else float("nan")

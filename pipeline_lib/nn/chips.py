@@ -1,0 +1,166 @@
+"""The chip store: labelled images as a Zarr group, read patch by patch while training.
+
+Layout of the group: ``images`` float16 ``(chip, band, y, x)`` in network units (steps of 0.004 at most), NaN = not observed; ``labels`` uint8
+``(chip, y, x)``, 0 dry, 1 water, 255 ignored; ``tags`` uint8 ``(chip,)`` image-level label (1 holds water, 0 none, 255
+unknown); ``lag_days`` float32 ``(chip,)``; attributes ``bands``, ``chip_ids``, ``groups``, ``events``, ``provenance``.
+One Zarr chunk is one chip, so that a patch costs one chip.
+"""
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from pipeline_lib.errors import InputError, StoreError
+
+IGNORE = 255
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledChip:
+    """One chip on its way into the store."""
+
+    chip_id: str
+    group: str
+    """Chips of one group (event, look-alike cluster, seed) are never parted by a split."""
+    event: str
+    image: NDArray[np.float32]
+    """``(band, y, x)`` in network units, NaN = not observed."""
+    label: NDArray[np.uint8]
+    """``(y, x)``: 0 dry, 1 water, 255 ignored."""
+    tag: int = IGNORE
+    """Image-level label."""
+    lag_days: float = 0.0
+    """Days between the radar and the optical image."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChipSet:
+    """Chips in memory or on disk; ``images`` and ``labels`` may be NumPy or Zarr arrays."""
+
+    images: Any
+    labels: Any
+    tags: NDArray[np.uint8]
+    lag_days: NDArray[np.float32]
+    bands: tuple[str, ...]
+    chip_ids: tuple[str, ...]
+    groups: tuple[str, ...]
+    events: tuple[str, ...]
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        """Number of chips."""
+        return len(self.chip_ids)
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """Height and width of every chip."""
+        return int(self.labels.shape[1]), int(self.labels.shape[2])
+
+    def band_index(self, names: Sequence[str]) -> NDArray[np.intp]:
+        """Positions of bands by name.
+
+        Raises:
+            InputError: a band is not in the set.
+        """
+        missing = [name for name in names if name not in self.bands]
+        if missing:
+            raise InputError(f"The chips have no band {', '.join(missing)}; they have {', '.join(self.bands)}.")
+        return np.array([self.bands.index(name) for name in names], dtype=np.intp)
+
+    def folds(self, count: int) -> NDArray[np.intp]:
+        """Fold of each chip: whole groups, balanced by number of chips, independent of chip order.
+
+        Groups are dealt largest first to the fold that holds fewest chips (ties: lowest fold, then group name).
+        """
+        sizes: dict[str, int] = {}
+        for group in self.groups:
+            sizes[group] = sizes.get(group, 0) + 1
+        load = [0] * count
+        fold_of: dict[str, int] = {}
+        for group in sorted(sizes, key=lambda name: (-sizes[name], name)):
+            fold = load.index(min(load))
+            fold_of[group] = fold
+            load[fold] += sizes[group]
+        return np.array([fold_of[group] for group in self.groups], dtype=np.intp)
+
+
+def write_chips(
+    folder: Path, chips: Iterable[LabelledChip], bands: Sequence[str], provenance: dict[str, Any] | None = None
+) -> ChipSet:
+    """Stream chips into a new store and open it; the folder appears only when complete.
+
+    Raises:
+        InputError: no chips, or chips of different shapes.
+        StoreError: the folder cannot be written.
+    """
+    partial = folder.with_name(f".{folder.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _write_group(zarr.open_group(str(partial), mode="w", zarr_format=2), chips, bands, provenance or {})
+        if folder.exists():
+            shutil.rmtree(folder)
+        partial.rename(folder)
+    except OSError as error:
+        raise StoreError(f"Cannot write the chip store {folder}: {error}.") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return open_chips(folder)
+
+
+def _write_group(group: Any, chips: Iterable[LabelledChip], bands: Sequence[str], provenance: dict[str, Any]) -> None:
+    images: Any = None
+    labels: Any = None
+    facts: dict[str, list[Any]] = {key: [] for key in ("tags", "lag_days", "chip_ids", "groups", "events")}
+    for count, chip in enumerate(chips):
+        if images is None:
+            shape = chip.image.shape
+            images = group.create_array("images", shape=(0, *shape), chunks=(1, *shape), dtype="float16")
+            labels = group.create_array("labels", shape=(0, *shape[1:]), chunks=(1, *shape[1:]), dtype="uint8")
+        if chip.image.shape != images.shape[1:] or chip.label.shape != chip.image.shape[1:]:
+            raise InputError(
+                f"Chip {chip.chip_id} has shape {chip.image.shape} and label {chip.label.shape}; "
+                f"expected {tuple(images.shape[1:])}: a store holds chips of one size."
+            )
+        images.resize((count + 1, *images.shape[1:]))
+        labels.resize((count + 1, *labels.shape[1:]))
+        images[count], labels[count] = chip.image, chip.label
+        row = (chip.tag, chip.lag_days, chip.chip_id, chip.group, chip.event)
+        for key, value in zip(facts, row, strict=True):
+            facts[key].append(value)
+    if images is None:
+        raise InputError("There is no chip to learn from: check the dataset, its folder and the event's dates.")
+    group.attrs.update({"bands": list(bands), "provenance": provenance, **facts})
+
+
+def open_chips(folder: Path, *, in_memory: bool = False) -> ChipSet:
+    """Open a chip store; patches are read from disk unless ``in_memory``.
+
+    Raises:
+        StoreError: the folder is not a chip store.
+    """
+    try:
+        group = zarr.open_group(str(folder), mode="r")
+        facts: dict[str, Any] = dict(group.attrs)
+        images: Any = group["images"]
+        labels: Any = group["labels"]
+    except (OSError, KeyError, ValueError) as error:
+        raise StoreError(f"{folder} is not a chip store ({error}); make one with `overbank train`.") from error
+    return ChipSet(
+        images=np.asarray(images[:]) if in_memory else images,
+        labels=np.asarray(labels[:]) if in_memory else labels,
+        tags=np.asarray(facts["tags"], dtype=np.uint8),
+        lag_days=np.asarray(facts["lag_days"], dtype=np.float32),
+        bands=tuple(facts["bands"]),
+        chip_ids=tuple(facts["chip_ids"]),
+        groups=tuple(facts["groups"]),
+        events=tuple(facts["events"]),
+        provenance=dict(facts["provenance"]),
+    )

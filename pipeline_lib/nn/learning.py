@@ -1,0 +1,248 @@
+"""The ways of learning, each a function from chips and a recipe to a trained network.
+
+Every stage is a `pipeline_lib.nn.training.Fit` in its own folder of the workspace, so that a recipe of many networks,
+killed anywhere, goes on where it was.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from pipeline_lib.errors import InputError
+from pipeline_lib.model.record import digest_of
+from pipeline_lib.nn.augment import BandScale
+from pipeline_lib.nn.batches import PatchSource, Sampler
+from pipeline_lib.nn.border import border_weight
+from pipeline_lib.nn.checkpoint import load_weights, read_tensors, write_tensors
+from pipeline_lib.nn.chips import IGNORE, ChipSet
+from pipeline_lib.nn.networks import build_network
+from pipeline_lib.nn.objectives import Supervised
+from pipeline_lib.nn.predict import pooled_iou, predict_odds
+from pipeline_lib.nn.pretrained import load_encoder
+from pipeline_lib.nn.sampling import BalancedSampler, UniformSampler, rng_of
+from pipeline_lib.nn.training import Fit, Objective, Report
+from pipeline_lib.options.train import NetworkOptions, Recipe, ScheduleOptions
+
+Index = NDArray[np.intp]
+Labels = NDArray[np.uint8]
+DONE = "done.safetensors"
+
+
+@dataclass(frozen=True)
+class Split:
+    """Chips by purpose; no look-alike group is in two of them."""
+
+    train: Index
+    valid: Index
+    test: Index
+
+
+def split_chips(chips: ChipSet, folds: int, test_fold: int) -> Split:
+    """Test on one fold, validate on the next, train on the others; without a test fold (-1) validate on fold 0.
+
+    Raises:
+        InputError: fewer groups than needed.
+    """
+    fold = chips.folds(folds)
+    valid_fold = (test_fold + 1) % folds
+    test = np.flatnonzero(fold == test_fold)
+    valid = np.flatnonzero(fold == valid_fold)
+    train = np.flatnonzero((fold != test_fold) & (fold != valid_fold))
+    if len(train) == 0 or len(valid) == 0:
+        groups = len(set(chips.groups))
+        raise InputError(
+            f"{groups} groups of chips cannot be split into {folds} folds with something to train and to validate on."
+        )
+    return Split(train, valid, test)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """What all stages of one recipe share."""
+
+    chips: ChipSet
+    recipe: Recipe
+    split: Split
+    scale: BandScale
+    folder: Path
+    report: Report | None = None
+
+    @property
+    def student_bands(self) -> Index:
+        """Bands of the student."""
+        return self.chips.band_index(self.recipe.data.bands)
+
+    @property
+    def teacher_bands(self) -> Index:
+        """Bands of the teacher."""
+        return self.chips.band_index(self.recipe.data.teacher_bands)
+
+    def all_labels(self) -> Labels:
+        """Labels of all chips, ``(chip, y, x)``: a copy that may be changed."""
+        return np.array(self.chips.labels[:], copy=True)
+
+    def labelled(self) -> Index:
+        """Training chips whose labels may be seen: whole groups, drawn with the recipe's seed."""
+        share = self.recipe.data.labelled_share
+        if share >= 1:
+            return self.split.train
+        groups = sorted({self.chips.groups[k] for k in self.split.train})
+        rng_of(self.recipe.seed, 0, 17).shuffle(groups)
+        chosen: list[int] = []
+        for group in groups:
+            if len(chosen) >= share * len(self.split.train):
+                break
+            chosen += [int(k) for k in self.split.train if self.chips.groups[k] == group]
+        return np.array(sorted(chosen), dtype=np.intp)
+
+    def visible_labels(self) -> Labels:
+        """Labels with everything hidden that the recipe may not see while training; validation chips keep theirs."""
+        labels = self.all_labels()
+        hidden = np.setdiff1d(np.arange(len(labels)), np.concatenate([self.labelled(), self.split.valid]))
+        labels[hidden] = IGNORE
+        share = self.recipe.data.sparse_share
+        if share < 1:
+            for chip in self.split.train:
+                keep = rng_of(self.recipe.seed, int(chip), 23).random(labels.shape[1:]) < share
+                labels[chip][~keep] = IGNORE
+        return labels
+
+
+def train_stage(  # noqa: PLR0913 - every stage names what it differs in
+    session: Session,
+    stage: str,
+    *,
+    labels: Labels,
+    chips: Index,
+    bands: Index,
+    options: NetworkOptions,
+    schedule: ScheduleOptions | None = None,
+    objective: Objective | None = None,
+    others: Index | None = None,
+    maps: dict[str, NDArray[np.float32]] | None = None,
+    views: dict[str, Index] | None = None,
+    start: nn.Module | None = None,
+    seed: int | None = None,
+) -> nn.Module:
+    """Train one network, or load it where this stage is already done.
+
+    Args:
+        session: chips, recipe and folder.
+        stage: name of the stage and of its folder.
+        labels: what may be seen, ``(chip, y, x)``.
+        chips: labelled chips to draw balanced patches from.
+        bands: input bands.
+        options: the network.
+        schedule: instead of the recipe's.
+        objective: instead of plain supervision.
+        others: chips for the second half of each batch, drawn uniformly (unlabelled pairs).
+        maps: further maps ``(chip, y, x)`` for the objective.
+        views: further images of the same patch for the objective.
+        start: network to start from (its weights are copied).
+        seed: instead of the recipe's.
+
+    Returns:
+        The network with its best averaged weights, ready to predict.
+    """
+    recipe = session.recipe
+    schedule, seed = schedule or recipe.schedule, recipe.seed if seed is None else seed
+    network = new_network(options, len(bands), seed)
+    if start is not None:
+        network.load_state_dict(start.state_dict())
+    key = digest_of(
+        {
+            "recipe": recipe.model_dump(mode="json", exclude_defaults=True),
+            "stage": stage,
+            "chips": list(session.chips.chip_ids),
+        }
+    )
+    done = session.folder / stage / DONE
+    if done.is_file():
+        saved = read_tensors(done)
+        if saved.facts.get("key") == key:
+            load_weights(network, saved.tensors, str(done))
+            return network.eval()
+    objective = objective or Supervised(recipe.loss)
+    if hasattr(objective, "prepare"):
+        objective.prepare(network)
+    source = _source(session, schedule, seed, labels, chips, bands, others, maps or {}, views or {})
+    fit = Fit(network, source, objective, schedule, seed=seed, stage=stage, key=key)
+    result = fit.run(session.folder / stage, _validator(session, bands), session.report)
+    facts = {"key": key, "best": result.best, "best_step": result.best_step, "history": result.history}
+    write_tensors(done, dict(network.state_dict()), facts)
+    return network.eval()
+
+
+def new_network(options: NetworkOptions, bands: int, seed: int) -> nn.Module:
+    """A network with weights that follow from the seed, and pretrained encoder weights where asked for."""
+    import torch  # noqa: PLC0415
+
+    torch.manual_seed(seed)
+    network = build_network(options, bands)
+    if options.pretrained is not None:
+        load_encoder(network, Path(options.pretrained))
+    return network
+
+
+def _source(  # noqa: PLR0913
+    session: Session,
+    schedule: ScheduleOptions,
+    seed: int,
+    labels: Labels,
+    chips: Index,
+    bands: Index,
+    others: Index | None,
+    maps: dict[str, NDArray[np.float32]],
+    views: dict[str, Index],
+) -> PatchSource:
+    balanced = BalancedSampler(labels, chips, patch_px=schedule.patch_px, water_share=schedule.water_share)
+    parts: list[tuple[Sampler, int]] = [(balanced, schedule.batch)]
+    if others is not None and len(others):
+        uniform = UniformSampler(session.chips.size_px, others, patch_px=schedule.patch_px)
+        parts = [(balanced, schedule.batch - schedule.batch // 2), (uniform, schedule.batch // 2)]
+    every: dict[str, NDArray[np.generic]] = {"label": labels, **maps}
+    if session.recipe.loss.border_weight:
+        every["border"] = _border_maps(labels, chips, session.recipe.loss.border_weight)
+    return PatchSource(
+        images=session.chips.images,
+        bands=bands,
+        maps=every,
+        parts=parts,
+        scale=session.scale,
+        options=session.recipe.augment,
+        seed=seed,
+        views=views,
+        per_chip={"lag_days": session.chips.lag_days},
+    )
+
+
+def _border_maps(labels: Labels, chips: Index, w0: float) -> NDArray[np.float32]:
+    maps = np.ones(labels.shape, np.float32)
+    for chip in chips:
+        maps[chip] = border_weight(labels[chip], w0=w0)
+    return maps
+
+
+MOST_VALIDATION_CHIPS = 64
+
+
+def _validator(session: Session, bands: Index):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    """Pooled water IoU on (at most 64 evenly spaced) validation chips."""
+    valid = session.split.valid
+    spaced = np.linspace(0, len(valid) - 1, min(len(valid), MOST_VALIDATION_CHIPS)).astype(int)
+    chosen = valid[np.unique(spaced)]
+    truth = np.stack([np.asarray(session.chips.labels[int(k)]) for k in chosen])
+
+    def validate(network: nn.Module) -> float:
+        return pooled_iou(predict_odds([network], session.chips.images, bands, chosen), truth)
+
+    return validate
+
+
+def restrict(session: Session, train: Sequence[int]) -> Session:
+    """The same session with other training chips."""
+    return replace(session, split=replace(session.split, train=np.array(sorted(train), dtype=np.intp)))

@@ -1,0 +1,161 @@
+"""The model format: a folder of safetensors, ONNX, card and STAC item, every file's digest checked at load.
+
+======================  ===================================================================
+``model.json``          the card (`pipeline_lib.nn.model_card.ModelCard`), with the digests
+``README.md``           the card for people
+``weights.safetensors`` the network's weights
+``model.onnx``          the same network, dynamic batch, for ONNX Runtime and OpenVINO
+``model.int8.onnx``     quantised (made by ``overbank models quantize``), optional
+``item.json``           STAC item with the MLM extension
+======================  ===================================================================
+
+Nothing in it can run code when opened.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from pydantic import ValidationError
+from torch import nn
+
+from pipeline_lib.errors import ModelError, StoreError, UnknownNameError
+from pipeline_lib.nn.checkpoint import PICKLE_MAGIC, load_weights, read_tensors, write_tensors
+from pipeline_lib.nn.export import export_onnx
+from pipeline_lib.nn.mlm import mlm_item
+from pipeline_lib.nn.model_card import ModelCard, card_markdown
+from pipeline_lib.nn.networks import build_network
+
+CARD, WEIGHTS, ONNX, INT8 = "model.json", "weights.safetensors", "model.onnx", "model.int8.onnx"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model folder, checked."""
+
+    folder: Path
+    card: ModelCard
+
+    def network(self) -> nn.Module:
+        """The network with its weights, ready to predict.
+
+        Raises:
+            ModelError: the weights are damaged or belong to another architecture.
+        """
+        network = build_network(self.card.network, len(self.card.inputs.bands))
+        load_weights(network, read_tensors(self.folder / WEIGHTS).tensors, str(self.folder / WEIGHTS))
+        return network.eval()
+
+    def onnx(self, *, int8: bool = False) -> Path:
+        """Path of the ONNX file.
+
+        Raises:
+            ModelError: the folder has none.
+        """
+        path = self.folder / (INT8 if int8 else ONNX)
+        if not path.is_file():
+            hint = "overbank models quantize" if int8 else "overbank models export"
+            raise ModelError(f"{self.folder} has no {path.name}; make it with `{hint} {self.folder}`.")
+        return path
+
+
+def write_model(folder: Path, network: nn.Module, card: ModelCard) -> Model:
+    """Write a model folder; it appears complete or not at all.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    partial = folder.with_name(f".{folder.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}")
+    try:
+        partial.mkdir(parents=True)
+        write_tensors(partial / WEIGHTS, dict(network.state_dict()))
+        export_onnx(network, len(card.inputs.bands), partial / ONNX, stride_px=card.stride_px)
+        _finish(partial, card)
+        if folder.exists():
+            if not (folder / CARD).is_file():
+                raise StoreError(f"{folder} exists and is not a model folder; give another --out.")
+            shutil.rmtree(folder)
+        partial.rename(folder)
+    except OSError as error:
+        raise StoreError(f"Cannot write the model {folder}: {error}.") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return load_model(folder)
+
+
+def rewrite_card(model: Model, **changes: object) -> Model:
+    """Change the card (metrics, calibration, a new file) and the digests with it."""
+    _finish(model.folder, model.card.model_copy(update=changes))
+    return load_model(model.folder)
+
+
+def _finish(folder: Path, card: ModelCard) -> None:
+    present = [name for name in (WEIGHTS, ONNX, INT8) if (folder / name).is_file()]
+    card = card.model_copy(update={"digests": {name: digest_file(folder / name) for name in present}})
+    for name, text in (
+        ("README.md", card_markdown(card)),
+        ("item.json", json.dumps(mlm_item(card, {n: (folder / n).stat().st_size for n in present}), indent=2)),
+        (CARD, card.model_dump_json(indent=2)),
+    ):
+        partial = folder / f".{name}.{uuid.uuid4().hex[:8]}"
+        partial.write_text(text + "\n", encoding="utf-8")
+        partial.replace(folder / name)
+
+
+def load_model(place: str | Path) -> Model:
+    """Open a model folder, or a shipped model by name, and check every digest.
+
+    Raises:
+        UnknownNameError: neither a folder nor the name of a shipped model.
+        ModelError: a file is missing, changed or damaged, or the folder is not a model.
+    """
+    folder = Path(place)
+    if not folder.is_dir():
+        shipped = shipped_models()
+        if str(place) not in shipped:
+            if folder.is_file():
+                _refuse_file(folder)
+            raise UnknownNameError("model", str(place), tuple(sorted(shipped)))
+        folder = shipped[str(place)]
+    try:
+        card = ModelCard.model_validate_json((folder / CARD).read_text(encoding="utf-8"))
+    except (OSError, ValidationError, ValueError) as error:
+        raise ModelError(
+            f"{folder} is not a model folder of overbank: {CARD} is missing or damaged ({error})."
+        ) from error
+    for name, digest in card.digests.items():
+        path = folder / name
+        if not path.is_file():
+            raise ModelError(f"{folder} lacks {name}, which its card lists; fetch the model again.")
+        if path.read_bytes()[:4].startswith(PICKLE_MAGIC):
+            raise ModelError(f"{path} is a pickle or torch archive, which can run code when opened; it is refused.")
+        if digest_file(path) != digest:
+            raise ModelError(f"{path} was changed since the model was written (SHA-256 differs); fetch it again.")
+    if WEIGHTS not in card.digests:
+        raise ModelError(f"The card of {folder} lists no {WEIGHTS}; a model without weights cannot be used.")
+    return Model(folder, card)
+
+
+def _refuse_file(path: Path) -> None:
+    with path.open("rb") as file:
+        head = file.read(4)
+    if head.startswith(PICKLE_MAGIC):
+        raise ModelError(f"{path} is a pickle or torch archive, which can run code when opened; it is refused.")
+    raise ModelError(f"{path} is a file; a model of overbank is a folder with {CARD} and {WEIGHTS}.")
+
+
+def shipped_models() -> dict[str, Path]:
+    """Models that come with overbank, by name."""
+    root = Path(str(files("pipeline_lib.nn"))) / "weights"
+    return {path.parent.name: path.parent for path in sorted(root.glob(f"*/{CARD}"))}
+
+
+def digest_file(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,78 @@
+"""Predictions on chips while training: plain, with flips and turns, or as an ensemble."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from pipeline_lib.nn.augment import dihedral, undo_dihedral
+from pipeline_lib.nn.batches import fill
+from pipeline_lib.nn.losses import water_logit
+
+Odds = NDArray[np.float32]
+
+
+def predict_odds(
+    networks: Sequence[nn.Module],
+    images: Any,
+    bands: NDArray[np.intp],
+    chips: NDArray[np.intp],
+    *,
+    views: Sequence[int] = (0,),
+) -> Odds:
+    """Log-odds of water ``(chip, y, x)`` float32, NaN where no band is observed.
+
+    Averaged over networks and over ``views`` (numbers of `pipeline_lib.nn.augment.dihedral`).
+    """
+    out = np.empty((len(chips), *images.shape[2:]), np.float32)
+    for row, chip in enumerate(chips):
+        image = np.asarray(images[chip], dtype=np.float32)[bands]
+        total = np.zeros(image.shape[1:], np.float32)
+        for network in networks:
+            for view in views:
+                turned = np.asarray(dihedral(image, view), dtype=np.float32)
+                total += np.asarray(undo_dihedral(odds_of(network, turned), view), dtype=np.float32)
+        out[row] = total / (len(networks) * len(views))
+        out[row][~np.isfinite(image).any(axis=0)] = np.nan
+    return out
+
+
+def odds_of(network: nn.Module, image: NDArray[np.float32]) -> Odds:
+    """Log-odds of one image ``(band, y, x)``; NaN is filled with the mean first."""
+    network.eval()
+    with torch.inference_mode():
+        tensor = torch.from_numpy(fill(image))[None].contiguous(memory_format=torch.channels_last)
+        return np.asarray(water_logit(network(tensor))[0].numpy())
+
+
+def monte_carlo_odds(network: nn.Module, image: NDArray[np.float32], *, draws: int = 20, seed: int = 0) -> Odds:
+    """Log-odds ``(draw, y, x)`` with dropout left on and everything else as at work.
+
+    References: Gal & Ghahramani 2016, section 3.
+    """
+    network.eval()
+    for module in network.modules():
+        if isinstance(module, nn.Dropout | nn.Dropout2d):
+            module.train()
+    tensor = torch.from_numpy(fill(image))[None].contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        torch.manual_seed(seed)
+        samples = [np.asarray(water_logit(network(tensor))[0].numpy()) for _ in range(draws)]
+    network.eval()
+    return np.stack(samples)
+
+
+def sigmoid(odds: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Probability from log-odds, stable at both ends; NaN stays NaN."""
+    return np.asarray(0.5 * (1 + np.tanh(0.5 * odds)), dtype=np.float32)
+
+
+def pooled_iou(odds: Odds, labels: NDArray[np.uint8]) -> float:
+    """Intersection over union of water, pooled over all labelled pixels; 0 where neither has water."""
+    known = (labels != 255) & np.isfinite(odds)
+    predicted, truth = (odds > 0) & known, (labels == 1) & known
+    union = np.count_nonzero(predicted | truth)
+    return float(np.count_nonzero(predicted & truth) / union) if union else 0.0

@@ -1,0 +1,333 @@
+"""One function per way of learning; `train` picks it by the recipe's kind."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from pipeline_lib.nn.chips import IGNORE
+from pipeline_lib.nn.learning import Index, Labels, Session, restrict, train_stage
+from pipeline_lib.nn.objectives import Distillation, Sparse, Unpaired
+from pipeline_lib.nn.predict import predict_odds, sigmoid
+from pipeline_lib.nn.pseudo_label import changed_share, confident_labels, first_weak_labels, weak_labels
+
+Odds = NDArray[np.float32]
+ALL_VIEWS = tuple(range(8))
+TWO_VIEWS = (0, 3)
+SETTLED = 0.01
+"""Weak rounds stop when fewer than this share of pseudo labels changes."""
+
+
+def train(session: Session, start: nn.Module | None = None) -> nn.Module:
+    """Learn as the recipe says; return the student.
+
+    Args:
+        session: chips, split, recipe, folder.
+        start: the base model's network, for fine-tuning.
+    """
+    if session.recipe.kind == "fine_tune":
+        return _student(session, "student", session.visible_labels(), session.labelled(), start=start)
+    return KINDS[session.recipe.kind](session)
+
+
+def _student(
+    session: Session,
+    stage: str,
+    labels: Labels,
+    chips: Index,
+    *,
+    start: nn.Module | None = None,
+    seed: int | None = None,
+) -> nn.Module:
+    """A plain supervised stage on the student's bands."""
+    return train_stage(
+        session,
+        stage,
+        labels=labels,
+        chips=chips,
+        bands=session.student_bands,
+        options=session.recipe.network,
+        start=start,
+        seed=seed,
+    )
+
+
+def supervised(session: Session) -> nn.Module:
+    """Labels alone."""
+    return _student(session, "student", session.visible_labels(), session.labelled())
+
+
+def teacher_only(session: Session) -> nn.Module:
+    """The teacher itself, by the same labels: the row of the table that bounds what distillation can give."""
+    return train_stage(
+        session,
+        "teacher",
+        labels=session.visible_labels(),
+        chips=_with_optical(session, session.labelled()),
+        bands=session.teacher_bands,
+        options=session.recipe.distill.teacher,
+        schedule=_teacher_schedule(session),
+    )
+
+
+def sparse(session: Session) -> nn.Module:
+    """A small share of labelled pixels, with FESTA."""
+    recipe = session.recipe
+    return train_stage(
+        session,
+        "student",
+        labels=session.visible_labels(),
+        chips=session.labelled(),
+        bands=session.student_bands,
+        options=recipe.network,
+        objective=Sparse(recipe.loss, recipe.sparse, recipe.seed),
+    )
+
+
+def weak(session: Session) -> nn.Module:
+    """Image-level labels: every pixel its tile's label, then rounds of pseudo labels held to the tags.
+
+    The tags are those of the chips where the set has them; where it has pixel labels they are reduced to one bit a
+    tile (`Session` shows the training nothing else) and validation alone sees pixels.
+    """
+    options = session.recipe.self_train
+    tags, tile = tile_tags(session)
+    shape = session.chips.labels.shape
+    labels = _untile(first_weak_labels((len(tags), tile, tile), tags), shape, tile)
+    train_chips = session.split.train
+    network = _student(session, "round0", _only(labels, train_chips), train_chips)
+    for number in range(1, options.rounds + 1):
+        odds = predict_odds([network], session.chips.images, session.student_bands, train_chips, views=TWO_VIEWS)
+        probability = _tile(sigmoid(odds), tile)
+        mine = tags.reshape(shape[0], -1)[train_chips].ravel()
+        better = np.full(shape, IGNORE, np.uint8)
+        better[train_chips] = _untile(weak_labels(probability, mine, options), (len(train_chips), *shape[1:]), tile)
+        moved = changed_share(labels[train_chips], better[train_chips])
+        labels = better
+        network = _student(session, f"round{number}", labels, train_chips, start=network)
+        if moved < SETTLED:
+            break
+    return network
+
+
+def tile_tags(session: Session) -> tuple[NDArray[np.bool_], int]:
+    """Tags of tiles, ``(chip * tiles,)``, and the tile's side: the chips' own, or from the labels of 64 px tiles."""
+    chips = session.chips
+    known = chips.tags[session.split.train] != IGNORE
+    if known.all() and chips.provenance.get("tags") == "given":
+        return chips.tags == 1, chips.size_px[0]
+    tile = session.recipe.self_train.tile_px
+    tiles = _tile(session.all_labels(), tile)
+    water = (tiles == 1).sum(axis=(1, 2)) / np.maximum((tiles != IGNORE).sum(axis=(1, 2)), 1)
+    return water >= session.recipe.self_train.tag_share, tile
+
+
+def semi_supervised(session: Session) -> nn.Module:
+    """Few labelled chips; an ensemble labels the others; chips that pass the gate join (Paul & Ganju 2021)."""
+    options = session.recipe.self_train
+    labels, labelled = session.visible_labels(), session.labelled()
+    unlabelled = np.setdiff1d(session.split.train, labelled)
+    members = [
+        _student(session, f"member{k}", labels, labelled, seed=session.recipe.seed * 101 + k)
+        for k in range(options.members)
+    ]
+    if len(unlabelled) == 0:
+        return members[0]
+    student = members[0]
+    for number in range(1, options.rounds + 1):
+        odds = predict_odds(members, session.chips.images, session.student_bands, unlabelled, views=TWO_VIEWS)
+        pseudo, used = confident_labels(sigmoid(odds), options)
+        joined = labels.copy()
+        joined[unlabelled[used]] = pseudo[used]
+        chips = np.sort(np.concatenate([labelled, unlabelled[used]]))
+        student = _student(session, f"round{number}", joined, chips, start=student)
+        members = [*members[: options.members], student]
+    return student
+
+
+def distillation(session: Session) -> nn.Module:
+    """Out-of-fold teachers with optical eyes label every pair; the SAR-only student learns from both."""
+    recipe, options = session.recipe, session.recipe.distill
+    odds, teachers = teacher_odds(session)
+    feature_teacher = teachers[0] if options.heterogeneous or options.channel_wise else None
+    objective = Distillation(recipe.loss, options, recipe.schedule.steps, feature_teacher)
+    pairs = session.split.train[np.isfinite(odds[session.split.train]).any(axis=(1, 2))]
+    maps = {"teacher_odds": odds}
+    clear = _clear(session)
+    if clear is not None:
+        maps["clear"] = clear
+    return train_stage(
+        session,
+        "student",
+        labels=session.visible_labels(),
+        chips=session.labelled(),
+        bands=session.student_bands,
+        options=recipe.network,
+        objective=objective,
+        others=pairs,
+        maps=maps,
+        views={"teacher": session.teacher_bands} if feature_teacher is not None else {},
+    )
+
+
+def teacher_odds(session: Session) -> tuple[Odds, list[nn.Module]]:
+    """Log-odds of teachers for all training chips with optical bands, each from teachers that did not see it.
+
+    Labelled groups are dealt into folds; the teacher of fold k learns from the others and labels fold k. Unlabelled
+    chips get the mean of all teachers.
+    """
+    labelled = _with_optical(session, session.labelled())
+    folds = _deal([session.chips.groups[k] for k in labelled], session.recipe.distill.teacher_folds)
+    odds = np.full(session.chips.labels.shape, np.nan, np.float32)
+    labels, bands = session.visible_labels(), session.teacher_bands
+    teachers = []
+    for fold in range(int(folds.max()) + 1):
+        seen, held = labelled[folds != fold], labelled[folds == fold]
+        teacher = train_stage(
+            restrict(session, [int(k) for k in seen]),
+            f"teacher{fold}",
+            labels=labels,
+            chips=seen,
+            bands=bands,
+            options=session.recipe.distill.teacher,
+            schedule=_teacher_schedule(session),
+            seed=session.recipe.seed * 101 + fold,
+        )
+        odds[held] = predict_odds([teacher], session.chips.images, bands, held, views=TWO_VIEWS)
+        teachers.append(teacher)
+    rest = np.setdiff1d(_with_optical(session, session.split.train), labelled)
+    if len(rest):
+        odds[rest] = predict_odds(teachers, session.chips.images, bands, rest, views=TWO_VIEWS)
+    return odds, teachers
+
+
+def unpaired(session: Session) -> nn.Module:
+    """Optical images and radar images of different places: half of the groups gives each.
+
+    A teacher learns on the optical half (with its labels). The radar net sees the other half without labels, with the
+    chips' label prior where one exists, and is aligned to the teacher by class prototypes and on its water maps.
+    """
+    recipe = session.recipe
+    side = _deal([session.chips.groups[k] for k in session.split.train], 2)
+    optical_half = _with_optical(session, session.split.train[side == 0])
+    radar_half = session.split.train[side == 1]
+    teacher = train_stage(
+        session,
+        "optical",
+        labels=session.visible_labels(),
+        chips=optical_half,
+        bands=session.teacher_bands,
+        options=recipe.distill.teacher,
+        schedule=_teacher_schedule(session),
+    )
+    prior = _only(dark_prior(session), radar_half)
+    objective = Unpaired(recipe.loss, teacher)
+    return train_stage(
+        session,
+        "student",
+        labels=prior,
+        chips=radar_half,
+        bands=session.student_bands,
+        options=recipe.network,
+        objective=objective,
+        others=optical_half,
+        views={"teacher": session.teacher_bands},
+    )
+
+
+def dark_prior(session: Session) -> Labels:
+    """Labels that physics alone gives a radar image: its darkest tenth is water, its brighter half dry, else unknown.
+
+    The label prior for radar chips that nobody has labelled. Ranks are taken within the chip, on the last radar band
+    of the student (the one after the event).
+    """
+    band = int(session.student_bands[-1])
+    labels = np.full(session.chips.labels.shape, IGNORE, np.uint8)
+    for chip in session.split.train:
+        image = np.asarray(session.chips.images[int(chip)])[band]
+        seen = np.isfinite(image)
+        if not seen.any():
+            continue
+        dark, middle = np.quantile(image[seen], (0.1, 0.5))
+        labels[chip][seen & (image <= dark)] = 1
+        labels[chip][seen & (image > middle)] = 0
+    return labels
+
+
+def _teacher_schedule(session: Session):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    return session.recipe.schedule.model_copy(update={"steps": session.recipe.distill.teacher_steps})
+
+
+def _with_optical(session: Session, chips: Index) -> Index:
+    """Chips whose teacher-only bands hold any data."""
+    own = [b for b in session.teacher_bands if b not in set(session.student_bands.tolist())]
+    if not own:
+        return chips
+    has = [bool(np.isfinite(np.asarray(session.chips.images[int(k)])[own]).any()) for k in chips]
+    return chips[np.array(has, dtype=bool)]
+
+
+def _clear(session: Session) -> NDArray[np.float32] | None:
+    """1 where the optical bands are observed, which they are not under cloud; None where no chip marks cloud."""
+    own = [int(b) for b in session.teacher_bands if b not in set(session.student_bands.tolist())]
+    if not own or session.chips.provenance.get("cloud_masked") is not True:
+        return None
+    images = session.chips.images
+    return np.stack([np.isfinite(np.asarray(images[k])[own]).all(axis=0) for k in range(len(images))]).astype(
+        np.float32
+    )
+
+
+def _deal(groups: list[str], count: int) -> Index:
+    """Fold of each entry, whole groups, largest first; never more folds than groups."""
+    names = sorted(set(groups), key=lambda name: (-groups.count(name), name))
+    count = min(count, len(names))
+    load, of = [0] * count, {}
+    for name in names:
+        of[name] = load.index(min(load))
+        load[of[name]] += groups.count(name)
+    return np.array([of[name] for name in groups], dtype=np.intp)
+
+
+def _only(labels: Labels, chips: Index) -> Labels:
+    """Labels of ``chips`` alone; all others ignored."""
+    out = np.full_like(labels, IGNORE)
+    out[chips] = labels[chips]
+    return out
+
+
+def _tile(array: NDArray[np.generic], tile: int):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    """``(chip, y, x)`` to ``(chip * tiles, tile, tile)``."""
+    chips, height, width = array.shape
+    rows, columns = height // tile, width // tile
+    cut = array[:, : rows * tile, : columns * tile].reshape(chips, rows, tile, columns, tile)
+    return cut.swapaxes(2, 3).reshape(-1, tile, tile)
+
+
+def _untile(tiles: Labels, shape: tuple[int, ...], tile: int) -> Labels:
+    """Inverse of `_tile`; the rest of a chip that no tile covers is ignored."""
+    chips, height, width = shape
+    rows, columns = height // tile, width // tile
+    out = np.full(shape, IGNORE, np.uint8)
+    whole = tiles.reshape(chips, rows, columns, tile, tile).swapaxes(2, 3).reshape(chips, rows * tile, columns * tile)
+    out[:, : rows * tile, : columns * tile] = whole
+    return out
+
+
+KINDS: dict[str, Callable[[Session], nn.Module]] = {
+    "supervised": supervised,
+    "synthetic": supervised,
+    "teacher": teacher_only,
+    "sparse": sparse,
+    "weak": weak,
+    "semi_supervised": semi_supervised,
+    "distillation": distillation,
+    "unpaired": unpaired,
+}
+
+
+def with_recipe(session: Session, **changes: object) -> Session:
+    """The session with some fields of its recipe changed."""
+    return replace(session, recipe=session.recipe.model_copy(update=changes))

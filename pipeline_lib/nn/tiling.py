@@ -1,0 +1,100 @@
+"""Tiles of a block: exact by halo for local networks, blended by Hann windows for global ones.
+
+Both lay tiles on a grid that is anchored at the scene's origin, and see "not observed" beyond the scene, so that a
+pixel's value depends on the scene alone and never on how it was cut into blocks.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline_lib.nn.backends import Backend, OutOfMemory, Tiles
+
+LEAST_WEIGHT = 1e-3
+
+
+@dataclass
+class Runner:
+    """Runs tiles through a backend in batches; halves the batch when the device runs out of memory, and stays there."""
+
+    backend: Backend
+    batch: int = 1
+    on_halved: Callable[[int], None] | None = None
+
+    def odds(self, tiles: Tiles) -> Tiles:
+        """Log-odds of all tiles.
+
+        Raises:
+            OutOfMemory: not even one tile fits.
+        """
+        done: list[Tiles] = []
+        start = 0
+        while start < len(tiles):
+            try:
+                done.append(self.backend.odds(tiles[start : start + self.batch]))
+            except OutOfMemory:
+                if self.batch == 1:
+                    raise
+                self.batch //= 2
+                if self.on_halved is not None:
+                    self.on_halved(self.batch)
+                continue
+            start += self.batch
+        return np.concatenate(done)
+
+
+def halo_odds(image: Tiles, runner: Runner, *, tile: int, halo: int) -> Tiles:
+    """Log-odds of a block of whole tiles that carries its halo on all sides.
+
+    Args:
+        image: ``(band, y + 2 halo, x + 2 halo)`` network units without NaN; y and x multiples of ``tile``.
+        runner: runs the tiles.
+        tile: side of a tile's centre, a multiple of the network's coarsest stride.
+        halo: margin, at least half the receptive field, a multiple of the stride too.
+
+    Returns:
+        ``(y, x)`` float32.
+    """
+    height, width = image.shape[1] - 2 * halo, image.shape[2] - 2 * halo
+    out = np.empty((height, width), np.float32)
+    places = [(y, x) for y in range(0, height, tile) for x in range(0, width, tile)]
+    side = tile + 2 * halo
+    for start in range(0, len(places), max(runner.batch, 1)):
+        some = places[start : start + runner.batch]
+        odds = runner.odds(np.ascontiguousarray(np.stack([image[:, y : y + side, x : x + side] for y, x in some])))
+        for (y, x), tile_odds in zip(some, odds, strict=True):
+            out[y : y + tile, x : x + tile] = tile_odds[halo : halo + tile, halo : halo + tile]
+    return out
+
+
+def hann(side: int) -> NDArray[np.float32]:
+    """Separable window ``sin^2(pi (i + 1/2) / side)``; at half overlap the windows of neighbours sum to one."""
+    line = np.sin(np.pi * (np.arange(side) + 0.5) / side) ** 2
+    return np.maximum(np.outer(line, line), LEAST_WEIGHT).astype(np.float32)
+
+
+def blended(image: Tiles, runner: Runner, to_probability: Callable[[Tiles], Tiles], *, tile: int) -> Tiles:
+    """Calibrated probability of a block whose margin is half a tile, by windows at half overlap.
+
+    Args:
+        image: ``(band, y + tile, x + tile)``: the block with half a tile around it; y and x multiples of half a tile.
+        runner: runs the windows.
+        to_probability: from log-odds; probabilities are blended, not log-odds.
+        tile: side of a window.
+
+    Returns:
+        ``(y, x)`` float32.
+    """
+    half = tile // 2
+    height, width = image.shape[1], image.shape[2]
+    total, weight = np.zeros((height, width), np.float32), np.zeros((height, width), np.float32)
+    window = hann(tile)
+    for y in range(0, height - tile + 1, half):
+        for x in range(0, width - tile + 1, half):
+            odds = runner.odds(np.ascontiguousarray(image[None, :, y : y + tile, x : x + tile]))[0]
+            total[y : y + tile, x : x + tile] += window * to_probability(odds)
+            weight[y : y + tile, x : x + tile] += window
+    inner = slice(half, height - half), slice(half, width - half)
+    return np.asarray(total[inner] / weight[inner], dtype=np.float32)
