@@ -53,6 +53,9 @@ class Asset:
     sign: Sign
     invalid: tuple[float, ...] = ()
     """Values that mean no data beside the file's own and NaN."""
+    scale: float = 1.0
+    offset: float = 0.0
+    """Physical value = ``scale`` x number + ``offset``; decided by the caller, never taken from an item."""
     gdal: Mapping[str, str | int] = field(default_factory=dict)
     """Access settings of the catalogue (requester pays, endpoint ...)."""
 
@@ -65,6 +68,24 @@ class Asset:
         with opened(self.item_id, self.key, self.sign(self.href), self.gdal) as dataset:
             window = Window(columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start)
             values: NDArray[np.float32] = dataset.read(1, window=window, out_dtype="float32")
+        values = self._masked(values)
+        if (self.scale, self.offset) == (1.0, 0.0):
+            return values
+        return values * np.float32(self.scale) + np.float32(self.offset)
+
+    def sample(self, pixels: int = 512) -> NDArray[np.float32]:
+        """The whole raster decimated to about ``pixels`` along its longer side, numbers as stored, NaN = no data.
+
+        Raises:
+            AssetError: as `read`.
+        """
+        step = max(1, -(-max(self.shape) // pixels))
+        with opened(self.item_id, self.key, self.sign(self.href), self.gdal) as dataset:
+            shape = (-(-self.shape[0] // step), -(-self.shape[1] // step))
+            values: NDArray[np.float32] = dataset.read(1, out_shape=shape, out_dtype="float32")
+        return self._masked(values)
+
+    def _masked(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         for value in (*self.invalid, *(() if self.nodata is None else (self.nodata,))):
             values[values == np.float32(value)] = np.nan
         return values
@@ -90,55 +111,68 @@ def assets_of(
     *,
     sign: Sign,
     invalid: tuple[float, ...] = (),
+    own_nodata: bool = True,
+    may_be_empty: bool = False,
     gdal: Mapping[str, str | int] | None = None,
 ) -> tuple[Asset, ...]:
     """Open asset ``key`` of every item, check it, and return what its file says, in the order given.
 
+    Args:
+        items: that have the asset.
+        key: of the asset.
+        sign: makes an href readable.
+        invalid: values that mean no data.
+        own_nodata: whether the no-data value that the file declares counts too.
+        may_be_empty: whether a file without a single valid pixel is fine (a tile of open sea).
+        gdal: access settings of the catalogue.
+
     Raises:
-        AssetError: an item lacks the asset, or its file is missing, damaged, without CRS, or holds no data at all.
+        AssetError: an item lacks the asset, or its file is missing, damaged or without CRS, or holds no data at all
+            although it may not be empty.
     """
 
     def inspect(item: CatalogItem) -> Asset:
         if key not in item.assets:
             held = ", ".join(sorted(item.assets)) or "none"
             raise AssetError(f"Item {item.item_id} has no asset {key!r}; it has: {held}.")
-        return _inspect(item.item_id, key, item.assets[key], sign, invalid, gdal or {})
+        access = gdal or {}
+        with opened(item.item_id, key, sign(item.assets[key]), access) as dataset:
+            _check_place(dataset, item.item_id, key)
+            asset = Asset(
+                item_id=item.item_id,
+                key=key,
+                href=item.assets[key],
+                crs=dataset.crs.to_wkt(),
+                transform=tuple(dataset.transform[:6]),
+                shape=(dataset.height, dataset.width),
+                nodata=dataset.nodata if own_nodata else None,
+                sign=sign,
+                invalid=invalid,
+                gdal=access,
+            )
+            if not may_be_empty and not _holds_data(dataset, asset):
+                raise AssetError(
+                    f"Asset {key!r} of item {item.item_id} holds no data at all: every pixel is no-data. Leave the "
+                    "item out."
+                )
+        return asset
 
     with ThreadPoolExecutor(min(_READERS, max(1, len(items)))) as readers:
         return tuple(readers.map(inspect, items))
 
 
-def _inspect(
-    item_id: str, key: str, href: str, sign: Sign, invalid: tuple[float, ...], gdal: Mapping[str, str | int]
-) -> Asset:
-    with opened(item_id, key, sign(href), gdal) as dataset:
-        if dataset.crs is None:
-            placed = "only ground control points" if dataset.gcps[0] else "no georeference"
-            raise AssetError(
-                f"Asset {key!r} of item {item_id} has no coordinate reference system ({placed}); expected a raster on "
-                "a map grid. Ask for the terrain corrected product, or process the GRD."
-            )
-        nodata = dataset.nodata
-        if not _holds_data(dataset, (*invalid, *(() if nodata is None else (nodata,)))):
-            raise AssetError(
-                f"Asset {key!r} of item {item_id} holds no data at all: every pixel is no-data. Leave the item out."
-            )
-        return Asset(
-            item_id=item_id,
-            key=key,
-            href=href,
-            crs=dataset.crs.to_wkt(),
-            transform=tuple(dataset.transform[:6]),
-            shape=(dataset.height, dataset.width),
-            nodata=nodata,
-            sign=sign,
-            invalid=invalid,
-            gdal=gdal,
+def _check_place(dataset: rasterio.DatasetReader, item_id: str, key: str) -> None:
+    if dataset.crs is None:
+        placed = "only ground control points" if dataset.gcps[0] else "no georeference"
+        raise AssetError(
+            f"Asset {key!r} of item {item_id} has no coordinate reference system ({placed}); expected a raster on a "
+            "map grid. Ask for the terrain corrected product, or process the GRD."
         )
 
 
-def _holds_data(dataset: rasterio.DatasetReader, invalid: tuple[float, ...]) -> bool:
+def _holds_data(dataset: rasterio.DatasetReader, asset: Asset) -> bool:
     """Whether any pixel is valid: the coarsest overview tells, else blocks from the middle outwards until one does."""
+    invalid = (*asset.invalid, *(() if asset.nodata is None else (asset.nodata,)))
 
     def any_valid(values: NDArray[np.float32]) -> bool:
         return bool((~np.isin(values, np.array(invalid, np.float32)) & ~np.isnan(values)).any())

@@ -10,6 +10,7 @@ from pipeline_lib.load.mosaic import load_band
 from pipeline_lib.model import CatalogItem, Grid
 
 ASSET_KEYS = ("data", "elevation", "dem")
+FILL = (-32768.0, -32767.0, -9999.0)
 LOWEST_M, HIGHEST_M = -500.0, 9000.0
 """Below the shore of the Dead Sea and above Mount Everest there is no ground: such values are fill."""
 
@@ -32,12 +33,12 @@ def load_dem(
         ``elevation_m``: (y, x) float32, metres, Dask-chunked, NaN = unknown; all NaN where there are no items.
 
     Raises:
-        AssetError: a tile is missing, damaged, without CRS, or holds no data at all.
+        AssetError: a tile is missing, damaged, or without CRS.
     """
     assets = tuple(
         asset
         for item in items
-        for asset in assets_of((item,), _key(item), sign=sign, invalid=(-32768.0, -9999.0), gdal=gdal)
+        for asset in assets_of((item,), _key(item), sign=sign, invalid=FILL, may_be_empty=True, gdal=gdal)
     )
     band = load_band(assets, grid, chunk=chunk, resampling=resampling)
     known = (band > LOWEST_M) & (band < HIGHEST_M)

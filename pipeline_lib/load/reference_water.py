@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import xarray as xr
 
-from pipeline_lib.errors import AssetError
-from pipeline_lib.load.asset import Sign, assets_of
+from pipeline_lib.load.asset import Asset, Sign, assets_of
 from pipeline_lib.load.mosaic import load_band
 from pipeline_lib.model import CatalogItem, Grid
 
@@ -32,10 +31,9 @@ def load_water_occurrence(
         ``water_occurrence``: (y, x) float32, percent 0 to 100, Dask-chunked, NaN = unknown; all NaN without items.
 
     Raises:
-        AssetError: a tile is missing, damaged, without CRS, or holds no data at all.
+        AssetError: a tile is missing, damaged, or without CRS.
     """
-    assets = assets_of(tuple(items), OCCURRENCE, sign=sign, invalid=NO_DATA, gdal=gdal) if items else ()
-    band = load_band(assets, grid, chunk=chunk, resampling="bilinear")
+    band = load_band(_assets(items, OCCURRENCE, sign, gdal), grid, chunk=chunk, resampling="bilinear")
     percent = band.where((band >= 0) & (band <= 100))
     return percent.rename("water_occurrence").assign_attrs(units="percent", long_name="long-term water occurrence")
 
@@ -51,15 +49,20 @@ def load_water_seasonality(
     """Months of the year with water, from the items that have the layer.
 
     Returns:
-        ``water_seasonality``: (y, x) float32, months 0 to 12, nearest neighbour, Dask-chunked, NaN = unknown.
+        ``water_seasonality``: (y, x) float32, months 0 to 12, nearest neighbour, Dask-chunked, NaN = unknown; all NaN
+        where no item has the layer.
 
     Raises:
-        AssetError: no item has the layer although items were given, or a tile cannot be used.
+        AssetError: a tile is missing, damaged, or without CRS.
     """
-    holding = tuple(item for item in items if SEASONALITY in item.assets)
-    if items and not holding:
-        raise AssetError(f"None of the {len(items)} water items has the asset {SEASONALITY!r}.")
-    assets = assets_of(holding, SEASONALITY, sign=sign, invalid=NO_DATA, gdal=gdal) if holding else ()
-    band = load_band(assets, grid, chunk=chunk, resampling="nearest")
+    holding = [item for item in items if SEASONALITY in item.assets]
+    band = load_band(_assets(holding, SEASONALITY, sign, gdal), grid, chunk=chunk, resampling="nearest")
     months = band.where((band >= 0) & (band <= 12))
     return months.rename("water_seasonality").assign_attrs(units="month", long_name="months with water in a year")
+
+
+def _assets(
+    items: Sequence[CatalogItem], key: str, sign: Sign, gdal: Mapping[str, str | int] | None
+) -> tuple[Asset, ...]:
+    """Only 255 is no data, whatever the file declares: 0 means that water was never seen."""
+    return assets_of(tuple(items), key, sign=sign, invalid=NO_DATA, own_nodata=False, may_be_empty=True, gdal=gdal)

@@ -113,5 +113,16 @@ def test_seasonality_is_taken_from_the_items_that_have_it(tmp_path, grid):
     path = write(tmp_path / "s.tif", values, 15 - 200 * STEP, 45 + 200 * STEP)
     months = load_water_seasonality((item("a", occurrence=path), item("b", seasonality=path)), grid, sign=str)
     assert (months == 7).all()
-    with pytest.raises(AssetError, match="has the asset 'seasonality'"):
-        load_water_seasonality((item("a", occurrence=path),), grid, sign=str)
+    assert np.isnan(load_water_seasonality((item("a", occurrence=path),), grid, sign=str)).all()
+
+
+def test_a_file_that_declares_zero_as_no_data_still_says_never_water(tmp_path, grid):
+    path = write(tmp_path / "o.tif", np.zeros((400, 400), "u1"), 15 - 200 * STEP, 45 + 200 * STEP, nodata=0)
+    assert (load_water_occurrence((item("w", occurrence=path),), grid, sign=str) == 0).all()
+
+
+def test_a_tile_of_open_sea_is_unknown_and_no_error(tmp_path, grid):
+    path = write(
+        tmp_path / "e.tif", np.full((400, 400), -32767.0, "f4"), 15 - 200 * STEP, 45 + 200 * STEP, nodata=-32767
+    )
+    assert np.isnan(load_dem((item("t", data=path),), grid, sign=str)).all()

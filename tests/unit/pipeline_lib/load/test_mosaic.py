@@ -242,7 +242,7 @@ class TestAssetsThatCannotBeUsed:
         with pytest.raises(AssetError, match="item a cannot be read"):
             load([path], grid_at(500000, 5000000, shape=(512, 512)), chunk=256)
 
-    def test_a_signed_href_is_not_shown(self, tmp_path, field):
+    def test_a_signed_href_is_not_shown(self, tmp_path):
         item = item_of(tmp_path / "gone.tif")
         with pytest.raises(AssetError) as caught:
             assets_of((item,), "vv", sign=lambda href: f"{href}?sig=SECRET")
