@@ -1,9 +1,23 @@
 """True areas of pixels: a map projection stretches, and a country's flooded square kilometres should not."""
 
+from typing import Any
+
+import dask
+import dask.array as da
 import numpy as np
 import rioxarray  # noqa: F401 - registers the .rio accessor
+import shapely
 import xarray as xr
 from pyproj import CRS, Proj, Transformer
+from rasterio.features import rasterize
+from rasterio.transform import Affine
+from shapely.affinity import translate
+from shapely.geometry import mapping, shape
+from shapely.ops import unary_union
+
+from pipeline_lib.flood.window import WINDOW_PX, windows_of
+from pipeline_lib.model import Grid
+from pipeline_lib.model.area import crosses_antimeridian
 
 
 def column_areas(layer: xr.DataArray) -> np.ndarray:
@@ -36,3 +50,43 @@ def column_areas(layer: xr.DataArray) -> np.ndarray:
 def _degree_area(square_degrees: float, latitude: float) -> float:
     """Square degrees at a latitude as square metres on the sphere of authalic radius."""
     return float(square_degrees * (np.pi / 180 * 6_371_007.2) ** 2 * np.cos(np.radians(latitude)))
+
+
+def inside_area(area: dict[str, Any], layer: xr.DataArray, grid: Grid) -> xr.DataArray:
+    """Which pixels (by their centre) lie in an area of interest, lazily: uint8 (y, x), 1 inside.
+
+    Args:
+        area: GeoJSON Polygon or MultiPolygon, EPSG:4326.
+        layer: gives the coordinates.
+        grid: the grid of ``layer``.
+    """
+    projected = project_area(area, grid.crs)
+    run = dask.delayed(_inside, pure=True)
+    box, rows = grid.geobox, []
+    for line in windows_of(grid.shape, size=2 * WINDOW_PX):
+        row = []
+        for window in line:
+            part = box[window.rows, window.columns]
+            row.append(da.from_delayed(run(projected, part.affine, tuple(part.shape)), part.shape, np.uint8))
+        rows.append(row)
+    return xr.DataArray(da.block(rows), dims=("y", "x"), coords=layer.coords)
+
+
+def project_area(area: dict[str, Any], crs: str) -> dict[str, Any]:
+    """An EPSG:4326 area in another CRS, edges densified to 0.05 degrees, continued over the antimeridian."""
+    geometry: Any = shape(area)
+    if crosses_antimeridian(area):
+        geometry = unary_union([translate(part, 360.0) if part.bounds[2] <= 0 else part for part in geometry.geoms])
+    transform = Transformer.from_crs("EPSG:4326", crs, always_xy=True)
+    dense = shapely.segmentize(geometry, 0.05)
+    projected = shapely.transform(dense, lambda xy: np.column_stack(transform.transform(xy[:, 0], xy[:, 1])))
+    result: dict[str, Any] = mapping(projected)
+    return result
+
+
+def _inside(area: dict[str, Any], transform: Affine, shape_px: tuple[int, int]) -> np.ndarray:
+    """One window."""
+    burnt: np.ndarray = rasterize(
+        [area], out_shape=shape_px, transform=transform, fill=0, default_value=1, dtype=np.uint8
+    )
+    return burnt

@@ -75,12 +75,15 @@ EVENT_ATTRIBUTES: dict[str, dict[str, object]] = {
 }
 
 
-def mosaic(passes: Sequence[tuple[datetime, xr.Dataset]], rule: MosaicRule = "maximum") -> xr.Dataset:
+def mosaic(
+    passes: Sequence[tuple[datetime, xr.Dataset]], rule: MosaicRule = "maximum", inside: xr.DataArray | None = None
+) -> xr.Dataset:
     """Join the FloodMaps of an event's passes, lazily and window by window.
 
     Args:
         passes: moment (UTC) and FloodMap of each pass, in any order, all on one grid; at least one.
         rule: how the flood extent is made, see this module.
+        inside: uint8 (y, x), 1 where areas are counted (the area of interest); everywhere where None.
 
     Returns:
         Dataset with the layers of `EVENT_OUTPUTS` (y, x) and ``area_m2`` (time, quantity), the time series of
@@ -102,7 +105,7 @@ def mosaic(passes: Sequence[tuple[datetime, xr.Dataset]], rule: MosaicRule = "ma
     event = map_windows(partial(_join, hours=hours, rule=rule), inputs, EVENT_OUTPUTS)
     for name in EVENT_OUTPUTS:
         event[name].attrs = {"units": "1", **ATTRIBUTES.get(name, {}), **EVENT_ATTRIBUTES.get(name, {})}
-    event["area_m2"] = area_series(floods, column_areas(floods[0]["flood_extent"]))
+    event["area_m2"] = area_series(floods, column_areas(floods[0]["flood_extent"]), inside)
     event["area_m2"].attrs = {"units": "m2", "quantities": list(QUANTITIES)}
     event.attrs = {
         "rule": rule,

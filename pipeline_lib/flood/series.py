@@ -25,11 +25,15 @@ QUANTITIES = (
     "flood_high",
     "flood_low",
     "flood_expected",
+    "water",
+    "reference",
+    "total",
 )
 """Areas of each pass: its own flood, by class; what it saw; the event's flood up to it (any pass; newest usable
-observation); everything seen up to it; flood at a likelihood above 25 %, above 75 %, and the sum of likelihoods."""
+observation); everything seen up to it; flood at a likelihood above 25 %, above 75 %, and the sum of likelihoods; water,
+reference water where seen, and the whole area."""
 
-SERIES_LAYERS = ("flood_extent", "flood_class", "likelihood", "reference_water")
+SERIES_LAYERS = ("flood_extent", "flood_class", "likelihood", "reference_water", "water_extent")
 
 
 class EventState(StrEnum):
@@ -42,15 +46,18 @@ class EventState(StrEnum):
     NONE = "no flood seen"
 
 
-def area_series(floods: Sequence[xr.Dataset], column_area_m2: np.ndarray) -> xr.DataArray:
+def area_series(
+    floods: Sequence[xr.Dataset], column_area_m2: np.ndarray, inside: xr.DataArray | None = None
+) -> xr.DataArray:
     """Areas of every pass, lazily: square metres, float64 (time, quantity) by `QUANTITIES`.
 
     Args:
         floods: FloodMaps in order of time on one grid.
         column_area_m2: ground area of a pixel of each column.
+        inside: uint8 (y, x), 1 in the area of interest; everything where None.
     """
     shape = (floods[0].sizes["y"], floods[0].sizes["x"])
-    inputs = [flood.get(name) for flood in floods for name in SERIES_LAYERS]
+    inputs = [inside, *(flood.get(name) for flood in floods for name in SERIES_LAYERS)]
     run = dask.delayed(_measure, pure=True)
     parts = []
     for window in (window for line in windows_of(shape, size=2 * WINDOW_PX) for window in line):
@@ -59,7 +66,7 @@ def area_series(floods: Sequence[xr.Dataset], column_area_m2: np.ndarray) -> xr.
     return xr.DataArray(da.stack(parts).sum(axis=0), dims=("time", "quantity"))
 
 
-def _measure(column_area_m2: np.ndarray, *arrays: np.ndarray | None) -> np.ndarray:
+def _measure(column_area_m2: np.ndarray, inside: np.ndarray | None, *arrays: np.ndarray | None) -> np.ndarray:
     """One window of the series."""
     step = len(SERIES_LAYERS)
     assert arrays[0] is not None  # noqa: S101 - guaranteed by the contract of FloodMap
@@ -67,7 +74,7 @@ def _measure(column_area_m2: np.ndarray, *arrays: np.ndarray | None) -> np.ndarr
     ever, seen = now.copy(), now.copy()
     rows = []
     for start in range(0, len(arrays), step):
-        flood, classes, likelihood, reference = arrays[start : start + step]
+        flood, classes, likelihood, reference, water = arrays[start : start + step]
         assert flood is not None  # noqa: S101 - guaranteed by the contract of FloodMap
         assert likelihood is not None  # noqa: S101
         assert reference is not None  # noqa: S101
@@ -76,12 +83,16 @@ def _measure(column_area_m2: np.ndarray, *arrays: np.ndarray | None) -> np.ndarr
         ever |= wet
         seen |= usable
         kinds = [wet & ((2 if classes is None else classes) == code) for code in (2, 3, 4)]
-        told = usable & ~np.isin(reference, (1, 2))
+        is_reference = np.isin(reference, (1, 2))
+        told = usable & ~is_reference
         masks = [wet, *kinds, usable, flood == EXCLUDED, flood != NOT_OBSERVED, ever, now, seen]
         masks += [told & (likelihood > 25), told & (likelihood > 75)]
-        areas = [float(np.count_nonzero(mask, axis=0) @ column_area_m2) for mask in masks]
-        expected = np.where(told, likelihood, 0).sum(axis=0, dtype=np.float64) / 100
-        rows.append([*areas, float(expected @ column_area_m2)])
+        counted = np.ones(flood.shape, bool) if inside is None else inside == 1
+        areas = [float(np.count_nonzero(mask & counted, axis=0) @ column_area_m2) for mask in masks]
+        expected = np.where(told & counted, likelihood, 0).sum(axis=0, dtype=np.float64) / 100
+        rest = [np.asarray(water == 1), usable & is_reference, np.ones(flood.shape, bool)]
+        others = [float(np.count_nonzero(mask & counted, axis=0) @ column_area_m2) for mask in rest]
+        rows.append([*areas, float(expected @ column_area_m2), *others])
     return np.array(rows)
 
 

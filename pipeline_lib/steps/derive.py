@@ -3,6 +3,7 @@
 import xarray as xr
 
 from pipeline_lib.flood import derive_flood, mosaic, reference_water
+from pipeline_lib.flood.area import inside_area
 from pipeline_lib.model import MappingPlan, PlannedPass, Stored, digest_of
 from pipeline_lib.options.derive import DeriveOptions
 from pipeline_lib.publish.preview import coarse_backscatter, coarse_factor
@@ -56,14 +57,15 @@ def derive(  # noqa: PLR0913 - the flow hands over each stored input by name
 def mosaic_event(store: Store, plan: MappingPlan, floods: list[Stored]) -> Stored:
     """Join the stored FloodMaps of a plan's passes into the event, by the plan's rule."""
     options = _options(plan)
-    key = digest_of({"floods": [flood.key for flood in floods], "rule": options.mosaic_rule})
+    key = digest_of({"floods": [flood.key for flood in floods], "rule": options.mosaic_rule, "aoi": plan.event.aoi})
     place = store.place("event", key)
     if store.has(place):
         return place
     passes = [
         (planned.acquisition.start, store.open(flood)) for planned, flood in zip(plan.passes, floods, strict=True)
     ]
-    event = mosaic(passes, options.mosaic_rule)
+    inside = inside_area(plan.event.aoi, passes[0][1]["flood_extent"], plan.grid)
+    event = mosaic(passes, options.mosaic_rule, inside)
     return store.save("event", key, _on_grid(event, passes[0][1]))
 
 

@@ -1,0 +1,106 @@
+"""Cloud-optimised GeoTIFFs, written band of rows by band of rows.
+
+References:
+    Cloud Optimized GeoTIFF 1.0: tiles, overviews and a header that says where they are, before any pixel.
+"""
+
+import hashlib
+from pathlib import Path
+
+import dask
+import rasterio
+import xarray as xr
+from rasterio.shutil import copy as raster_copy
+from rasterio.windows import Window
+
+from pipeline_lib.errors import StoreError
+from pipeline_lib.model import Grid
+from pipeline_lib.publish.layers import Layer
+
+BLOCK_PX = 512
+BAND_PX = 2048
+"""Rows held at a time: the store's chunk."""
+CACHE_MIB = 128
+"""GDAL's block cache; its default is a share of the machine's memory."""
+
+
+def write_cog(path: Path, layer: Layer, pixels: xr.DataArray, grid: Grid, *, compression: str = "zstd") -> str:
+    """Write one layer (y, x) as a COG with overviews (nearest), no-data, colour table, units and class names.
+
+    Args:
+        path: where; its folder exists. Never a file that readers know: the caller renames its folder.
+        layer: what the values mean.
+        pixels: (y, x) of the layer's dtype, NumPy or Dask.
+        grid: where the pixels lie.
+        compression: ``deflate`` or ``zstd``.
+
+    Returns:
+        SHA-256 of the file, hexadecimal.
+
+    Raises:
+        StoreError: the folder is not writable or full.
+    """
+    flat = path.with_suffix(".flat.tif")
+    profile = {
+        "driver": "GTiff",
+        "width": grid.shape[1],
+        "height": grid.shape[0],
+        "count": 1,
+        "dtype": layer.dtype,
+        "crs": grid.crs,
+        "transform": grid.geobox.affine,
+        "nodata": layer.nodata,
+        "tiled": True,
+        "blockxsize": BLOCK_PX,
+        "blockysize": BLOCK_PX,
+        "bigtiff": "IF_SAFER",
+    }
+    try:
+        with rasterio.Env(GDAL_CACHEMAX=CACHE_MIB):
+            with rasterio.open(flat, "w", **profile) as target:
+                _fill(target, layer, pixels)
+            raster_copy(
+                flat,
+                path,
+                driver="COG",
+                compress=compression,
+                level=1 if compression == "zstd" else 6,
+                blocksize=BLOCK_PX,
+                overview_resampling="nearest",
+                num_threads=2,
+                bigtiff="IF_SAFER",
+            )
+    except (OSError, rasterio.errors.RasterioError) as error:
+        raise StoreError(f"Cannot write {path}: {error}. Free space or choose another folder.") from error
+    finally:
+        flat.unlink(missing_ok=True)
+        flat.with_suffix(".tif.aux.xml").unlink(missing_ok=True)
+    return sha256_of(path)
+
+
+def _fill(target: rasterio.io.DatasetWriter, layer: Layer, pixels: xr.DataArray) -> None:
+    """Pixels, colours and descriptions into an open dataset."""
+    rows, columns = target.height, target.width
+    for top in range(0, rows, BAND_PX):
+        height = min(BAND_PX, rows - top)
+        part = pixels.data[top : top + height]
+        (values,) = dask.compute(part)
+        target.write(values.astype(layer.dtype, copy=False), 1, window=Window(0, top, columns, height))
+    if layer.codes and layer.dtype == "uint8":
+        target.write_colormap(1, {code.value: code.colour for code in layer.codes})
+        target.update_tags(1, classes="; ".join(f"{code.value}={code.name}" for code in layer.codes))
+    if layer.flags is not None:
+        target.update_tags(1, bits="; ".join(f"{flag.value}={str(flag.name).lower()}" for flag in layer.flags))
+    target.set_band_description(1, layer.title)
+    if layer.unit:
+        target.set_band_unit(1, layer.unit)
+    target.update_tags(TIFFTAG_IMAGEDESCRIPTION=layer.description)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal, read in pieces."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(1 << 22):
+            digest.update(piece)
+    return digest.hexdigest()

@@ -1,0 +1,156 @@
+"""The pictures of an event's page, as coarse as its weight allows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from pipeline_lib.flood.event import UNKNOWN_HOURS
+from pipeline_lib.model import Grid
+from pipeline_lib.options.publish import PublishOptions
+from pipeline_lib.publish.figures import hours_since
+from pipeline_lib.publish.pictures import Canvas, canvas_of, coarse_layer, grey, photo_uri, placed, png_uri
+from pipeline_lib.publish.preview import coarse_backscatter, coarse_factor, coarse_power
+
+NEVER = 255
+SMALLEST_PX = 256
+STEPS = 250
+"""Values of an 8-bit picture that a number may take."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imagery:
+    """Pictures, and where they lie."""
+
+    canvas: Canvas
+    metres: float
+    """Ground size of a coarse pixel."""
+    classes: np.ndarray
+    """Event's flood classes, coarse, on the event's own grid."""
+    backdrop: np.ndarray | None
+    """Newest radar picture, grey, on the same grid; None where there is none."""
+    passes: list[dict[str, str | None]]
+    """For each pass data URIs ``classes``, ``likelihood``, ``radar`` and ``before``."""
+    event: dict[str, str]
+    """Data URIs of the event's layers."""
+    units: dict[str, float]
+    """What one step of a number layer means: ``duration`` and ``age`` in hours, ``depth`` in centimetres."""
+
+    @property
+    def weight(self) -> int:
+        """Bytes of all pictures as they stand in the page; a picture that is used twice counts once."""
+        uris = {uri for one in self.passes for uri in one.values() if uri} | set(self.event.values())
+        return sum(map(len, uris))
+
+
+def draw_imagery(
+    event: xr.Dataset, passes: Sequence[tuple[xr.Dataset, xr.Dataset]], grid: Grid, options: PublishOptions
+) -> Imagery:
+    """Draw the pictures, coarser and coarser until they fit into the page.
+
+    Args:
+        event: what `pipeline_lib.flood.mosaic` returns.
+        passes: Scene and FloodMap of each, oldest first.
+        grid: of all of them.
+        options: ``preview_px`` and ``page_max_mib``.
+    """
+    longest = options.preview_px
+    while True:
+        imagery = _draw(event, passes, grid, coarse_factor(grid.shape, longest))
+        if imagery.weight <= options.page_max_mib * 2**20 or longest <= SMALLEST_PX:
+            return imagery
+        longest = max(round(longest * 0.75), SMALLEST_PX)
+
+
+def _draw(event: xr.Dataset, passes: Sequence[tuple[xr.Dataset, xr.Dataset]], grid: Grid, factor: int) -> Imagery:
+    """All pictures at one coarseness."""
+    canvas = canvas_of(grid, factor)
+    classes = coarse_layer(event["flood_class"], factor, flood_codes=True, nodata=NEVER)
+    levels, drawn = [], []
+    for scene, flood in passes:
+        level = coarse_backscatter(scene, factor).values
+        levels.append(level)
+        drawn.append(
+            {
+                "classes": _picture(coarse_layer(flood["flood_class"], factor, flood_codes=True, nodata=NEVER), canvas),
+                "likelihood": _picture(
+                    coarse_layer(flood["likelihood"], factor, flood_codes=False, nodata=NEVER), canvas
+                ),
+                "radar": _photo(level, canvas),
+                "before": _photo(_before(flood, factor, grid), canvas) if "before_db" in flood else None,
+            }
+        )
+    units: dict[str, float] = {}
+    layers = {"classes": _picture(classes, canvas)}
+    for name in ("state", "likelihood", "reference_water"):
+        layers[name] = _picture(coarse_layer(event[name], factor, flood_codes=False, nodata=NEVER), canvas)
+    for name, values in _numbers(event, factor, units).items():
+        layers[name] = _picture(values, canvas)
+    return Imagery(
+        canvas=canvas,
+        metres=canvas.metres,
+        classes=classes,
+        backdrop=_newest(levels),
+        passes=drawn,
+        event=layers,
+        units=units,
+    )
+
+
+def _numbers(event: xr.Dataset, factor: int, units: dict[str, float]) -> dict[str, np.ndarray]:
+    """Layers of numbers in 8 bits: dates as the number of the pass, spans in steps."""
+    hours = [round(hours_since(event.attrs["epoch"], time)) for time in event.attrs["pass_times"]]
+    layers = {}
+    for name in ("first_seen", "last_seen", "peak_date"):
+        coarse = coarse_layer(event[name], factor, flood_codes=False, nodata=UNKNOWN_HOURS)
+        nearest = np.abs(coarse.astype(np.int32)[..., np.newaxis] - np.array(hours)).argmin(axis=-1)
+        layers[name] = np.where(coarse == UNKNOWN_HOURS, NEVER, np.minimum(nearest, STEPS)).astype(np.uint8)
+    for name in ("duration", "duration_uncertainty", "age", "depth", "observations"):
+        if name not in event:
+            continue
+        coarse = coarse_layer(event[name], factor, flood_codes=False, nodata=UNKNOWN_HOURS)
+        known = coarse != UNKNOWN_HOURS
+        largest = int(coarse[known].max()) if known.any() else 0
+        units[name] = max(-(-largest // STEPS), 1)
+        layers[name] = np.where(known, np.rint(coarse / units[name]), NEVER).astype(np.uint8)
+    return layers
+
+
+def _before(flood: xr.Dataset, factor: int, grid: Grid) -> np.ndarray:
+    """The stored mean of the passes before, brought to the picture's coarseness (it is stored at least as fine)."""
+    stored = flood["before_db"]
+    step = int(stored.attrs.get("factor", coarse_factor(grid.shape)))
+    power = 10 ** (stored.values / 10)
+    if factor % step == 0:
+        coarse = coarse_power(power, factor // step)
+    else:
+        rows, columns = (-(-size // factor) for size in grid.shape)
+        take = [
+            np.minimum(np.arange(count) * factor // step, size - 1)
+            for count, size in zip((rows, columns), power.shape, strict=True)
+        ]
+        coarse = power[np.ix_(*take)]
+    with np.errstate(divide="ignore"):
+        decibel: np.ndarray = 10 * np.log10(coarse)
+    return decibel.astype(np.float32)
+
+
+def _newest(levels: list[np.ndarray]) -> np.ndarray | None:
+    """The newest radar value of each pixel, grey."""
+    if not levels:
+        return None
+    newest = levels[0]
+    for level in levels[1:]:
+        newest = np.where(np.isfinite(level), level, newest)
+    return grey(newest)
+
+
+def _picture(values: np.ndarray, canvas: Canvas) -> str:
+    """8-bit values on the page's plane."""
+    return png_uri(placed(values.astype(np.uint8), canvas, NEVER))
+
+
+def _photo(decibel: np.ndarray, canvas: Canvas) -> str:
+    """A radar picture on the page's plane."""
+    return photo_uri(grey(placed(decibel.astype(np.float32), canvas, np.nan)))

@@ -1,0 +1,169 @@
+"""Pictures for a page: coarse layers as 8-bit images in Web Mercator, values kept, colours left to the page.
+
+A block of the grid becomes one picture pixel: flood (of the commonest kind) where at least a quarter of the block is
+flood, otherwise the commonest value. Small floods stay visible, and a picture at full resolution equals the raster.
+"""
+
+import base64
+import io
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from PIL import Image
+from rasterio.transform import Affine, from_bounds
+from rasterio.warp import Resampling, reproject, transform_bounds
+
+from pipeline_lib.model import Grid
+
+FLOOD_CODES = (2, 3, 4)
+FLOOD_SHARE = 0.25
+NOT_SEEN = 255
+MERCATOR = "EPSG:3857"
+DARK_DB, BRIGHT_DB = -24.0, -4.0
+"""Backscatter drawn black and white."""
+FAINT = 12
+"""Grey of the darkest backscatter, far enough from 0 that a lossy picture keeps them apart."""
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """The picture plane: a Web Mercator raster over the event's grid."""
+
+    source: Affine
+    """Of the coarse grid, in the event's CRS."""
+    crs: str
+    transform: Affine
+    width: int
+    height: int
+    bounds: tuple[float, float, float, float]
+    """West, south, east, north in degrees; east may exceed 180 where the event lies over the antimeridian."""
+    metres: float
+    """Ground size of a picture pixel at the middle of the event."""
+
+
+def canvas_of(grid: Grid, factor: int) -> Canvas:
+    """Plane for pictures of ``grid`` in blocks of ``factor`` pixels."""
+    rows, columns = (-(-size // factor) for size in grid.shape)
+    source = grid.geobox.affine * Affine.scale(factor)
+    left, top = source * (0, 0)
+    right, bottom = source * (columns, rows)
+    west, south, east, north = transform_bounds(grid.crs, "EPSG:4326", left, bottom, right, top, densify_pts=21)
+    if west > east:
+        east += 360
+    x0, y0, x1, y1 = (*_mercator(west, south), *_mercator(east, north))
+    middle = np.cos(np.radians((south + north) / 2))
+    step = grid.pixel_m * factor / middle
+    width, height = max(round((x1 - x0) / step), 1), max(round((y1 - y0) / step), 1)
+    return Canvas(
+        source=source,
+        crs=grid.crs,
+        transform=from_bounds(x0, y0, x1, y1, width, height),
+        width=width,
+        height=height,
+        bounds=(west, south, east, north),
+        metres=grid.pixel_m * factor,
+    )
+
+
+def _mercator(longitude: float, latitude: float) -> tuple[float, float]:
+    """Degrees to Web Mercator metres, longitudes beyond 180 going on."""
+    radius = 6_378_137.0
+    y = radius * np.log(np.tan(np.pi / 4 + np.radians(latitude) / 2))
+    return radius * np.radians(longitude), float(y)
+
+
+def placed(values: np.ndarray, canvas: Canvas, nodata: float) -> np.ndarray:
+    """Coarse values (rows, columns) warped onto the canvas: nearest for codes, bilinear for dB."""
+    target = np.full((canvas.height, canvas.width), nodata, values.dtype)
+    reproject(
+        values,
+        target,
+        src_transform=canvas.source,
+        src_crs=canvas.crs,
+        dst_transform=canvas.transform,
+        dst_crs=MERCATOR,
+        src_nodata=nodata,
+        dst_nodata=nodata,
+        resampling=Resampling.bilinear if values.dtype.kind == "f" else Resampling.nearest,
+    )
+    return target
+
+
+def coarse_codes(codes: np.ndarray, factor: int) -> np.ndarray:
+    """Blocks of flood classes by the rule of this module; uint8 (rows, columns), partial edge blocks counted."""
+    if factor == 1:
+        return codes
+    blocks = _blocks(codes, factor, NOT_SEEN)
+    values = np.unique(codes)
+    counts = np.stack([(blocks == value).sum(axis=(2, 3)) for value in values])
+    flood = np.isin(values, FLOOD_CODES)
+    commonest = values[np.argmax(counts, axis=0)]
+    if not flood.any():
+        return commonest
+    total = counts[flood].sum(axis=0)
+    kind = values[flood][np.argmax(counts[flood], axis=0)]
+    return np.where(total >= FLOOD_SHARE * np.maximum(_covered(codes.shape, factor), 1), kind, commonest)
+
+
+def coarse_where(values: np.ndarray, valid: np.ndarray, factor: int, nodata: int) -> np.ndarray:
+    """Mean of the valid values of each block, rounded; ``nodata`` where fewer than a quarter of a block is valid."""
+    if factor == 1:
+        return np.where(valid, values, nodata).astype(values.dtype)
+    blocks, mask = _blocks(values, factor, 0), _blocks(valid, factor, 0)
+    count = mask.sum(axis=(2, 3))
+    total = np.where(mask, blocks, 0).sum(axis=(2, 3), dtype=np.float64)
+    enough = count >= np.maximum(FLOOD_SHARE * _covered(values.shape, factor), 1)
+    return np.where(enough, np.rint(total / np.maximum(count, 1)), nodata).astype(values.dtype)
+
+
+def _blocks(values: np.ndarray, factor: int, fill: int) -> np.ndarray:
+    """(rows, columns, factor, factor), padded at the lower and right edges."""
+    rows, columns = (-(-size // factor) for size in values.shape)
+    padded = np.full((rows * factor, columns * factor), fill, values.dtype)
+    padded[: values.shape[0], : values.shape[1]] = values
+    blocks: np.ndarray = padded.reshape(rows, factor, columns, factor).swapaxes(1, 2)
+    return blocks
+
+
+def _covered(shape: tuple[int, ...], factor: int) -> np.ndarray:
+    """Pixels of the grid in each block."""
+    tall, wide = (np.minimum(factor, size - factor * np.arange(-(-size // factor))) for size in shape)
+    return np.outer(tall, wide)
+
+
+def coarse_layer(layer: xr.DataArray, factor: int, *, flood_codes: bool, nodata: int) -> np.ndarray:
+    """A whole layer made coarse band by band, so that only one band of rows is held."""
+    step = factor * max(2048 // factor, 1)
+    parts = []
+    for top in range(0, layer.sizes["y"], step):
+        values = layer[top : top + step].values
+        coarse = coarse_codes(values, factor) if flood_codes else coarse_where(values, values != nodata, factor, nodata)
+        parts.append(coarse)
+    return np.concatenate(parts)
+
+
+def grey(decibel: np.ndarray) -> np.ndarray:
+    """Backscatter in dB as grey `FAINT` to 255; 0 where not observed."""
+    level = np.clip((decibel - DARK_DB) / (BRIGHT_DB - DARK_DB), 0, 1) * (255 - FAINT) + FAINT
+    return np.where(np.isfinite(decibel), level, 0).astype(np.uint8)
+
+
+def png_uri(values: np.ndarray) -> str:
+    """An 8-bit grey PNG as a data URI: every value comes back exactly."""
+    return _uri(Image.fromarray(values, mode="L"), "PNG", optimize=True)
+
+
+def photo_uri(values: np.ndarray, quality: int = 62) -> str:
+    """A grey photograph (WebP, lossy) as a data URI."""
+    return _uri(Image.fromarray(values, mode="L").convert("RGB"), "WEBP", quality=quality, method=4)
+
+
+def _uri(image: Image.Image, kind: str, **options: int | bool) -> str:
+    """Encode an image."""
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+__all__ = ["Canvas", "canvas_of", "coarse_layer", "grey", "photo_uri", "placed", "png_uri"]

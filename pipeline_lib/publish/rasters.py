@@ -1,0 +1,70 @@
+"""The rasters and polygons of one item: written, or taken over from the version before where nothing changed."""
+
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import geopandas
+import xarray as xr
+
+from pipeline_lib.model import Grid
+from pipeline_lib.options.publish import PublishOptions
+from pipeline_lib.publish.cog import sha256_of, write_cog
+from pipeline_lib.publish.item import file_facts, raster_asset
+from pipeline_lib.publish.layers import Layer
+from pipeline_lib.publish.vectors import MEDIA_TYPES, TITLES, write_polygons
+
+WRITERS = 2
+"""Layers written at the same time; each holds one band of rows."""
+
+
+def write_layers(
+    folder: Path, dataset: xr.Dataset, layers: tuple[Layer, ...], grid: Grid, compression: str
+) -> dict[str, Any]:
+    """Write each layer that the dataset holds as a COG; return its STAC assets."""
+    present = [layer for layer in layers if layer.name in dataset]
+
+    def write(layer: Layer) -> dict[str, Any]:
+        path = folder / f"{layer.name}.tif"
+        digest = write_cog(path, layer, dataset[layer.name], grid, compression=compression)
+        return raster_asset(layer, file_facts(path, digest), grid)
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        return dict(zip((layer.name for layer in present), pool.map(write, present), strict=True))
+
+
+def write_vectors(folder: Path, polygons: geopandas.GeoDataFrame, options: PublishOptions) -> dict[str, Any]:
+    """Write the polygons in each format wanted; return their STAC assets."""
+    written = write_polygons(polygons, folder, options.vectors)
+    return {
+        f"polygons_{name}": {
+            "href": f"./{path.name}",
+            "type": MEDIA_TYPES[name],
+            "title": TITLES[name],
+            "roles": ["data"],
+            **file_facts(path, sha256_of(path)),
+        }
+        for name, path in written.items()
+    }
+
+
+def take_over(before: Path, folder: Path, assets: dict[str, Any]) -> bool:
+    """Link the files of unchanged assets from the version before; False where one is missing or has another size.
+
+    A hard link costs no space and no time. Published files are never written again, so sharing them is safe.
+    """
+    names = [asset["href"].removeprefix("./") for asset in assets.values()]
+    sizes = [asset["file:size"] for asset in assets.values()]
+    if any(
+        not (before / name).is_file() or (before / name).stat().st_size != size
+        for name, size in zip(names, sizes, strict=True)
+    ):
+        return False
+    for name in names:
+        try:
+            os.link(before / name, folder / name)
+        except OSError:
+            shutil.copy2(before / name, folder / name)
+    return True

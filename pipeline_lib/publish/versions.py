@@ -1,0 +1,148 @@
+"""Versions of an event: written aside, then switched by one rename.
+
+::
+
+    OUT/<event_id>/
+      current -> versions/0002        the only thing that ever changes
+      collection.json -> current/top/collection.json
+      index.html -> current/index.html
+      quicklook.png -> current/quicklook.png
+      versions/0001/  versions/0002/  complete, never touched again
+      .lock                           held by a writer while it lives
+
+A version is built in ``versions/.NNNN.<random>`` and renamed to ``versions/NNNN``; then a new ``current`` link is
+renamed over the old one. POSIX makes each rename atomic, so a reader sees the old event or the new one. Every link
+inside a version is relative, and those of ``top/collection.json`` name the version's own folder: a reader that opened
+the collection before the switch goes on reading the version it opened.
+
+A writer killed at any moment leaves at most a hidden folder or a version nobody points to; the next writer removes
+both. The lock is the kernel's (flock): it dies with its owner.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import socket
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+
+from pipeline_lib.errors import StoreError
+
+TOP_LINKS = {
+    "collection.json": "current/top/collection.json",
+    "index.html": "current/index.html",
+    "quicklook.png": "current/quicklook.png",
+}
+"""Fixed links beside ``current``; they change what they show when it does."""
+POLL_S = 0.1
+
+
+def current_version(folder: Path) -> int:
+    """Number of the version that readers see; 0 where nothing is published."""
+    link = folder / "current"
+    return int(link.readlink().name) if link.is_symlink() else 0
+
+
+def version_folder(folder: Path, number: int) -> Path:
+    """Folder of a version."""
+    return folder / "versions" / f"{number:04d}"
+
+
+def version_numbers(folder: Path) -> list[int]:
+    """Numbers of all complete versions, oldest first."""
+    return sorted(int(path.name) for path in (folder / "versions").glob("[0-9]*") if path.is_dir())
+
+
+@contextmanager
+def writing(folder: Path, wait_s: float) -> Iterator[None]:
+    """Be the only writer of an event inside the block; leftovers of killed writers are swept first.
+
+    Raises:
+        StoreError: another writer is alive after ``wait_s`` seconds, or the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise StoreError(f"Cannot write {folder}: {error}. Choose a folder that is writable.") from error
+    try:
+        _acquire(handle, folder, wait_s)
+        sweep(folder)
+        yield
+    except OSError as error:
+        raise StoreError(f"Cannot publish into {folder}: {error}. Free space or choose another folder.") from error
+    finally:
+        os.close(handle)
+
+
+def _acquire(handle: int, folder: Path, wait_s: float) -> None:
+    """Take the lock and write down who holds it."""
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                holder = os.pread(handle, 500, 0).decode(errors="replace") or "unknown"
+                raise StoreError(
+                    f"Another process is publishing {folder.name} ({holder}); waited {wait_s:g} s. Try again later."
+                ) from None
+            time.sleep(POLL_S)
+    owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": datetime.now(timezone.utc).isoformat()}
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, json.dumps(owner).encode(), 0)
+
+
+def sweep(folder: Path) -> int:
+    """Remove what killed writers left: hidden folders, and versions newer than the one readers see."""
+    newest = current_version(folder)
+    leftovers = [*(folder / "versions").glob(".*"), *folder.glob(".current.*"), *folder.glob(".*.partial")]
+    leftovers += [version_folder(folder, number) for number in version_numbers(folder) if number > newest]
+    for leftover in leftovers:
+        if leftover.is_dir() and not leftover.is_symlink():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
+    return len(leftovers)
+
+
+def workplace(folder: Path, number: int) -> Path:
+    """A hidden folder in which to build a version."""
+    place = folder / "versions" / f".{number:04d}.{uuid.uuid4().hex[:8]}"
+    place.mkdir(parents=True)
+    return place
+
+
+def switch(folder: Path, built: Path, number: int) -> Path:
+    """Make a built version the one that readers see; return its folder."""
+    final = version_folder(folder, number)
+    built.rename(final)
+    _sync(final.parent)
+    for name, target in TOP_LINKS.items():
+        if not (folder / name).is_symlink():
+            _link(folder / name, target)
+    _link(folder / "current", f"versions/{final.name}")
+    _sync(folder)
+    return final
+
+
+def _link(path: Path, target: str) -> None:
+    """Put a symbolic link in place, over whatever is there, by one rename."""
+    fresh = path.with_name(f".current.{uuid.uuid4().hex[:8]}")
+    fresh.symlink_to(target)
+    fresh.replace(path)
+
+
+def _sync(folder: Path) -> None:
+    """Make renames in a folder last through a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
