@@ -42,5 +42,5 @@ class Progress:
             names[future.task_run_id] = name
             pending.append(future)
         for future in as_completed(pending):
-            failed = not future.state.is_completed()
+            failed = isinstance(future.result(raise_on_failure=False), Exception)
             self.finished(f"{names[future.task_run_id]}{' FAILED' if failed else ''}")
