@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
+import urllib3
 from pystac_client.stac_api_io import StacApiIO
 
 from pipeline_lib.catalog.safety import AccessPolicy, check_addresses, check_href
@@ -56,7 +57,9 @@ class CatalogIO(StacApiIO):
             sleep: waits so many seconds; tests replace it.
             clock: monotonic seconds; tests replace it.
         """
-        super().__init__(max_retries=None, timeout=(min(10.0, options.request_timeout_s), options.request_timeout_s))
+        super().__init__(max_retries=None)
+        self._limits_s = (min(10.0, options.request_timeout_s), options.request_timeout_s)
+        """Not `self.timeout`: pystac-client sets that to None when a catalogue is opened."""
         self._policy, self._options, self._sleep, self._clock = policy, options, sleep, clock
         self._deadline = clock() + options.total_time_s
         self.retries: list[str] = []
@@ -111,7 +114,11 @@ class CatalogIO(StacApiIO):
         self._sleep(wait)
 
     def _attempt(self, href: str, verb: str, headers: dict[str, str] | None, parameters: dict[str, Any] | None) -> str:
-        """One attempt, redirects followed and checked one by one."""
+        """One attempt, redirects followed and checked one by one.
+
+        Method and body are kept whatever the redirect's status: a search that turned into a GET without parameters
+        would answer with everything the catalogue has.
+        """
         here = href
         for _ in range(MAX_REDIRECTS + 1):
             check_addresses(check_href(here, self._policy), self._policy)
@@ -119,10 +126,9 @@ class CatalogIO(StacApiIO):
                 with self._send(here, verb, headers, parameters) as answer:
                     if answer.is_redirect:
                         here = urljoin(here, answer.headers["Location"])
-                        verb, parameters = (verb, parameters) if answer.status_code in {307, 308} else ("GET", None)
                         continue
                     return self._read(answer)
-            except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
+            except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
                 raise _TryAgainError(_reason_of(error)) from error
             except requests.RequestException as error:
                 raise CatalogError(f"The catalogue {_host(here)} cannot be asked ({type(error).__name__}).") from error
@@ -136,7 +142,7 @@ class CatalogIO(StacApiIO):
         prepared = self.session.prepare_request(request)
         settings = self.session.merge_environment_settings(prepared.url or href, {}, True, True, None)  # noqa: FBT003
         self._check_time()
-        return self.session.send(prepared, timeout=self.timeout, allow_redirects=False, **settings)
+        return self.session.send(prepared, timeout=self._limits_s, allow_redirects=False, **settings)
 
     def _read(self, answer: requests.Response) -> str:
         """Status, size, time and JSON of an answer, checked."""
@@ -149,7 +155,7 @@ class CatalogIO(StacApiIO):
             detail = " ".join(answer.raw.read(300, decode_content=True).decode("utf-8", "replace").split())
             raise CatalogError(f"The catalogue {_host(answer.url)} refuses: HTTP {status} {detail[:200]}".rstrip())
         content = bytearray()
-        for piece in answer.iter_content(65536):
+        while piece := answer.raw.read1(65536, decode_content=True):  # what is there, so that a drip is noticed
             content += piece
             self._check_time()
             if len(content) > MAX_ANSWER_BYTES:
@@ -184,10 +190,10 @@ def _retry_after(answer: requests.Response) -> float | None:
     return max(0.0, (until - datetime.now(timezone.utc)).total_seconds())
 
 
-def _reason_of(error: requests.RequestException) -> str:
-    if isinstance(error, requests.Timeout):
+def _reason_of(error: Exception) -> str:
+    if isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError)):
         return "no answer in time"
-    return "the answer broke off" if isinstance(error, requests.exceptions.ChunkedEncodingError) else "no connection"
+    return "the answer broke off" if isinstance(error, urllib3.exceptions.HTTPError) else "no connection"
 
 
 def _host(url: str) -> str:

@@ -2,11 +2,11 @@
 
 from typing import Any
 
+import numpy as np
 import shapely
 from pyproj import Transformer
 from shapely.affinity import translate
 from shapely.geometry import mapping, shape
-from shapely.ops import transform as transform_geometry
 
 _EQUAL_AREA = Transformer.from_crs("EPSG:4326", "EPSG:6933", always_xy=True)
 MIN_WIDTH_OVER_ANTIMERIDIAN = 180.0
@@ -54,7 +54,7 @@ def union_of(footprints: list[dict[str, Any]]) -> Any:
 
 def area_m2(geometry: Any) -> float:
     """Area of a lon/lat geometry on the WGS 84 ellipsoid, square metres (through the equal-area EPSG:6933)."""
-    return 0.0 if geometry.is_empty else float(transform_geometry(_EQUAL_AREA.transform, geometry).area)
+    return 0.0 if geometry.is_empty else float(_through(_EQUAL_AREA, geometry).area)
 
 
 def share_of(area: Any, covered: Any) -> float:
@@ -98,7 +98,7 @@ def _from_projection(geometry: Any, epsg: object) -> Any:
         to_degrees = Transformer.from_crs(f"EPSG:{code}", "EPSG:4326", always_xy=True)
     except Exception as error:
         raise BrokenFootprintError(f"its footprint is in EPSG:{code}, which is not known") from error
-    return transform_geometry(to_degrees.transform, geometry)
+    return _through(to_degrees, geometry)
 
 
 def _split_at_antimeridian(geometry: Any) -> Any:
@@ -116,6 +116,13 @@ def _split_at_antimeridian(geometry: Any) -> Any:
                 part for part in getattr(piece, "geoms", [piece]) if part.geom_type == "Polygon" and part.area > 0
             ]
     return parts[0] if len(parts) == 1 else shapely.MultiPolygon(parts)
+
+
+def _through(transformer: Transformer, geometry: Any) -> Any:
+    """A geometry in another reference system."""
+    return shapely.transform(
+        geometry, lambda points: np.column_stack(transformer.transform(points[:, 0], points[:, 1]))
+    )
 
 
 def _eastward(points: Any) -> Any:

@@ -26,7 +26,7 @@ from pipeline_lib.options.search import SearchOptions
 
 MAX_VERTICES = 400
 """An area with more is simplified (outwards) for the question, and exactly compared with the answer."""
-MAX_EMPTY_PAGES = 50
+MAX_EMPTY_PAGES = 20
 ROUNDS = 3
 """How often a search is repeated whose pages contradict each other before it counts as failed."""
 

@@ -17,12 +17,18 @@ from pipeline_lib.world.server.query import Fields, RequestError, Search, page_o
 
 GEOJSON = "application/geo+json"
 _ITEMS_PARAMETERS = frozenset({"bbox", "datetime", "limit", "token"})
+IDENTITY = ("type", "stac_version", "id", "collection")
+DEFAULT_FIELDS = (
+    *("geometry", "bbox", "links", "assets"),
+    *("properties.datetime", "properties.start_datetime", "properties.end_datetime"),
+)
+"""What an empty ``fields`` stands for."""
 _MAX_BODY = 8 << 20
 
 
 def create_app(archive: Archive) -> FastAPI:
     """The application over an archive: STAC API under ``/``, files under ``/assets``."""
-    app = FastAPI(title="overbank world", openapi_url="/api", docs_url=None, redoc_url=None)
+    app = FastAPI(title="overbank world", openapi_url=None, docs_url=None, redoc_url=None)
     app.add_exception_handler(RequestError, _bad_request)
     app.add_exception_handler(HTTPException, _not_found)
     _add_documents(app, archive)
@@ -47,6 +53,10 @@ def _add_documents(app: FastAPI, archive: Archive) -> None:
     @app.get("/conformance", summary="What this API can do")
     def conformance(request: Request) -> Response:
         return JSONResponse({"conformsTo": landing(_base(request), {})["conformsTo"]})
+
+    @app.get("/api", summary="What this API offers, as OpenAPI")
+    def service_description() -> Response:
+        return JSONResponse(app.openapi(), media_type="application/vnd.oai.openapi+json;version=3.0")
 
     @app.get("/api.html", summary="What this API offers, for people")
     def service(request: Request) -> Response:
@@ -165,16 +175,17 @@ def _absolute(base: str, href: str) -> str:
 
 
 def _chosen(document: dict[str, Any], fields: Fields | None) -> dict[str, Any]:
-    """The fields asked for; id and collection always, because an item without them is nobody's."""
-    if fields is None or not (fields.include or fields.exclude):
+    """The fields asked for, by the rules of the fields extension; what identifies an item is always sent."""
+    if fields is None:
         return document
-    kept: dict[str, Any] = document
-    if fields.include:
-        kept = {}
-        for name in ("id", "collection", *fields.include):
-            _copy(document, kept, name.split("."))
+    exclude_alone = bool(fields.exclude) and "include" not in fields.model_fields_set
+    include = fields.include or ([] if exclude_alone else list(DEFAULT_FIELDS))
+    kept: dict[str, Any] = document if exclude_alone else {}
+    for name in () if exclude_alone else (*IDENTITY, *include):
+        _copy(document, kept, name.split("."))
     for name in fields.exclude or []:
-        if name not in {"id", "collection", *(fields.include or [])}:
+        wanted = fields.include or []
+        if name not in IDENTITY and not any(one == name or one.startswith(f"{name}.") for one in wanted):
             kept = _without(kept, name.split("."))
     return kept
 

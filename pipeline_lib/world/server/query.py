@@ -1,6 +1,7 @@
 """A STAC API search: read from GET or POST, checked, and applied to the items of an archive."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -13,6 +14,7 @@ from pipeline_lib.world.server import cql
 from pipeline_lib.world.server.archive import Entry, moment
 
 MAX_LIMIT = 10_000
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.IGNORECASE)
 _QUERY: dict[str, Callable[[Any, Any], bool]] = {
     "eq": lambda have, want: bool(have == want),
     "neq": lambda have, want: bool(have != want),
@@ -20,7 +22,7 @@ _QUERY: dict[str, Callable[[Any, Any], bool]] = {
     "lte": lambda have, want: bool(have <= want),
     "gt": lambda have, want: bool(have > want),
     "gte": lambda have, want: bool(have >= want),
-    "in": lambda have, want: have in want,
+    "in": lambda have, want: any(one in want for one in have) if isinstance(have, list) else have in want,
     "startsWith": lambda have, want: str(have).startswith(want),
     "endsWith": lambda have, want: str(have).endswith(want),
     "contains": lambda have, want: want in str(have),
@@ -63,6 +65,19 @@ class Search(BaseModel):
     sortby: list[SortBy] | None = None
     fields: Fields | None = None
     token: str | None = None
+
+    @field_validator("collections", "ids", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        """A single name for a list of one, as some clients send it."""
+        return [value] if isinstance(value, str) else value
+
+    @field_validator("fields", mode="before")
+    @classmethod
+    def _not_null(cls, value: object) -> object:
+        if value is None:
+            raise ValueError("expected an object with include and exclude")
+        return value
 
     @model_validator(mode="after")
     def _meant(self) -> "Search":
@@ -134,7 +149,8 @@ def read_parameters(parameters: Mapping[str, str]) -> Search:
     if "fields" in content:
         parts = [part.strip() for part in content["fields"].split(",") if part.strip()]
         include = [part.lstrip("+") for part in parts if not part.startswith("-")]
-        content["fields"] = {"include": include, "exclude": [part[1:] for part in parts if part.startswith("-")]}
+        exclude = [part[1:] for part in parts if part.startswith("-")]
+        content["fields"] = {"exclude": exclude} | ({"include": include} if include or not exclude else {})
     return read_search(content)
 
 
@@ -197,17 +213,15 @@ def _by_time(search: Search) -> Callable[[Entry], bool] | None:
 
 
 def _period(text: str) -> tuple[datetime | None, datetime | None]:
+    """Start and end of an RFC 3339 time or interval; None is open."""
     parts = text.split("/")
-    bounds = [None if part in {"", ".."} else moment(part) for part in parts]
-    readable = all(bound is not None or part in {"", ".."} for bound, part in zip(bounds, parts, strict=True))
-    if (
-        len(parts) > 2
-        or not readable
-        or not any(bounds)
-        or any("T" not in part.upper() for part in parts if part not in {"", ".."})
-    ):
+    given = [part for part in parts if part not in {"", ".."}]
+    if len(parts) > 2 or not given or not all(_RFC3339.fullmatch(part) for part in given):
         raise RequestError("datetime: expected an RFC 3339 time or start/end, with .. for an open end")
+    bounds = [None if part in {"", ".."} else moment(part.upper()) for part in parts]
     start, end = bounds[0], bounds[-1]
+    if len(given) != len([bound for bound in bounds if bound is not None]):
+        raise RequestError("datetime: no such moment")
     if start is not None and end is not None and end < start:
         raise RequestError("datetime: the end is before the start")
     return start, end
@@ -246,9 +260,17 @@ def _holds(entry: Entry, name: str, op: str, want: Any) -> bool:
     if have is None:
         return False
     try:
-        return _QUERY[op](have, want)
+        return _QUERY[op](have, _as_number(want) if isinstance(have, (int, float)) else want)
     except TypeError:
         return False
+
+
+def _as_number(value: Any) -> Any:
+    """A number that came as text, as from a form; anything else unchanged."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 def _sorted(entries: list[Entry], criterion: SortBy) -> list[Entry]:

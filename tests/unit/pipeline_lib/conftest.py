@@ -1,6 +1,7 @@
 """A small archive in the layout of a world folder, shared by tests of the catalogue, the steps and the server."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -8,8 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from rasterio.transform import from_origin
+from affine import Affine
 from shapely.geometry import box, mapping
+
+from pipeline_lib.model import Event
+from pipeline_lib.model.area import area_of_bbox
+from pipeline_lib.world.server import serve
+from pipeline_lib.world.server.faults import Faults
 
 EVENT_START = datetime(2024, 5, 10, tzinfo=timezone.utc)
 AREA = (10.0, 45.0, 10.1, 45.1)
@@ -110,7 +116,7 @@ def write_tiff(path: Path, seed: int = 0, size: int = 64) -> None:
     with rasterio.open(
         path,
         "w",
-        transform=from_origin(600_000, 5_000_000, 10, 10),
+        transform=Affine(10, 0, 600_000, 0, -10, 5_000_000),
         tiled=True,
         blockxsize=32,
         blockysize=32,
@@ -119,10 +125,9 @@ def write_tiff(path: Path, seed: int = 0, size: int = 64) -> None:
         target.write(values, 1)
 
 
-@pytest.fixture
-def small_archive(tmp_path: Path) -> SmallArchive:
+def build_small_archive(folder: Path) -> SmallArchive:
     """Ten passes before the event on two orbits, three during it (one in two slices, one partial), DEM, occurrence."""
-    archive = SmallArchive(tmp_path / "archive")
+    archive = SmallArchive(folder)
     for name in ("sentinel-1-rtc", "cop-dem-glo-30", "jrc-gsw"):
         path = archive.folder / "collections" / f"{name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -149,3 +154,41 @@ def small_archive(tmp_path: Path) -> SmallArchive:
     write_tiff(archive.folder / "assets/cop-dem-glo-30/dem-tile.tif", 3)
     write_tiff(archive.folder / "assets/jrc-gsw/gsw-tile.tif", 4)
     return archive
+
+
+@pytest.fixture
+def small_archive(tmp_path: Path) -> SmallArchive:
+    """An archive of one's own."""
+    return build_small_archive(tmp_path / "archive")
+
+
+@dataclass
+class Served:
+    """An archive behind HTTP; ``faults`` are off unless a test sets some."""
+
+    archive: SmallArchive
+    url: str
+    faults: Faults
+
+
+@pytest.fixture(scope="session")
+def _served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    archive = build_small_archive(tmp_path_factory.mktemp("served") / "archive")
+    faults = Faults()
+    with serve(archive.folder, faults=faults) as url:
+        yield Served(archive, url, faults)
+
+
+@pytest.fixture
+def served(_served: Served) -> Served:
+    """One server for all tests; not to be written to."""
+    _served.faults.set([])
+    return _served
+
+
+@pytest.fixture
+def flood_event() -> Event:
+    """The event of the small archive."""
+    return Event(
+        event_id="test-flood", aoi=area_of_bbox(*AREA), start=EVENT_START, end=EVENT_START + timedelta(days=12)
+    )
