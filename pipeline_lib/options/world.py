@@ -66,7 +66,7 @@ class WorldOptions(Options):
     """Half width of the floodplain as a share of the world's width."""
     relief_m: float = Field(default=260.0, ge=40.0, le=800.0)
     """Height of the hills above the valley floor."""
-    peak_stage_m: float = Field(default=2.6, ge=0.5, le=8.0)
+    peak_stage_m: float = Field(default=2.7, ge=0.5, le=8.0)
     """River stage at the flood's peak, metres above the bankfull level."""
     town_share: float = Field(default=0.05, ge=0.0, le=0.3)
     """Share of the land that is town."""

@@ -9,7 +9,7 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from pipeline_lib.options.world import WorldOptions
 from pipeline_lib.world.noise import Field, above_quantile, fractal, smooth
-from pipeline_lib.world.relief import Mask, Relief
+from pipeline_lib.world.relief import PIXEL_M, Mask, Relief
 
 
 class LandCover(IntEnum):
@@ -59,12 +59,14 @@ def make_cover(options: WorldOptions, relief: Relief, rng: np.random.Generator) 
     parcel, parcels = _parcels(options.size, rng)
     hand = relief.hand_m
     classes = _fields(options, parcel, parcels, rng)
-    floodplain = hand < 7
-    _put(classes, _forest(options, relief, rng), LandCover.FOREST)
+    steep = _steepness(relief)
+    _put(classes, steep > 0.16, LandCover.GRASS)
+    _put(classes, _forest(options, relief, steep, rng), LandCover.FOREST)
     _put(classes, _wetland(relief, rng), LandCover.WETLAND)
-    _put(classes, _towns(options, relief, rng), LandCover.TOWN)
+    _put(classes, _towns(options, relief, parcel, rng), LandCover.TOWN)
     _put(classes, _sand(relief, rng), LandCover.SAND)
-    _put(classes, _airfield(options, floodplain & (hand > options.peak_stage_m + 0.4), rng), LandCover.TARMAC)
+    dry = (hand < 7) & (hand > options.peak_stage_m + 0.4) & (classes != LandCover.TOWN)
+    _put(classes, _airfield(options, dry, rng), LandCover.TARMAC)
     occurrence = _occurrence(relief, rng)
     _put(classes, occurrence > 0.04, LandCover.SEASONAL_WATER)
     _put(classes, occurrence > 0.85, LandCover.LAKE)
@@ -115,16 +117,19 @@ def _fields(
     return np.asarray(kinds[parcel], dtype=np.uint8)
 
 
-def _forest(options: WorldOptions, relief: Relief, rng: np.random.Generator) -> Mask:
-    """Woods on the hills, and galleries along the river that flood with it."""
-    steep = np.clip(relief.hand_m / 30, 0, 1.6)
-    woods = above_quantile(
-        fractal(relief.hand_m.shape, rng, beta=3.0, largest_px=220) + steep,
-        options.forest_share,
-        np.ones_like(relief.river),
-    )
-    bank = relief.distance_m < 0.16 * relief.distance_m.max()
-    gallery = (smooth(relief.hand_m.shape, rng, sigma_px=11) > 0.85) & bank & (relief.hand_m < 4)
+def _steepness(relief: Relief) -> Field:
+    """Slope of the ground over some tens of metres, as rise over run."""
+    down, right = np.gradient(gaussian_filter(relief.elevation_m, 2), PIXEL_M)
+    return np.asarray(np.hypot(down, right), dtype=np.float32)
+
+
+def _forest(options: WorldOptions, relief: Relief, steep: Field, rng: np.random.Generator) -> Mask:
+    """Woods on the slopes, and galleries along the river that flood with it."""
+    shape = relief.hand_m.shape
+    liking = fractal(shape, rng, beta=3.3, largest_px=160) + np.clip(gaussian_filter(steep, 3) / 0.12, 0, 2)
+    woods = above_quantile(liking, options.forest_share, np.ones_like(relief.river))
+    bank = relief.distance_m < 0.1 * shape[0] * PIXEL_M
+    gallery = (smooth(shape, rng, sigma_px=10) > 1.15) & bank & (relief.hand_m < 4)
     return np.asarray(woods | gallery)
 
 
@@ -144,21 +149,23 @@ def _occurrence(relief: Relief, rng: np.random.Generator) -> Field:
     return np.asarray(wet, dtype=np.float32)
 
 
-def _towns(options: WorldOptions, relief: Relief, rng: np.random.Generator) -> Mask:
-    """Settlements on and above the floodplain's rim; some of their streets flood."""
+def _towns(options: WorldOptions, relief: Relief, parcel: NDArray[np.int32], rng: np.random.Generator) -> Mask:
+    """Settlements of whole blocks on and above the floodplain; some of their streets flood."""
     size = options.size
     suited = (relief.hand_m > 0.5) & (relief.hand_m < 25)
     places = np.flatnonzero(suited & (relief.hand_m < 4.5))
     if not places.size or options.town_share == 0:
         return np.zeros_like(suited)
-    count = max(2, round(size / 150))
     y, x = np.indices((size, size), dtype=np.float32)
     attraction = np.full((size, size), -np.inf, np.float32)
-    for place in rng.choice(places, count):
-        reach = size * rng.uniform(0.03, 0.09)
+    for place in rng.choice(places, max(2, round(size / 150))):
+        reach = size * rng.uniform(0.025, 0.085)
         attraction = np.maximum(attraction, -np.hypot(y - place // size, x - place % size) / reach)
-    ragged = attraction + 0.4 * fractal((size, size), rng, beta=2.4, largest_px=60)
-    return above_quantile(ragged, options.town_share * suited.size / max(suited.sum(), 1), suited)
+    liking = attraction + 0.25 * fractal((size, size), rng, beta=2.8, largest_px=60)
+    counts = np.bincount(parcel.ravel())
+    block = np.bincount(parcel.ravel(), weights=liking.ravel()) / np.maximum(counts, 1)
+    block += np.where(rng.random(block.size) < 0.08, -2.0, 0.0)
+    return above_quantile(block[parcel], options.town_share * suited.size / max(suited.sum(), 1), suited)
 
 
 def _sand(relief: Relief, rng: np.random.Generator) -> Mask:
@@ -192,6 +199,6 @@ def _heights(classes: NDArray[np.uint8], parcel: NDArray[np.int32], parcels: int
     """Height of what stands on the ground, metres."""
     stand = rng.uniform(0.6, 1.4, parcels).astype(np.float32)[parcel]
     typical = np.zeros(max(LandCover) + 1, np.float32)
-    typical[[LandCover.WETLAND, LandCover.CROPS, LandCover.GRASS]] = 1.6, 0.45, 0.15
+    typical[[LandCover.WETLAND, LandCover.CROPS, LandCover.GRASS]] = 1.6, 0.25, 0.12
     typical[[LandCover.FOREST, LandCover.TOWN]] = 14.0, 8.0
     return np.asarray(typical[classes] * stand, dtype=np.float32)

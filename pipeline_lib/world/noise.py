@@ -28,9 +28,28 @@ def fractal(shape: tuple[int, int], rng: np.random.Generator, *, beta: float, la
 
 
 def smooth(shape: tuple[int, int], rng: np.random.Generator, *, sigma_px: float) -> Field:
-    """White noise through a Gaussian kernel of ``sigma_px`` pixels: zero mean, unit variance, periodic."""
-    frequency = _frequency(shape)
-    return _shaped(shape, np.exp(-2 * (np.pi * np.float32(sigma_px) * frequency) ** 2), rng)
+    """White noise through a Gaussian kernel of ``sigma_px`` pixels: zero mean, unit variance.
+
+    Wide kernels are made on a coarser lattice and interpolated: a field that smooth loses nothing by it.
+    """
+    factor = max(1, int(sigma_px / 3))
+    coarse = (-(-shape[0] // factor) + 1, -(-shape[1] // factor) + 1) if factor > 1 else shape
+    frequency = _frequency(coarse)
+    field = _shaped(coarse, np.exp(-2 * (np.pi * np.float32(sigma_px / factor) * frequency) ** 2), rng)
+    if factor == 1:
+        return field
+    fine = lattice(field, np.arange(shape[0]) / factor, np.arange(shape[1]) / factor)
+    return np.asarray((fine - fine.mean()) / fine.std(), dtype=np.float32)
+
+
+def lattice(field: Field, rows: NDArray[np.floating], columns: NDArray[np.floating]) -> Field:
+    """Bilinear values of a field at every pair of the given rows and columns, edges repeated."""
+    row, column = np.clip(rows, 0, field.shape[0] - 1), np.clip(columns, 0, field.shape[1] - 1)
+    top, left = np.floor(row).astype(int), np.floor(column).astype(int)
+    down, right = (row - top).astype(np.float32)[:, None], (column - left).astype(np.float32)[None, :]
+    below, beside = np.minimum(top + 1, field.shape[0] - 1), np.minimum(left + 1, field.shape[1] - 1)
+    upper = field[top] * (1 - down) + field[below] * down
+    return np.asarray(upper[:, left] * (1 - right) + upper[:, beside] * right, dtype=np.float32)
 
 
 def above_quantile(field: NDArray[np.floating], share: float, where: NDArray[np.bool_]) -> NDArray[np.bool_]:

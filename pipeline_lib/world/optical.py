@@ -41,20 +41,34 @@ References:
 """
 
 
+GSD_PX = {band: {"B01": 6, "B09": 6}.get(band, 1 if band in {"B02", "B03", "B04", "B08"} else 2) for band in BANDS}
+"""Pixels of 10 m along each side of a band's own pixel."""
+
+
 @dataclass(frozen=True)
 class OpticalScene:
-    """What an overpass measured and what was there; every array (y, x)."""
+    """What an overpass measured and what was there; arrays (y, x), 10 m unless said otherwise."""
 
     optical_pass: OpticalPass
-    reflectance: NDArray[np.float32]
-    """(band, y, x) in the order of `BANDS`, bottom of atmosphere, 1."""
+    bands: dict[str, Field]
+    """Surface reflectance of each band on its own pixels of 10, 20 or 60 m, 1."""
     scene_class: NDArray[np.uint8]
-    """Sen2Cor codes as a processor finds them: thin cloud and some shadow are missed."""
+    """Sen2Cor codes as a processor finds them, 20 m: thin cloud and some shadow are missed."""
     cloud: Mask
     """Truth: pixels that cloud hides or dims."""
     cloud_shadow: Mask
     """Truth: pixels in the shadow of a cloud."""
     inundation: Inundation
+
+    def reflectance(self, names: tuple[str, ...] = BANDS) -> NDArray[np.float32]:
+        """Bands on one 10 m grid, each pixel repeated, (band, y, x)."""
+        rows, columns = self.cloud.shape
+        return np.stack(
+            [
+                self.bands[name].repeat(GSD_PX[name], axis=0).repeat(GSD_PX[name], axis=1)[:rows, :columns]
+                for name in names
+            ]
+        )
 
 
 def look_down(
@@ -69,38 +83,69 @@ def look_down(
     shape = cover.classes.shape
     opacity = _clouds(shape, optical_pass.cloud_cover, rng)
     shade = _shadow_of(opacity, options)
-    ground = _ground(options, cover, flood, rng)
-    ground *= _sunlight(relief.elevation_m)
-    ground *= 1 - np.float32(0.72) * shade
-    cloud = np.array(CLOUD, np.float32)[:, None, None] * (1 + 0.06 * smooth(shape, rng, sigma_px=4))
-    reflectance = ground + (cloud - ground) * opacity
+    light = _sunlight(relief.elevation_m) * (1 - np.float32(0.72) * shade)
+    billows = 1 + np.float32(0.06) * smooth(shape, rng, sigma_px=4)
+    surface = _surface(options, cover, flood, rng)
+    bands = {}
+    for number, name in enumerate(BANDS):
+        ground = surface.reflectance(number) * light
+        ground += (np.float32(CLOUD[number]) * billows - ground) * opacity
+        bands[name] = block_mean(ground, GSD_PX[name]) if GSD_PX[name] > 1 else gaussian_filter(ground, 0.5, truncate=3)
     return OpticalScene(
         optical_pass=optical_pass,
-        reflectance=reflectance,
-        scene_class=_scene_class(reflectance, opacity, shade),
+        bands=bands,
+        scene_class=_scene_class(bands, block_mean(opacity, 2), block_mean(shade, 2)),
         cloud=opacity > 0.04,
         cloud_shadow=(shade > 0.12) & (opacity <= 0.04),
         inundation=flood,
     )
 
 
-def _ground(options: WorldOptions, cover: Cover, flood: Inundation, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Reflectance of the land and its water on the date, (band, y, x)."""
-    spectra = np.zeros((max(LandCover) + 1, len(BANDS)), np.float32)
-    for code, spectrum in SPECTRA.items():
-        spectra[code] = spectrum
-    land = np.moveaxis(spectra[cover.classes], -1, 0)
-    land = land * (1 + 0.16 * rng.standard_normal(cover.parcels).astype(np.float32)[cover.parcel])
-    land *= 1 + 0.07 * smooth(cover.classes.shape, rng, sigma_px=1.2)
-    lake, muddy = (np.array(part, np.float32)[:, None, None] for part in (LAKE_WATER, MUDDY_WATER))
-    silt = options.optical.turbidity * np.clip(0.75 + 0.25 * smooth(cover.classes.shape, rng, sigma_px=25), 0.1, 1.2)
-    water = lake + (muddy - lake) * silt.astype(np.float32)
-    usual = np.isin(cover.classes, (LandCover.RIVER, LandCover.LAKE)) & (flood.depth_m <= 0)
-    share = _water_share(cover, flood)
-    mixed = land + (water - land) * np.where(usual, 0, share)
-    still = (flood.truth == Truth.REFERENCE_WATER) & (cover.classes == LandCover.SEASONAL_WATER) & (flood.depth_m <= 0)
-    mixed[:, still] = np.array(LAKE_WATER, np.float32)[:, None]
-    return np.stack([gaussian_filter(band, 0.5, mode="nearest") for band in mixed])
+def block_mean(pixels: Field, factor: int) -> Field:
+    """Mean over blocks of ``factor`` pixels; the last rows and columns repeat where the size does not divide."""
+    rows, columns = (-side % factor for side in pixels.shape)
+    padded = np.pad(pixels, ((0, rows), (0, columns)), mode="edge") if rows or columns else pixels
+    total = sum(padded[row::factor, column::factor] for row in range(factor) for column in range(factor))
+    return np.asarray(total / np.float32(factor**2), dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class _Surface:
+    """The ground on a date, from which any band follows."""
+
+    classes: NDArray[np.uint8]
+    brightness: Field
+    water_share: Field
+    """Share of the view that is water."""
+    silt: Field
+    """Where that water lies between clear (0) and muddy (1)."""
+
+    def reflectance(self, band: int) -> Field:
+        """Reflectance of one band under full light."""
+        spectrum = np.zeros(max(LandCover) + 1, np.float32)
+        for code, values in SPECTRA.items():
+            spectrum[code] = values[band]
+        land = spectrum[self.classes] * self.brightness
+        clear, muddy = np.float32(LAKE_WATER[band]), np.float32(MUDDY_WATER[band])
+        water = clear + (muddy - clear) * self.silt
+        return np.asarray(land + (water - land) * self.water_share, dtype=np.float32)
+
+
+def _surface(options: WorldOptions, cover: Cover, flood: Inundation, rng: np.random.Generator) -> _Surface:
+    """Land by class and parcel, and its water: muddy where it is flood, clear where it is a lake."""
+    shape = cover.classes.shape
+    parcel = 1 + 0.16 * rng.standard_normal(cover.parcels, dtype=np.float32)
+    brightness = np.clip(parcel, 0.4, 1.8)[cover.parcel] * (1 + np.float32(0.07) * smooth(shape, rng, sigma_px=1.2))
+    muddy = np.clip(0.75 + 0.25 * smooth(shape, rng, sigma_px=25), 0.1, 1.2) * np.float32(options.optical.turbidity)
+    quiet = flood.depth_m <= 0
+    usual = np.isin(cover.classes, (LandCover.RIVER, LandCover.LAKE)) & quiet
+    still = (flood.truth == Truth.REFERENCE_WATER) & (cover.classes == LandCover.SEASONAL_WATER) & quiet
+    return _Surface(
+        classes=cover.classes,
+        brightness=brightness,
+        water_share=np.where(usual, np.float32(0), _water_share(cover, flood)),
+        silt=np.where(still, np.float32(0), muddy),
+    )
 
 
 def _water_share(cover: Cover, flood: Inundation) -> Field:
@@ -146,9 +191,10 @@ def _shadow_of(opacity: Field, options: WorldOptions) -> Field:
     return np.asarray(np.roll(opacity, moved, axis=(0, 1)))
 
 
-def _scene_class(reflectance: NDArray[np.float32], opacity: Field, shade: Field) -> NDArray[np.uint8]:
-    """Sen2Cor's classes from what it sees: 3 shadow, 4 vegetation, 5 bare, 6 water, 8/9 cloud, 10 cirrus."""
-    green, red, nir, swir = (reflectance[BANDS.index(name)] for name in ("B03", "B04", "B08", "B11"))
+def _scene_class(bands: dict[str, Field], opacity: Field, shade: Field) -> NDArray[np.uint8]:
+    """Sen2Cor's classes at 20 m: 2 dark, 3 shadow, 4 plants, 5 bare, 6 water, 8/9 cloud, 10 cirrus."""
+    green, red, nir = (block_mean(bands[name], 2) for name in ("B03", "B04", "B08"))
+    swir = bands["B11"]
     ndvi, ndwi = (nir - red) / (nir + red + 1e-6), (green - nir) / (green + nir + 1e-6)
     scene = np.full(opacity.shape, 5, np.uint8)
     scene[ndvi > 0.42] = 4

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from pipeline_lib.world.item import asset, extent_of, item, utc
-from pipeline_lib.world.optical import BANDS, SUN_AZIMUTH_DEG, SUN_ZENITH_DEG, OpticalScene
+from pipeline_lib.world.optical import GSD_PX, SUN_AZIMUTH_DEG, SUN_ZENITH_DEG, OpticalScene
 from pipeline_lib.world.raster import Written, write_cog
 
 COLLECTION = "sentinel-2-l2a"
@@ -17,10 +17,6 @@ TILE = "32TNR"
 BASELINE = "05.11"
 OFFSET = 1000
 """Added to 10000 x reflectance since processing baseline 04.00."""
-GSD_M = {
-    "B01": 60, "B02": 10, "B03": 10, "B04": 10, "B05": 20, "B06": 20, "B07": 20, "B08": 10, "B8A": 20, "B09": 60,
-    "B11": 20, "B12": 20,
-}  # fmt: skip
 DESCRIBED = {
     "B01": ("Band 1 - Coastal aerosol", "coastal", 0.443, 0.027),
     "B02": ("Band 2 - Blue", "blue", 0.49, 0.098),
@@ -102,9 +98,9 @@ def _class_shares(scene_class: NDArray[np.uint8]) -> dict[str, float]:
 def _write_assets(root: Path, scene: OpticalScene, geobox: GeoBox, stem: str) -> dict[str, dict[str, Any]]:
     """Every band on its own grid, the classification, the true-colour image and the atmosphere's maps."""
     assets = {}
-    for number, name in enumerate(BANDS):
-        gsd = GSD_M[name]
-        numbers = np.clip(_coarse(scene.reflectance[number], gsd // 10) * 10_000 + OFFSET, 1, 65_535)
+    for name, reflectance in scene.bands.items():
+        gsd = GSD_PX[name] * 10
+        numbers = np.clip(reflectance * 10_000 + OFFSET, 1, 65_535)
         written = write_cog(
             root,
             f"{stem}_{name}_{gsd}m.tif",
@@ -113,10 +109,11 @@ def _write_assets(root: Path, scene: OpticalScene, geobox: GeoBox, stem: str) ->
             nodata=0,
         )
         assets[name] = _asset(written, f"{DESCRIBED[name][0]} - {gsd}m", gsd, [_band(name)])
-    classes = scene.scene_class[::2, ::2]
-    written = write_cog(root, f"{stem}_SCL_20m.tif", classes, _coarse_grid(geobox, 2), nodata=0, resampling="MODE")
+    written = write_cog(
+        root, f"{stem}_SCL_20m.tif", scene.scene_class, _coarse_grid(geobox, 2), nodata=0, resampling="MODE"
+    )
     assets["SCL"] = _asset(written, "Scene classfication map (SCL)", 20)
-    colour = np.clip(scene.reflectance[[3, 2, 1]] * (255 / 0.355), 1, 255).astype(np.uint8)
+    colour = np.clip(scene.reflectance(("B04", "B03", "B02")) * (255 / 0.355), 1, 255).astype(np.uint8)
     written = write_cog(root, f"{stem}_TCI_10m.tif", colour, geobox, nodata=0)
     assets["visual"] = _asset(written, "True color image", 10, [_band(name) for name in ("B04", "B03", "B02")])
     for name, title, value in (("AOT", "Aerosol optical thickness (AOT)", 121), ("WVP", "Water vapour (WVP)", 1430)):
@@ -145,16 +142,6 @@ def _band(name: str) -> dict[str, Any]:
         "full_width_half_max": width,
     }
     return {key: value for key, value in entry.items() if value is not None}
-
-
-def _coarse(pixels: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
-    """Mean over blocks of ``factor`` pixels; the last rows and columns repeat where the size does not divide."""
-    if factor == 1:
-        return pixels
-    rows, columns = (-side % factor for side in pixels.shape)
-    padded = np.pad(pixels, ((0, rows), (0, columns)), mode="edge")
-    blocks = padded.reshape(padded.shape[0] // factor, factor, padded.shape[1] // factor, factor)
-    return np.asarray(blocks.mean(axis=(1, 3)))
 
 
 def _coarse_grid(geobox: GeoBox, factor: int) -> GeoBox:

@@ -20,7 +20,7 @@ from pipeline_lib.world.speckle import speckle
 
 SYSTEM_BLUR_PX = 0.6
 """Spread of a point over pixels: 20 m resolution on a 10 m grid."""
-RESIDUAL_DB_PER_DEG = 0.035
+RESIDUAL_DB_PER_DEG = 0.05
 """What terrain flattening leaves of the slope's effect."""
 
 

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter, minimum_filter
 
 from pipeline_lib.model.acquisition import OrbitDirection
 from pipeline_lib.model.dataset import Exclusion
@@ -14,6 +16,7 @@ from pipeline_lib.world.relief import PIXEL_M, Mask
 
 SLANT_HEIGHT_M = 693_000.0
 """Height of the satellite above the ground."""
+SHADOW, LAYOVER = int(Exclusion.SHADOW), int(Exclusion.LAYOVER)
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,8 @@ def view(options: WorldOptions, elevation_m: Field, direction: OrbitDirection) -
 def footprint(options: WorldOptions, radar_pass: RadarPass, part: tuple[float, float] = (0.0, 1.0)) -> Mask:
     """Pixels that a pass sees, and of them the ``part`` along the flight, (y, x)."""
     shape = (options.size, options.size)
+    if radar_pass.swath == part == (0.0, 1.0):
+        return np.ones(shape, bool)
     across = _share(_project(shape, look_vector(radar_pass.direction)))
     along = _share(_project(shape, flight_vector(radar_pass.direction)))
     near, far = radar_pass.swath
@@ -91,36 +96,47 @@ def _share(distance: Field) -> Field:
 
 
 def _layover_shadow(elevation_m: Field, look: tuple[float, float], incidence: float) -> NDArray[np.uint8]:
-    """March along the line of sight in steps of one pixel and compare slant ranges and sight lines.
-
-    A place is in shadow when ground nearer to the radar rises above its line of sight, and in layover when ground
-    farther (nearer) over the map has a shorter (longer) slant range.
-    """
-    shadow, layover = np.zeros(elevation_m.shape, bool), np.zeros(elevation_m.shape, bool)
+    """Bits of layover and shadow for parallel rays at one incidence angle (radians)."""
     relief = float(elevation_m.max() - elevation_m.min())
-    reach = relief * max(float(np.tan(incidence)), 1 / float(np.tan(incidence)))
-    for step in range(1, min(int(reach / PIXEL_M) + 2, 120)):
-        nearer = _moved(elevation_m, look, -step) - elevation_m
-        farther = _moved(elevation_m, look, step) - elevation_m
-        distance = step * PIXEL_M
-        shadow |= nearer > distance / np.tan(incidence)
-        # Slant range grows by d sin(incidence) - dz cos(incidence); folding means that it shrinks.
-        layover |= farther * np.cos(incidence) >= distance * np.sin(incidence)
-        layover |= -nearer * np.cos(incidence) >= distance * np.sin(incidence)
-    return (shadow * np.uint8(Exclusion.SHADOW) + layover * np.uint8(Exclusion.LAYOVER)).astype(np.uint8)
+    steps = min(int(relief * max(np.tan(incidence), 1 / np.tan(incidence)) / PIXEL_M) + 2, 200)
+    cotangent = float(1 / np.tan(incidence))
+    window = 2 * steps + 1
+    ceiling = maximum_filter(elevation_m, window, mode="nearest")
+    floor = minimum_filter(elevation_m, window, mode="nearest")
+    return np.asarray(_march(elevation_m, ceiling, floor, (look[1], look[0]), cotangent, steps))
 
 
-def _moved(field: Field, look: tuple[float, float], step: int) -> Field:
-    """The field's values ``step`` pixels along the look direction, edges repeated, bilinear."""
-    rows, columns = field.shape
-    return _bilinear(field, np.arange(rows) + step * look[1], np.arange(columns) + step * look[0])
+@njit(cache=True)
+def _march(
+    elevation: Field, ceiling: Field, floor: Field, look: tuple[float, float], cotangent: float, steps: int
+) -> NDArray[np.uint8]:  # pragma: no cover - compiled
+    """March from every pixel along the line of sight, both ways, in steps of one pixel, with bilinear heights.
 
-
-def _bilinear(field: Field, rows: NDArray[np.floating], columns: NDArray[np.floating]) -> Field:
-    """Sample on a shifted lattice; separable, since every row and column moves by the same fraction."""
-    row, column = np.clip(rows, 0, field.shape[0] - 1), np.clip(columns, 0, field.shape[1] - 1)
-    top, left = np.floor(row).astype(int), np.floor(column).astype(int)
-    down, right = (row - top).astype(np.float32)[:, None], (column - left).astype(np.float32)[None, :]
-    below, beside = np.minimum(top + 1, field.shape[0] - 1), np.minimum(left + 1, field.shape[1] - 1)
-    upper = field[top] * (1 - down) + field[below] * down
-    return np.asarray(upper[:, left] * (1 - right) + upper[:, beside] * right, dtype=np.float32)
+    A place is in shadow when ground nearer to the radar rises above its sight line, which climbs by cot(incidence). It
+    is in layover when ground farther away has no longer slant range, d sin - dz cos <= 0, or ground nearer no shorter.
+    """
+    rows, columns = elevation.shape
+    codes = np.zeros((rows, columns), np.uint8)
+    for row in range(rows):
+        for column in range(columns):
+            here = elevation[row, column]
+            up, relief = ceiling[row, column] - here, ceiling[row, column] - floor[row, column]
+            code = 0
+            for step in range(1, steps):
+                distance = step * PIXEL_M
+                if distance * cotangent > up and distance / cotangent > relief:
+                    break
+                for way in (-1, 1):
+                    y, x = row + way * step * look[0], column + way * step * look[1]
+                    y, x = min(max(y, 0.0), rows - 1.0), min(max(x, 0.0), columns - 1.0)
+                    top, left = int(y), int(x)
+                    below, beside = min(top + 1, rows - 1), min(left + 1, columns - 1)
+                    upper = elevation[top, left] * (1 - y + top) + elevation[below, left] * (y - top)
+                    lower = elevation[top, beside] * (1 - y + top) + elevation[below, beside] * (y - top)
+                    rise = upper * (1 - x + left) + lower * (x - left) - here
+                    if way < 0 and rise > distance * cotangent:
+                        code |= SHADOW
+                    if way * rise * cotangent >= distance:
+                        code |= LAYOVER
+            codes[row, column] = code
+    return codes

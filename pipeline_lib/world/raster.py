@@ -55,7 +55,7 @@ def write_cog(
     nodata: float | None = None,
     resampling: str = "AVERAGE",
 ) -> Written:
-    """Write (y, x) or (band, y, x) pixels as a COG with overviews, blocks of 512 and lossless ZSTD."""
+    """Write (y, x) or (band, y, x) pixels as a COG with overviews, lossless; no float predictor: too slow."""
     path = root / href
     path.parent.mkdir(parents=True, exist_ok=True)
     bands = pixels[None] if pixels.ndim == 2 else pixels
@@ -71,7 +71,7 @@ def write_cog(
         "blocksize": 512,
         "compress": "ZSTD",
         "level": 1,
-        "predictor": "YES",
+        "predictor": "NO" if bands.dtype.kind == "f" else "YES",
         "overview_resampling": resampling,
     }
     with rasterio.open(path, "w", **profile) as target:

@@ -139,28 +139,29 @@ def _oxbows(frame: _Frame, distance: Field, rng: np.random.Generator) -> Mask:
 
 def _valley(options: WorldOptions, frame: _Frame, distance: Field, rng: np.random.Generator) -> Field:
     """Floodplain with natural levees and faint relief, and hills that steepen towards the world's rim."""
-    shape = distance.shape
-    width = frame.floodplain_px * (1 + 0.28 * fractal(shape, rng, beta=3.2)).clip(0.35, 1.8)
+    shape, size = distance.shape, frame.size
+    width = frame.floodplain_px * (1 + 0.28 * fractal(shape, rng, beta=3.8)).clip(0.45, 1.8)
     relative = distance / width
     levee = 0.4 * np.exp(-(((distance - 0.9 * frame.river_px) / (1.4 * frame.river_px)) ** 2))
-    plain = 0.25 + levee + 1.8 * np.minimum(relative, 1.2) ** 1.7
-    plain += 0.6 * fractal(shape, rng, beta=3.0, largest_px=frame.size / 4)
+    plain = 0.25 + levee + 1.35 * np.minimum(relative, 1.2) ** 1.7
+    plain += 0.55 * fractal(shape, rng, beta=3.5, largest_px=size / 4)
     rise = np.clip((relative - 0.92) / 1.5, 0, 1)
-    ridged = 1 - np.abs(fractal(shape, rng, beta=3.7, largest_px=frame.size / 2.2)).clip(0, 2) / 2
-    hills = options.relief_m * rise**1.6 * (0.15 + 0.85 * ridged**2.2)
-    hills += 0.03 * options.relief_m * rise * fractal(shape, rng, beta=3.2, largest_px=60)
-    terrace = 3.5 * _ease(np.clip((relative - 0.9) / 0.06, 0, 1))
-    return np.asarray(
-        frame.fall(frame.size) + plain + terrace + _scarps(hills.astype(np.float32), options.relief_m), dtype=np.float32
-    )
+    ridged = 1 - np.abs(fractal(shape, rng, beta=4.2, largest_px=size / 2.2)).clip(0, 2) / 2
+    relief_m = options.relief_m * min(1.0, size / 1152) ** 0.75
+    hills = relief_m * rise**1.6 * (0.15 + 0.85 * ridged**2)
+    hills += 0.012 * relief_m * rise * fractal(shape, rng, beta=3.6, largest_px=70)
+    rocky = np.clip(smooth(shape, rng, sigma_px=size / 22) - 0.7, 0, 0.4) / 0.4
+    terrace = 3.0 * _ease(np.clip((relative - 0.95) / 0.08, 0, 1))
+    hills = _scarps(hills.astype(np.float32), relief_m, rocky.astype(np.float32))
+    return np.asarray(frame.fall(size) + plain + terrace + hills, dtype=np.float32)
 
 
-def _scarps(hills: Field, relief_m: float) -> Field:
-    """Turn part of the high ground into rock steps, whose fronts fold over and cast shadow in radar view."""
+def _scarps(hills: Field, relief_m: float, rocky: Field) -> Field:
+    """Turn rocky high ground into steps, whose fronts fold over and cast shadow in the radar's view."""
     step = relief_m / 4
     fraction = np.mod(hills / step, 1)
-    stepped = (np.floor(hills / step) + np.clip((fraction - 0.5) / 0.22 + 0.5, 0, 1)) * step
-    blend = np.clip((hills - 0.42 * relief_m) / (0.25 * relief_m), 0, 1)
+    stepped = (np.floor(hills / step) + np.clip((fraction - 0.5) / 0.2 + 0.5, 0, 1)) * step
+    blend = rocky * np.clip((hills - 0.2 * relief_m) / (0.1 * relief_m), 0, 1)
     return np.asarray(hills * (1 - blend) + stepped * blend, dtype=np.float32)
 
 
@@ -185,6 +186,6 @@ def _carve_tributaries(ground: Field, river: Mask, frame: _Frame) -> tuple[Field
     stream = (area > (frame.size / 14) ** 2) & ~river
     depth = np.where(stream, np.log10(np.maximum(area, 1)) * 0.7, 0).astype(np.float32)
     slopes = np.clip(gaussian_filter(ground, 3) - frame.fall(frame.size), 0, None)
-    depth *= 0.35 + np.minimum(slopes / 25, 3.5)
+    depth *= 0.12 + np.minimum(slopes / 16, 4.5)
     carved = gaussian_filter(maximum_filter(depth, 3), 1.3)
     return np.asarray(ground - carved, dtype=np.float32), np.asarray(stream)

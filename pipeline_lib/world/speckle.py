@@ -3,11 +3,13 @@
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from scipy.stats import gamma, norm
 
 from pipeline_lib.world.noise import Field
+
+SPAN, STEPS = 5.5, 60_000
+"""Standard normal levels from -5.5 to 5.5, in cells so narrow that a quantile is within 0.1 % where it matters."""
 
 
 def speckle(shape: tuple[int, int], rng: np.random.Generator, *, looks: float, correlation_px: float) -> Field:
@@ -30,8 +32,8 @@ def speckle(shape: tuple[int, int], rng: np.random.Generator, *, looks: float, c
     if correlation_px > 0:
         field = gaussian_filter(field, correlation_px, mode="wrap", truncate=4)
         field /= kernel_gain(correlation_px)
-    levels, quantiles = _quantiles(looks)
-    return np.asarray(np.interp(field, levels, quantiles), dtype=np.float32)
+    np.clip(field, -SPAN, SPAN, out=field)
+    return _quantiles(looks)[((field + np.float32(SPAN)) * np.float32(STEPS / (2 * SPAN))).astype(np.uint16)]
 
 
 @lru_cache(maxsize=64)
@@ -43,12 +45,12 @@ def kernel_gain(sigma_px: float) -> np.float32:
 
 
 @lru_cache(maxsize=64)
-def _quantiles(looks: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Standard normal levels and the Gamma quantiles of the same probability."""
-    levels = np.linspace(-5.5, 5.5, 2001)
+def _quantiles(looks: float) -> Field:
+    """Gamma quantiles of the probabilities of `STEPS` + 1 cells of standard normal levels."""
+    levels = (np.arange(STEPS + 1) + 0.5) * (2 * SPAN / STEPS) - SPAN
     tails = np.where(
         levels < 0,
         gamma.ppf(norm.cdf(np.minimum(levels, 0)), looks, scale=1 / looks),
         gamma.isf(norm.sf(np.maximum(levels, 0)), looks, scale=1 / looks),
     )
-    return levels, tails
+    return np.asarray(tails, dtype=np.float32)
