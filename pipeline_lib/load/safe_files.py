@@ -243,6 +243,7 @@ def choose_polarisations(files: SafeFiles, wanted: tuple[str, ...] | None) -> tu
     absent = [name for name in chosen if name not in held]
     if absent or not chosen:
         raise RasterError(
-            f"{files.name} holds {', '.join(held).upper()}; {', '.join(absent).upper() or 'no polarisation'} was asked for."
+            f"{files.name} holds {', '.join(held).upper()}; "
+            f"asked for was {', '.join(absent).upper() or 'no polarisation'}."
         )
     return chosen

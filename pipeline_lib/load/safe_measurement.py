@@ -42,10 +42,11 @@ class Measurement:
         """
         with self._opened() as dataset:
             size, said = (dataset.height, dataset.width), (self.annotation.image.lines, self.annotation.image.samples)
+            pol = self.annotation.polarisation.upper()
             if size != said or dataset.count != 1 or dataset.dtypes[0] != "uint16":
                 raise AssetError(
-                    f"{self.name}: the measurement of {self.annotation.polarisation.upper()} is {dataset.count} band(s) "
-                    f"of {size[0]} x {size[1]} {dataset.dtypes[0]}; the annotation says one of {said[0]} x {said[1]} uint16."
+                    f"{self.name}: the measurement of {pol} is {dataset.count} band(s) of "
+                    f"{size[0]} x {size[1]} {dataset.dtypes[0]}; expected one of {said[0]} x {said[1]} uint16."
                 )
 
     def digital_numbers(self, rectangle: Rectangle) -> NDArray[np.uint16]:

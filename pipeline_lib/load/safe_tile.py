@@ -153,13 +153,13 @@ def locate_tile(
 
 
 def image_window(geometry: RadarGeometry, line: NDArray[np.float64], pixel: NDArray[np.float64]) -> Rectangle | None:
-    """The image cells that a tile's pixels touch; None where they touch none."""
+    """The image cells that a tile's pixels touch, with those the bicubic kernel needs; None where they touch none."""
     with np.errstate(invalid="ignore"):
         inside = (line >= 0) & (line <= geometry.lines - 1) & (pixel >= 0) & (pixel <= geometry.samples - 1)
     if not inside.any():
         return None
-    top, left = int(line[inside].min()), int(pixel[inside].min())
-    bottom, right = int(line[inside].max()) + 2, int(pixel[inside].max()) + 2
+    top, left = max(int(line[inside].min()) - 1, 0), max(int(pixel[inside].min()) - 1, 0)
+    bottom, right = int(line[inside].max()) + 3, int(pixel[inside].max()) + 3
     return top, left, min(bottom, geometry.lines) - top, min(right, geometry.samples) - left
 
 

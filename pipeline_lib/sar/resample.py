@@ -1,4 +1,12 @@
-"""From image cells to map pixels: bilinear at the exact position of each pixel."""
+"""From image cells to map pixels: bicubic at the exact position of each pixel, kept between its four neighbours.
+
+Bilinear sampling would blur edges by another half cell, which water's edge at 10 m does not have to spare; plain
+bicubic would overshoot beside bright targets, down to negative power. Keys's kernel limited to the range of the four
+nearest cells does neither.
+
+References:
+    Keys (1981), Cubic convolution interpolation, doi:10.1109/TASSP.1981.1163711, with a = -0.5.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +18,7 @@ from pipeline_lib.sar.compiled import compiled
 def sample_image(
     image: NDArray[np.float32], line: Floats, pixel: Floats, *, origin: tuple[int, int]
 ) -> NDArray[np.float32]:
-    """Bilinear sample of a window of the image.
+    """Sample a window of the image.
 
     Args:
         image: (line, pixel) window, NaN = no data.
@@ -19,7 +27,8 @@ def sample_image(
         origin: line and pixel of the window's first cell.
 
     Returns:
-        (row, column) float32; NaN where the position is NaN, leaves the window, or touches a cell without data.
+        (row, column) float32; NaN where the position is NaN, leaves the window, or has no data in one of its four
+        cells. Where the wider neighbourhood is incomplete the sample is bilinear.
     """
     out = np.empty(line.shape, np.float32)
     _sample(np.ascontiguousarray(image), line, pixel, origin[0], origin[1], out)
@@ -27,9 +36,20 @@ def sample_image(
 
 
 @compiled
+def _keys(f, weight):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+    """Weights of the four cells around a position ``f`` behind the second."""
+    weight[0] = ((-0.5 * f + 1.0) * f - 0.5) * f
+    weight[1] = (1.5 * f - 2.5) * f * f + 1.0
+    weight[2] = ((-1.5 * f + 2.0) * f + 0.5) * f
+    weight[3] = (0.5 * f - 0.5) * f * f
+
+
+@compiled
 def _sample(image, line, pixel, line0, pixel0, out):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
     """Weights of zero do not touch: a position on a cell centre needs that cell alone."""
     rows, columns = image.shape
+    across = np.empty(4)
+    down = np.empty(4)
     for i in range(out.shape[0]):
         for j in range(out.shape[1]):
             out[i, j] = np.nan
@@ -45,6 +65,15 @@ def _sample(image, line, pixel, line0, pixel0, out):  # type: ignore[no-untyped-
             m -= pixel0
             k1 = k + 1 if fu > 0.0 else k
             m1 = m + 1 if fv > 0.0 else m
-            upper = image[k, m] * (1.0 - fv) + image[k, m1] * fv
-            lower = image[k1, m] * (1.0 - fv) + image[k1, m1] * fv
-            out[i, j] = upper * (1.0 - fu) + lower * fu
+            a, b, c, d = image[k, m], image[k, m1], image[k1, m], image[k1, m1]
+            value = (a * (1.0 - fv) + b * fv) * (1.0 - fu) + (c * (1.0 - fv) + d * fv) * fu
+            if np.isfinite(value) and k >= 1 and m >= 1 and k + 2 < rows and m + 2 < columns:
+                _keys(fu, down)
+                _keys(fv, across)
+                cubic = 0.0
+                for y in range(4):
+                    for x in range(4):
+                        cubic += down[y] * across[x] * image[k - 1 + y, m - 1 + x]
+                if np.isfinite(cubic):
+                    value = min(max(cubic, min(a, b, c, d)), max(a, b, c, d))
+            out[i, j] = value
