@@ -1,6 +1,7 @@
 """The chip store: labelled images as a Zarr group, read patch by patch while training.
 
-Layout of the group: ``images`` float16 ``(chip, band, y, x)`` in network units (steps of 0.004 at most), NaN = not observed; ``labels`` uint8
+Layout of the group: ``images`` float16 ``(chip, band, y, x)`` in network units (steps of 0.004 at most), NaN = not
+observed; ``labels`` uint8
 ``(chip, y, x)``, 0 dry, 1 water, 255 ignored; ``tags`` uint8 ``(chip,)`` image-level label (1 holds water, 0 none, 255
 unknown); ``lag_days`` float32 ``(chip,)``; attributes ``bands``, ``chip_ids``, ``groups``, ``events``, ``provenance``.
 One Zarr chunk is one chip, so that a patch costs one chip.

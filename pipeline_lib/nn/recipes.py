@@ -266,7 +266,7 @@ def _with_optical(session: Session, chips: Index) -> Index:
     if not own:
         return chips
     has = [bool(np.isfinite(np.asarray(session.chips.images[int(k)])[own]).any()) for k in chips]
-    return chips[np.array(has, dtype=bool)]
+    return np.asarray(chips[np.array(has, dtype=bool)], dtype=np.intp)
 
 
 def _clear(session: Session) -> NDArray[np.float32] | None:

@@ -12,6 +12,7 @@ from pipeline_lib.water.fuzzy import FuzzyDetector, HydrosarDetector
 from pipeline_lib.water.harmonic import HarmonicDetector
 from pipeline_lib.water.hierarchical import HierarchicalDetector
 from pipeline_lib.water.interface import Detector
+from pipeline_lib.water.learned import LearnedDetector
 from pipeline_lib.water.thresholding import (
     FixedDetector,
     KittlerIllingworthDetector,
@@ -35,6 +36,7 @@ _DETECTORS: tuple[type[Any], ...] = (
     KittlerIllingworthDetector,
     OtsuDetector,
     FixedDetector,
+    LearnedDetector,
 )
 
 

@@ -1,0 +1,233 @@
+"""Train a model by a recipe: chips, the recipe's way of learning, calibration, figures, and the model folder."""
+
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from pydantic import JsonValue, ValidationError
+from torch import nn
+
+from pipeline_lib.errors import InputError, ModelError
+from pipeline_lib.evaluate.scores import confusion, score
+from pipeline_lib.nn.calibration import Calibration, brier, expected_calibration_error, fit_calibration
+from pipeline_lib.nn.learning import Session, split_chips
+from pipeline_lib.nn.model_card import DATA_TERMS, LIMITS, ModelCard
+from pipeline_lib.nn.model_folder import Model, load_model, write_model
+from pipeline_lib.nn.networks import coarsest_stride, gigaflops, halo_px, parameter_count
+from pipeline_lib.nn.out_of_range import band_ranges
+from pipeline_lib.nn.predict import predict_odds
+from pipeline_lib.nn.recipes import train
+from pipeline_lib.nn.training import Progress
+from pipeline_lib.options.train import Recipe
+from pipeline_lib.steps.training_chips import band_scale, build_chips, contract_of
+
+Report = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training run left."""
+
+    model: str
+    """Folder of the model."""
+    metrics: dict[str, JsonValue]
+
+
+def read_recipe(path: Path, **overrides: int | None) -> Recipe:
+    """Read a recipe; every unknown field and impossible value is named.
+
+    Args:
+        path: YAML file.
+        overrides: ``seed`` and ``test_fold``, where not None, replace the recipe's.
+
+    Raises:
+        InputError: not readable, not YAML, or not a recipe.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{path} cannot be read as a recipe: {error}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} is not a recipe: expected fields like name, kind, data.")
+    if overrides.get("seed") is not None:
+        content["seed"] = overrides["seed"]
+    if overrides.get("test_fold") is not None:
+        content.setdefault("data", {})["test_fold"] = overrides["test_fold"]
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        lines = "; ".join(f"{'.'.join(map(str, found['loc'])) or 'recipe'}: {found['msg']}" for found in error.errors())
+        raise InputError(f"{path} is not a recipe: {lines}.") from error
+
+
+def open_session(recipe: Recipe, root: Path | None, workspace: Path, report: Report | None = None) -> Session:
+    """Chips, split and folder of a recipe.
+
+    Raises:
+        InputError: no data, or too few groups to split.
+    """
+    chips = build_chips(recipe, root, workspace / "chips")
+    split = split_chips(chips, recipe.data.folds, recipe.data.test_fold)
+    scale = band_scale(recipe, chips.bands)
+    return Session(chips=chips, recipe=recipe, split=split, scale=scale, folder=workspace / "stages", report=report)
+
+
+def train_model(
+    recipe: Recipe, root: Path | None, out: Path, *, workspace: Path | None = None, report: Report | None = None
+) -> Trained:
+    """Train by a recipe and write the model folder ``out``.
+
+    Everything on the way is kept in ``workspace`` (``out`` + ``.training`` by default): a run that was killed goes
+    on from its last checkpoint and ends with the same bits.
+
+    Raises:
+        InputError: the recipe cannot be followed with these data.
+        ModelError: training diverged, or checkpoints of another recipe are in the workspace.
+    """
+    workspace = workspace or out.with_name(out.name + ".training")
+    session = open_session(recipe, root, workspace, report)
+    base = load_base(recipe, session)
+    network = train(session, base)
+    model = finish(session, network, out)
+    return Trained(str(model.folder), model.card.metrics)
+
+
+def load_base(recipe: Recipe, session: Session) -> nn.Module | None:
+    """The network to fine-tune, or None.
+
+    Raises:
+        ModelError: it expects other bands or is of another architecture than the recipe says.
+    """
+    if recipe.base_model is None:
+        return None
+    base = load_model(recipe.base_model)
+    if base.card.inputs != contract_of(recipe) or base.card.network != recipe.network:
+        raise ModelError(
+            f"{recipe.base_model} is a {base.card.network.architecture} of width {base.card.network.width} for "
+            f"{', '.join(base.card.inputs.names)} ({base.card.inputs.units}); the recipe's network and bands must be "
+            "the same to fine-tune it."
+        )
+    session.folder.mkdir(parents=True, exist_ok=True)
+    return base.network()
+
+
+def finish(session: Session, network: nn.Module, out: Path) -> Model:
+    """Calibrate on held-out groups, measure, and write the model folder."""
+    recipe = session.recipe
+    bands = session.teacher_bands if recipe.kind == "teacher" else session.student_bands
+    held = session.split.valid
+    odds = predict_odds([network], session.chips.images, bands, held)
+    truth = np.stack([np.asarray(session.chips.labels[int(k)]) for k in held])
+    calibration = fit_calibration(odds, truth, seed=recipe.seed)
+    metrics = figures("validation", calibration.apply(odds), truth)
+    if len(session.split.test):
+        metrics |= test_figures(session, network, bands, calibration)
+    channels = len(bands)
+    metrics |= {
+        "parameters": parameter_count(network),
+        "gigaflops at 512 x 512": round(gigaflops(network, channels), 3),
+    }
+    card = ModelCard(
+        name=recipe.name,
+        description=recipe.description,
+        target=recipe.target,
+        inputs=contract_of(recipe),
+        network=recipe.network,
+        halo_px=halo_px(network, channels),
+        stride_px=coarsest_stride(network),
+        scale=calibration.scale,
+        bias=calibration.bias,
+        ranges=band_ranges(session.chips, bands, session.split.train),
+        recipe=recipe,
+        data=tuple(f"{name}: {DATA_TERMS.get(name, 'your own')}" for name in (recipe.data.dataset, *recipe.data.extra)),
+        metrics=metrics,
+        limits=LIMITS,
+        software=f"overbank {version('overbank')}",
+    )
+    if recipe.kind == "teacher":
+        return _teacher_report(card, network, out)
+    return write_model(out, network, card)
+
+
+def _teacher_report(card: ModelCard, network: nn.Module, out: Path) -> Model:
+    """A teacher sees optical bands that no radar scene has: weights and figures are kept, but nothing to map with."""
+    from pipeline_lib.nn.checkpoint import write_tensors  # noqa: PLC0415
+
+    write_tensors(out / "weights.safetensors", dict(network.state_dict()))
+    write_text(out / "model.json", card.model_dump_json(indent=2))
+    return Model(out, card)
+
+
+def test_figures(
+    session: Session, network: nn.Module, bands: NDArray[np.intp], calibration: Calibration
+) -> dict[str, JsonValue]:
+    """Figures on the test fold, which nothing before this line has seen."""
+    test = session.split.test
+    odds = predict_odds([network], session.chips.images, bands, test)
+    truth = np.stack([np.asarray(session.chips.labels[int(k)]) for k in test])
+    return figures("test", calibration.apply(odds), truth)
+
+
+def figures(part: str, probability: NDArray[np.float32], truth: NDArray[np.uint8]) -> dict[str, JsonValue]:
+    """Pooled scores, counts and calibration of one part, by name."""
+    known = np.isfinite(probability)
+    mapped = np.where(known, (probability >= 0.5).astype(np.uint8), np.uint8(255)).astype(np.uint8)
+    counts = confusion(mapped, truth)
+    named: dict[str, Any] = score(counts).model_dump(mode="json")
+    plain = {key: value for key, value in named.items() if isinstance(value, int | float) or value is None}
+    return {
+        part: {
+            **plain,
+            "expected calibration error": round(expected_calibration_error(probability, truth), 5),
+            "brier": round(brier(probability, truth), 5),
+            "chips": len(truth),
+            "counts": counts.model_dump(mode="json"),
+        }
+    }
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write beside the place, then rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
+        file.write(text + "\n")
+    Path(file.name).replace(path)
+
+
+def count_chips(recipe: Recipe, root: Path | None, workspace: Path) -> int:
+    """Make the recipe's chip store, or find it made; return how many chips it holds."""
+    return len(build_chips(recipe, root, workspace / "chips"))
+
+
+def progress_line(progress: Progress) -> str:
+    """One validation as a line of JSON, for logs."""
+    return json.dumps(asdict(progress), sort_keys=True)
+
+
+def progress_row(progress: Progress) -> dict[str, object]:
+    """One validation as a row of a table."""
+    row: dict[str, object] = {"stage": progress.stage, "step": progress.step, "of": progress.steps}
+    row |= {name: round(value, 4) for name, value in progress.loss.items()}
+    return {**row, "validation IoU": None if progress.score is None else round(progress.score, 4)}
+
+
+SHOWN = ("water_iou", "mean_iou", "water_f1", "water_precision", "water_recall", "pixel_accuracy")
+
+
+def metrics_table(trained: Trained) -> str:
+    """Pooled figures of a model, Markdown."""
+    lines = [f"Model: {trained.model}", "", f"| part | {' | '.join(SHOWN)} | ECE |", "|---" * (len(SHOWN) + 2) + "|"]
+    for part in ("validation", "test"):
+        found = trained.metrics.get(part)
+        if isinstance(found, dict):
+            values = [found.get(name) for name in (*SHOWN, "expected calibration error")]
+            shown = " | ".join(f"{value:.4f}" if isinstance(value, float | int) else "-" for value in values)
+            lines.append(f"| {part} | {shown} |")
+    return "\n".join(lines)

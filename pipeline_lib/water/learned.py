@@ -1,0 +1,73 @@
+"""The learned detector: a model folder as a water detector."""
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+import dask.array as da
+import xarray as xr
+
+from pipeline_lib.model import Advisory, check_scene
+from pipeline_lib.options import Options
+from pipeline_lib.options.learned import LearnedOptions
+from pipeline_lib.water.extent import water_extent
+from pipeline_lib.water.interface import Need, Observation
+
+if TYPE_CHECKING:
+    from pipeline_lib.nn.segmenter import Segmenter
+
+
+class LearnedDetector:
+    """A trained network: water (or flood, as its card says) by calibrated probability.
+
+    A scene whose statistics leave the model's training range is mapped all the same, and says so in its notes and in
+    ``attrs["advisory"]`` (bits of `Advisory`).
+    """
+
+    name: ClassVar[str] = "learned"
+    summary: ClassVar[str] = "a trained network (shipped or your own), calibrated, on CPU or GPU"
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.MODEL})
+    options_type: ClassVar[type[Options]] = LearnedOptions
+
+    def __init__(self, options: Options | None = None) -> None:
+        """The model is opened at the first scene."""
+        self.options = LearnedOptions.model_validate(options.model_dump()) if options else LearnedOptions()
+        self._segmenter: Segmenter | None = None
+
+    def __getstate__(self) -> dict[str, object]:
+        """The options alone travel to a worker; it opens the model itself."""
+        return {"options": self.options, "_segmenter": None}
+
+    @property
+    def segmenter(self) -> "Segmenter":
+        """The open model.
+
+        Raises:
+            UnknownNameError: no such model or backend.
+            ModelError: the model cannot be used.
+        """
+        if self._segmenter is None:
+            from pipeline_lib.nn.segmenter import Segmenter  # noqa: PLC0415 - torch takes seconds to import
+
+            chosen = self.options
+            self._segmenter = Segmenter.load(chosen.model, chosen.backend, tile=chosen.tile_px, threads=chosen.threads)
+        return self._segmenter
+
+    def detect(self, observation: Observation) -> xr.Dataset:
+        """WaterExtent of the scene; the model's threshold decides the class.
+
+        Raises:
+            ContractError: a polarisation or the history that the model needs is missing.
+            ModelError: the model cannot be used.
+        """
+        scene = check_scene(observation.scene)
+        segmenter = self.segmenter
+        history = observation.history if segmenter.model.card.inputs.needs_history else None
+        likelihood = segmenter.likelihood(scene, history)
+        strange = segmenter.out_of_distribution(scene, history)
+        threshold = self.options.threshold or segmenter.model.card.threshold
+        probability = cast("da.Array", likelihood.data)
+        notes = [f"model {segmenter.model.card.name} on {segmenter.backend}", *strange]
+        extent = water_extent(scene, probability, probability >= threshold, notes=notes)
+        extent.attrs["model"] = segmenter.model.card.name
+        if strange:
+            extent.attrs["advisory"] = int(Advisory.OUT_OF_DISTRIBUTION)
+        return extent
