@@ -1,7 +1,7 @@
 """Map one flood event: search, plan, prepare, detect, derive, mosaic, publish, evaluate."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from prefect import flow
 from prefect.futures import PrefectFuture
@@ -22,7 +22,7 @@ from tasks.prepare import prepare_history, prepare_occurrence, prepare_scene, pr
 from tasks.publish import publish_event
 from tasks.search import search
 
-PASSES_AT_ONCE: TaskRunner[PrefectFuture[Any]] = ThreadPoolTaskRunner(max_workers=2)
+PASSES_AT_ONCE = cast("TaskRunner[PrefectFuture[Any]]", ThreadPoolTaskRunner(max_workers=2))
 """One pass reads while another computes; more would hold more memory and read no faster on a small machine."""
 
 
@@ -144,8 +144,9 @@ def _named_futures(chains: list[_Chain]) -> list[tuple[str, PrefectFuture[Any]]]
 def _failure(chain: _Chain) -> Exception | None:
     """The first error of a pass, in the order of its stages; None where it was mapped."""
     for future in (chain.scene, chain.history, chain.water, chain.flood):
-        if not future.state.is_completed():
-            error = future.result(raise_on_failure=False)
+        future.wait()
+        if future.state.is_failed() or future.state.is_crashed():
+            error = future.state.result(raise_on_failure=False)
             return error if isinstance(error, Exception) else OverbankError(str(future.state.message))
     return None
 

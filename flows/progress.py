@@ -42,5 +42,6 @@ class Progress:
             names[future.task_run_id] = name
             pending.append(future)
         for future in as_completed(pending):
-            failed = isinstance(future.result(raise_on_failure=False), Exception)
+            future.wait()  # makes the final state known here: the server learns of it later
+            failed = not future.state.is_completed()
             self.finished(f"{names[future.task_run_id]}{' FAILED' if failed else ''}")

@@ -9,9 +9,8 @@ from prefect.artifacts import (
 )
 
 from flows.progress import run_logger
-from pipeline_lib.nn.training import Progress
 from pipeline_lib.options.train import Recipe
-from pipeline_lib.steps.train import Trained, metrics_table, progress_row
+from pipeline_lib.steps.train import Progress, Trained, metrics_table, progress_row
 from tasks.train import build_chips, train
 
 

@@ -1,19 +1,46 @@
 """Where the arrays of a task are computed: threads of this process, or a Dask cluster by its address."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from distributed import Client
+
+_lock = threading.Lock()
+_clients: dict[str, tuple[Client, int]] = {}
+"""Open clients by address, each with the number of tasks that use it."""
 
 
 @contextmanager
 def computing(address: str | None) -> Iterator[None]:
     """Compute on the cluster at ``address`` inside the block; on this process's threads where it is None.
 
-    The client is current for the calling thread alone, so that tasks of one flow may run side by side.
+    Tasks of one flow run side by side on threads and share one client, which is the process's default while any of
+    them needs it: a client of its own for each would take the default away from the others when it closes.
     """
     if not address:
         yield
         return
-    with Client(address, set_as_default=False) as client, client.as_current():  # type: ignore[no-untyped-call]
+    _borrow(address)
+    try:
         yield
+    finally:
+        _give_back(address)
+
+
+def _borrow(address: str) -> None:
+    with _lock:
+        client, users = _clients.get(address, (None, 0))
+        if client is None:
+            client = Client(address, set_as_default=True)  # type: ignore[no-untyped-call]
+        _clients[address] = (client, users + 1)
+
+
+def _give_back(address: str) -> None:
+    with _lock:
+        client, users = _clients[address]
+        if users > 1:
+            _clients[address] = (client, users - 1)
+        else:
+            del _clients[address]
+            client.close()  # type: ignore[no-untyped-call]

@@ -1,13 +1,11 @@
 """Train a model."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.concurrency.sync import concurrency
 
-from pipeline_lib.nn.training import Progress
 from pipeline_lib.options.train import Recipe
 from pipeline_lib.steps import train as steps
 
@@ -23,7 +21,7 @@ def build_chips(recipe: Recipe, root: str | None, workspace: str) -> int:
 
 @task(name="train", task_run_name="train {recipe.name}", cache_policy=NO_CACHE, tags=["gpu"])
 def train(
-    recipe: Recipe, root: str | None, out: str, workspace: str, report: Callable[[Progress], None]
+    recipe: Recipe, root: str | None, out: str, workspace: str, report: steps.Report
 ) -> steps.Trained:
     """Learn, calibrate, measure, write the model folder; resumes from its checkpoints."""
     with concurrency(GPU_SLOT, occupy=1, strict=False):

@@ -89,7 +89,7 @@ def demo_command(
     from pipeline_lib.options.map_event import MapOptions
     from pipeline_lib.options.world import WorldOptions
     from pipeline_lib.steps.event import read_event
-    from pipeline_lib.world import build_world
+    from pipeline_lib.world.build import build_world
     from pipeline_lib.world.server import serve
 
     typer.echo(f"Simulated archive of {size} x {size} pixels, seed {seed}: {out / 'world'}", err=True)

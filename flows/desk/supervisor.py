@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import psutil
 
@@ -178,7 +179,7 @@ def _identity(pid: int) -> dict[str, float]:
     return {"pid": pid, "created": psutil.Process(pid).create_time()}
 
 
-def _process(identity: dict[str, float] | None) -> psutil.Process | None:
+def _process(identity: dict[str, Any] | None) -> psutil.Process | None:
     """The process with this pid that was created at this time."""
     if not identity:
         return None
@@ -196,7 +197,7 @@ def _write(path: Path, value: object) -> None:
     partial.replace(path)
 
 
-def _read(path: Path) -> dict[str, float] | None:
+def _read(path: Path) -> dict[str, Any] | None:
     try:
         value = json.loads(path.read_text())
     except (OSError, ValueError):

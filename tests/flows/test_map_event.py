@@ -1,0 +1,124 @@
+"""The main flow on a real Prefect server, against a real STAC API over HTTP."""
+
+import json
+from pathlib import Path
+
+import pytest
+import rasterio
+from distributed import LocalCluster
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, FlowRunFilter, FlowRunFilterName
+from prefect.client.schemas.sorting import FlowRunSort
+
+from flows.map_event import map_event
+from pipeline_lib.errors import AssetError, IncompleteEventError, NoAcquisitionError
+from pipeline_lib.options.map_event import MapOptions
+from pipeline_lib.world.server import serve
+
+pytestmark = [pytest.mark.xdist_group("prefect"), pytest.mark.usefixtures("prefect_server")]
+
+
+@pytest.fixture(scope="module")
+def mapped(archive, event, small_world, tmp_path_factory, prefect_server):
+    """The simulated flood, mapped and scored once."""
+    out = tmp_path_factory.mktemp("out")
+    return out, map_event(event, archive, str(out), MapOptions(), str(small_world))
+
+
+def test_the_event_is_published_with_all_its_passes(mapped, event):
+    out, product = mapped
+    assert product.version == 1
+    assert product.figures["passes"] == 4
+    assert product.figures["flood_area_km2"] > 0
+    for name in ("index.html", "quicklook.png", "collection.json"):
+        assert (out / event.event_id / name).stat().st_size > 0
+
+
+def test_the_map_agrees_with_the_truth(mapped, event):
+    out, _ = mapped
+    scores = json.loads((out / ".overbank" / event.event_id / "scores.json").read_text())
+    assert scores["pooled_flood_open_land"]["water_precision"] > 0.7
+    assert scores["pooled_flood_open_land"]["water_recall"] > 0.5
+    assert min(one["not_observed_agreement"] for one in scores["passes"]) > 0.99
+
+
+def test_dry_excluded_and_not_observed_are_three_values(mapped, event):
+    out, _ = mapped
+    rasters = sorted((out / event.event_id).glob("current/passes/*/flood_extent.tif")) or sorted(
+        (out / event.event_id).glob("current/**/*flood_extent.tif")
+    )
+    codes = set()
+    for raster in rasters:
+        with rasterio.open(raster) as dataset:
+            assert dataset.nodata == 255
+            codes |= set(dataset.read(1).ravel().tolist())
+    assert {0, 1, 254, 255} <= codes
+
+
+def test_the_run_shows_itself_in_the_ui(mapped, event):
+    with get_client(sync_client=True) as client:
+        runs = client.read_flow_runs(
+            flow_run_filter=FlowRunFilter(name=FlowRunFilterName(any_=[f"map {event.event_id}"])),
+            sort=FlowRunSort.START_TIME_ASC,
+        )
+        artifacts = client.read_artifacts(
+            artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[runs[0].id]))
+        )
+    kinds = {artifact.key: artifact.type for artifact in artifacts}
+    assert {"acquisitions", "summary", "map", "page", "scores", "progress"} <= set(kinds)
+    by_key = {artifact.key: artifact for artifact in artifacts}
+    assert str(by_key["map"].data).startswith("data:image/png;base64,")
+    assert float(by_key["progress"].data) == 100.0
+
+
+def test_mapping_again_changes_nothing(mapped, archive, event):
+    out, product = mapped
+    store = out / ".overbank" / "store"
+    before = {path: path.stat().st_mtime_ns for path in store.glob("*/*.zarr")}
+    again = map_event(event, archive, str(out))
+    assert again.version == product.version
+    assert {path: path.stat().st_mtime_ns for path in store.glob("*/*.zarr")} == before
+
+
+def test_a_cluster_by_address_gives_the_same_pixels(mapped, archive, event, tmp_path):
+    out, _ = mapped
+    with LocalCluster(n_workers=1, threads_per_worker=2, processes=True, dashboard_address=None) as cluster:
+        map_event(event, archive, str(tmp_path), MapOptions(dask_address=cluster.scheduler_address))
+    mine = sorted(path.relative_to(tmp_path) for path in tmp_path.glob(f"{event.event_id}/versions/0001/**/*.tif"))
+    assert mine
+    for name in mine:
+        with rasterio.open(tmp_path / name) as one, rasterio.open(out / name) as other:
+            assert (one.read() == other.read()).all(), name
+
+
+def test_a_missing_asset_leaves_the_other_passes_and_says_so(own_world, event, tmp_path):
+    item = json.loads(_item(own_world, "S1A_IW_GRDH_1SDV_20251105").read_text())
+    asset = own_world / item["assets"]["vh"]["href"]
+    asset.unlink()
+    with serve(own_world) as url, pytest.raises(IncompleteEventError, match=r"3 of 4 passes.*S1A_20251105"):
+        map_event(event, url, str(tmp_path))
+    record = json.loads((tmp_path / event.event_id / "current" / "record.json").read_text())
+    assert len(record["passes"]) == 3
+
+
+def test_when_every_pass_fails_what_was_published_stays(own_world, event, tmp_path, mapped):
+    out, product = mapped
+    before = (out / event.event_id / "collection.json").read_bytes()
+    for path in own_world.glob("assets/sentinel-1-rtc/*/vv.tif"):
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
+    changed = MapOptions.model_validate({"prepare": {"resampling": "nearest"}})
+    with serve(own_world) as url, pytest.raises(AssetError, match="vv"):
+        map_event(event, url, str(out), changed)
+    assert (out / event.event_id / "collection.json").read_bytes() == before
+    assert product.version == 1
+
+
+def test_nothing_found_is_said(archive, event, tmp_path):
+    long_ago = event.model_copy(update={"start": event.start.replace(year=2001), "end": event.end.replace(year=2001)})
+    with pytest.raises(NoAcquisitionError):
+        map_event(long_ago, archive, str(tmp_path))
+    assert not (tmp_path / event.event_id).exists()
+
+
+def _item(world: Path, prefix: str) -> Path:
+    return next(world.glob(f"items/sentinel-1-rtc/{prefix}*.json"))
