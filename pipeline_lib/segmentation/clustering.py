@@ -1,0 +1,229 @@
+"""Clustering: k-means or a Gaussian mixture in feature space, fitted on a sample, predicted block by block.
+
+The sample is a regular lattice over the whole image, the image is worked on in fixed blocks with a halo: the result is
+the same whatever the chunking. Features are standardised by the sample's mean and standard deviation between the 1st
+and 99th percentile, which a few bright targets cannot move; texture counts by its weight. Clusters are numbered by
+their mean in the first feature, darkest first.
+
+References:
+    Lloyd, IEEE Trans. Inf. Theory 28, 1982; Arthur and Vassilvitskii, SODA 2007 (k-means++);
+    Dempster, Laird, Rubin, JRSS B 39, 1977 (EM); Schwarz, Annals of Statistics 6, 1978 (BIC).
+"""
+
+import warnings
+from dataclasses import dataclass
+
+import dask
+import dask.array as da
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logsumexp
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture
+
+from pipeline_lib.errors import ContractError, UnseparableHistogramError
+from pipeline_lib.options.segmentation import ClusteringOptions
+from pipeline_lib.segmentation.features import HALO_PX, Planes, feature_stack
+
+Matrix = NDArray[np.float64]
+BLOCK_PX = 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clusters:
+    """A fitted clustering: everything that prediction needs."""
+
+    options: ClusteringOptions
+    is_radar: bool
+    bands: tuple[str, ...]
+    features: tuple[str, ...]
+    centre: Matrix
+    """Mean of each feature in the sample, between its 1st and 99th percentile."""
+    scale: Matrix
+    """Standard deviation likewise, over the weight for texture."""
+    means: Matrix
+    """Cluster means, standardised, dims (cluster, feature)."""
+    factors: Matrix
+    """Cholesky factors of the precisions, dims (cluster, feature, feature); the identity for k-means."""
+    log_weights: Matrix
+    """Log share plus half the log determinant of each cluster; 0 for k-means."""
+    sample: int
+    """Pixels fitted on."""
+
+    @property
+    def feature_means(self) -> Matrix:
+        """Cluster means in the features' own units, dims (cluster, feature)."""
+        restored: Matrix = self.means * self.scale + self.centre
+        return restored
+
+    def predict(self, bands: dict[str, NDArray[np.floating]]) -> tuple[NDArray[np.uint8], Planes]:
+        """Cluster of each pixel (0 not observed, 1 ... darkest first) and its posterior by cluster.
+
+        Args:
+            bands: planes (y, x) under the names the clustering was fitted on.
+
+        Returns:
+            Clusters uint8 (y, x), and posteriors float32 (cluster, y, x), NaN = not observed.
+        """
+        stack, _ = _features(bands, self.options, is_radar=self.is_radar)
+        seen = np.isfinite(stack[0])
+        logs = self._log_density(((stack[:, seen].T - self.centre) / self.scale).astype(np.float64))
+        posterior = np.full((len(self.means), *seen.shape), np.nan, np.float32)
+        labels = np.zeros(seen.shape, np.uint8)
+        if logs.size:
+            posterior[:, seen] = np.exp(logs - logsumexp(logs, axis=1, keepdims=True)).T
+            labels[seen] = logs.argmax(axis=1) + 1
+        return labels, posterior
+
+    def _log_density(self, rows: Matrix) -> Matrix:
+        logs = np.empty((len(rows), len(self.means)))
+        for index, (mean, factor) in enumerate(zip(self.means, self.factors, strict=True)):
+            logs[:, index] = self.log_weights[index] - 0.5 * (((rows - mean) @ factor) ** 2).sum(axis=1)
+        return logs
+
+
+def _features(
+    bands: dict[str, NDArray[np.floating]], options: ClusteringOptions, *, is_radar: bool
+) -> tuple[Planes, tuple[str, ...]]:
+    return feature_stack(bands, is_radar=is_radar, texture=options.texture, glcm=options.glcm)
+
+
+def fit(bands: dict[str, da.Array], options: ClusteringOptions | None = None, *, is_radar: bool = True) -> Clusters:
+    """Fit clusters on a lattice sample of a Dask image.
+
+    Args:
+        bands: name to plane (y, x), chunked at will; linear power where ``is_radar``; NaN = not observed.
+        options: method, number of clusters, features, sample size.
+        is_radar: see `pipeline_lib.segmentation.features.feature_stack`.
+
+    Raises:
+        UnseparableHistogramError: fewer different observed pixels than clusters.
+    """
+    options = options or ClusteringOptions()
+    rows, names = _sample(bands, options, is_radar=is_radar)
+    # Running sums leave crumbs of rounding in the local means: what differs by less is the same.
+    if len(np.unique(np.round(rows[:, : 2 * len(bands)], 5), axis=0)) < options.clusters:
+        raise UnseparableHistogramError(
+            f"The image has fewer than {options.clusters} different observed pixels; ask for fewer clusters."
+        )
+    usual = np.clip(rows, *np.percentile(rows, [1, 99], axis=0))
+    weight = np.where(np.arange(len(names)) < 2 * len(bands), 1.0, options.texture_weight)
+    centre, scale = usual.mean(axis=0), np.maximum(usual.std(axis=0), 1e-6) / weight
+    standard = (rows - centre) / scale
+    means, factors, log_weights = _fitted(standard, options)
+    order = np.argsort(means[:, 0], kind="stable")
+    return Clusters(
+        options=options,
+        is_radar=is_radar,
+        bands=tuple(bands),
+        features=names,
+        centre=centre,
+        scale=scale,
+        means=means[order],
+        factors=factors[order],
+        log_weights=log_weights[order],
+        sample=len(rows),
+    )
+
+
+def _fitted(standard: Matrix, options: ClusteringOptions) -> tuple[Matrix, Matrix, Matrix]:
+    """Means, precision factors, log weights of the method asked for."""
+    if options.method == "kmeans":
+        model = KMeans(options.clusters, n_init=10, random_state=options.seed).fit(standard)
+        identity = np.tile(np.eye(standard.shape[1]), (options.clusters, 1, 1))
+        return model.cluster_centers_, identity, np.zeros(options.clusters)
+    numbers = range(1, options.clusters + 1) if options.choose else (options.clusters,)
+    models = [_mixture(standard, number, options.seed) for number in numbers]
+    best = min(models, key=lambda model: float(model.bic(standard)))
+    factors = best.precisions_cholesky_
+    determinant = np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(axis=1)
+    return best.means_, factors, np.log(best.weights_) + determinant
+
+
+def _mixture(standard: Matrix, clusters: int, seed: int) -> GaussianMixture:
+    model = GaussianMixture(clusters, reg_covar=1e-4, n_init=2, max_iter=200, random_state=seed)
+    with warnings.catch_warnings():
+        # 200 steps of EM without full convergence still give a usable partition of the sample.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return model.fit(standard)
+
+
+def predict_blocks(clusters: Clusters, bands: dict[str, da.Array]) -> tuple[da.Array, da.Array]:
+    """`Clusters.predict` of a Dask image, lazily, block by block.
+
+    Args:
+        clusters: fitted.
+        bands: planes (y, x) under the names it was fitted on.
+
+    Returns:
+        Clusters uint8 (y, x) and posteriors float32 (cluster, y, x).
+    """
+    stack = da.stack([bands[name] for name in clusters.bands]).rechunk({0: -1, 1: BLOCK_PX, 2: BLOCK_PX})
+    depth = {0: 0, 1: HALO_PX, 2: HALO_PX}
+    widened = da.overlap.overlap(stack, depth=depth, boundary="none", allow_rechunk=False)
+    joined = widened.map_blocks(
+        _predicted, clusters, chunks=((len(clusters.means) + 1,), *widened.chunks[1:]), dtype=np.float32
+    )
+    whole = da.overlap.trim_internal(joined, depth, boundary="none")
+    return whole[0].astype(np.uint8), whole[1:]
+
+
+def _predicted(block: Planes, clusters: Clusters) -> Planes:
+    labels, posterior = clusters.predict(dict(zip(clusters.bands, block, strict=True)))
+    return np.concatenate([labels[None].astype(np.float32), posterior])
+
+
+@dataclass(frozen=True)
+class _Window:
+    """A piece of the image with a halo: where its own pixels begin, and how wide the halo before them is."""
+
+    top: int
+    left: int
+    above: int
+    before: int
+
+    @property
+    def cut(self) -> tuple[slice, slice]:
+        """Rows and columns of the image, halo included."""
+        below, after = self.top + BLOCK_PX + HALO_PX, self.left + BLOCK_PX + HALO_PX
+        return slice(self.top - self.above, below), slice(self.left - self.before, after)
+
+
+def _sample(
+    bands: dict[str, da.Array], options: ClusteringOptions, *, is_radar: bool
+) -> tuple[Matrix, tuple[str, ...]]:
+    """Features at the points of a lattice, block by block: no whole plane of features is ever held."""
+    if not bands:
+        raise ContractError("Clustering needs at least one band; none was given.")
+    rows, columns = next(iter(bands.values())).shape
+    step = max(1, int(np.sqrt(rows * columns / options.sample)))
+    windows = [
+        _Window(top, left, min(HALO_PX, top), min(HALO_PX, left))
+        for top in range(0, rows, BLOCK_PX)
+        for left in range(0, columns, BLOCK_PX)
+    ]
+    parts = [
+        dask.delayed(_lattice)(
+            {name: plane[window.cut] for name, plane in bands.items()}, options, is_radar, step, window
+        )
+        for window in windows
+    ]
+    found = [part for part in dask.compute(*parts) if part[0].size]
+    if not found:
+        raise UnseparableHistogramError("The image holds no observed pixel; there is nothing to cluster.")
+    return np.concatenate([part[0] for part in found]), found[0][1]
+
+
+def _lattice(
+    bands: dict[str, NDArray[np.floating]],
+    options: ClusteringOptions,
+    is_radar: bool,
+    step: int,
+    window: _Window,
+) -> tuple[Matrix, tuple[str, ...]]:
+    """Rows of features at the lattice points of one window, and the features' names."""
+    stack, features = _features(bands, options, is_radar=is_radar)
+    own = stack[:, window.above : window.above + BLOCK_PX, window.before : window.before + BLOCK_PX]
+    points = own[:, -window.top % step :: step, -window.left % step :: step].reshape(len(own), -1).T
+    return points[np.isfinite(points).all(axis=1)].astype(np.float64), features
