@@ -80,8 +80,8 @@ def to_radar(geometry: RadarGeometry, points_m: Floats) -> tuple[Floats, Floats,
 
     Returns:
         line, pixel (zero-based, at sample centres, also beyond the image's edges), slant range (m), unit vectors
-        (..., 3) from the point to the satellite. NaN where the satellite does not pass abeam of the point within
-        the time the orbit is known for.
+        (..., 3) from the point to the satellite. NaN where the satellite does not pass abeam of the point, to
+        its right, within the time the orbit is known for.
     """
     flat = np.ascontiguousarray(points_m.reshape(-1, 3), dtype=np.float64)
     out = np.empty((flat.shape[0], 6))
@@ -155,8 +155,18 @@ def _to_radar(points, coefficients, span, record_time, origin, polynomial, spaci
             out[n, 3 + axis] = d
             distance += d * d
         distance = np.sqrt(distance)
+        upward = 0.0
+        rightward = 0.0
         for axis in range(3):
             out[n, 3 + axis] /= distance
+            upward += out[n, 3 + axis] * points[n, axis]
+            k = (axis + 1) % 3
+            m = (axis + 2) % 3
+            rightward -= out[n, 3 + axis] * (state[1, k] * state[0, m] - state[1, m] * state[0, k])
+        # Abeam to the left, or on the far side of the Earth: the same range, and not in this image.
+        if not (upward > 0.0 and rightward > 0.0):
+            out[n, :] = np.nan
+            continue
         out[n, 0] = t / spacing[0]
         out[n, 1] = _convert(t, distance, record_time, origin, polynomial) / spacing[1]
         out[n, 2] = distance
