@@ -100,6 +100,8 @@ class KnownPass(Record):
     attempts: int = 0
     """Runs asked for with this fingerprint."""
     event_id: str | None = None
+    flood_km2: float | None = None
+    """Flooded area of the event after this pass was mapped; None while that is not known."""
     run_id: str | None = None
 
 
