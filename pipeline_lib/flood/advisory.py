@@ -5,7 +5,6 @@ Decided in square cells, because wind, frost and drought are regional and a sing
 
 import numpy as np
 
-from pipeline_lib.flood.archive import smoothed_db
 from pipeline_lib.flood.exclusion import Evidence
 from pipeline_lib.model import Advisory
 
@@ -19,26 +18,24 @@ DRY_LAND_DB = -14.0
 """Median co-polarised gamma0 of land from which dry, smooth soil is suspected."""
 
 
-def advisory_flags(evidence: Evidence, cell_px: int, smoothing_px: int) -> np.ndarray:
-    """Bits of `Advisory`, uint8 (y, x), constant within each cell; 0 = none.
+def advisory_flags(evidence: Evidence, cell_px: int, core: tuple[slice, slice]) -> np.ndarray:
+    """Bits of `Advisory`, uint8 (y, x), constant within each cell of ``core``; 0 = none, and outside ``core``.
 
     ROUGH_WATER: more than `MISSED_SHARE` of the permanent water seen in the cell was not found as water.
     FROZEN_OR_WET_SNOW: over land, co- and cross-polarised power both fell by `FROST_DROP_DB` (median) against the
     archive. DRY_SOIL: the land's median co-polarised power lies below `DRY_LAND_DB`.
     """
     flags = np.zeros(evidence.water.shape, np.uint8)
-    co = None if evidence.co is None else smoothed_db(evidence.co, smoothing_px)
-    cross = None if evidence.cross is None else smoothed_db(evidence.cross, smoothing_px)
-    rows, columns = evidence.water.shape[-2:]
-    for row in range(0, rows, cell_px):
-        for column in range(0, columns, cell_px):
-            cell = (slice(row, row + cell_px), slice(column, column + cell_px))
-            flags[cell] = _cell(evidence, cell, co, cross)
+    rows, columns = core
+    for top in range(rows.start, rows.stop, cell_px):
+        for left in range(columns.start, columns.stop, cell_px):
+            cell = slice(top, min(top + cell_px, rows.stop)), slice(left, min(left + cell_px, columns.stop))
+            flags[cell] = _cell(evidence, cell)
     flags[evidence.water == 255] = 0
     return flags
 
 
-def _cell(evidence: Evidence, cell: tuple[slice, slice], co: np.ndarray | None, cross: np.ndarray | None) -> np.uint8:
+def _cell(evidence: Evidence, cell: tuple[slice, slice]) -> np.uint8:
     """The flags of one cell."""
     flags = 0
     water, reference = evidence.water[cell], evidence.reference[cell]
@@ -46,13 +43,13 @@ def _cell(evidence: Evidence, cell: tuple[slice, slice], co: np.ndarray | None, 
     if permanent.sum() >= MIN_PIXELS and (water[permanent] == 0).mean() > MISSED_SHARE:
         flags |= Advisory.ROUGH_WATER
     land = (reference == 0) & (water == 0)
-    if land.sum() < MIN_PIXELS or co is None:
+    if land.sum() < MIN_PIXELS or evidence.co_db is None:
         return np.uint8(flags)
-    if np.nanmedian(co[cell][land]) < DRY_LAND_DB:
+    if np.nanmedian(evidence.co_db[cell][land]) < DRY_LAND_DB:
         flags |= Advisory.DRY_SOIL
     falls = [
         level[cell][land] - mean[cell][land]
-        for level, mean in ((co, evidence.co_mean_db), (cross, evidence.cross_mean_db))
+        for level, mean in ((evidence.co_db, evidence.co_mean_db), (evidence.cross_db, evidence.cross_mean_db))
         if level is not None and mean is not None
     ]
     falls = [fall[np.isfinite(fall)] for fall in falls]

@@ -5,6 +5,7 @@ All passes share the relative orbit and so the viewing geometry: their differenc
 
 from functools import partial
 
+import numba
 import numpy as np
 import xarray as xr
 
@@ -13,12 +14,13 @@ from pipeline_lib.options.derive import ReferenceOptions
 from pipeline_lib.water.filtering import boxcar, decibel
 
 STATISTICS = {
-    "passes": "uint16",
-    "dark_share": "float32",
-    "co_mean_db": "float32",
-    "co_std_db": "float32",
-    "cross_mean_db": "float32",
+    "passes": "uint8",
+    "dark_share": "float16",
+    "co_mean_db": "float16",
+    "co_std_db": "float16",
+    "cross_mean_db": "float16",
 }
+"""Half precision: 0.01 dB at -16 dB, in half the room; a large event keeps one such set for every orbit."""
 
 
 def co_and_cross(dataset: xr.Dataset) -> tuple[xr.DataArray | None, xr.DataArray | None]:
@@ -32,13 +34,16 @@ def archive_statistics(history: xr.Dataset, options: ReferenceOptions) -> xr.Dat
     """Statistics of the passes before the event.
 
     Args:
-        history: polarisations with dims (time, y, x), linear power, NaN = not observed.
+        history: polarisations with dims (time, y, x), linear power, NaN = not observed; statistics made before are
+            returned as they are.
         options: smoothing and what counts as dark.
 
     Returns:
-        Dataset (y, x): ``passes`` uint16 valid passes; ``dark_share`` share of them dark as water, NaN without any;
-        ``co_mean_db``, ``co_std_db``, ``cross_mean_db`` of smoothed power in dB, NaN where unknown.
+        Dataset (y, x): ``passes`` uint8 valid passes; ``dark_share`` share of them dark as water, NaN without any;
+        ``co_mean_db``, ``co_std_db``, ``cross_mean_db`` of smoothed power in dB, float16, NaN where unknown.
     """
+    if "dark_share" in history:
+        return history
     co, cross = co_and_cross(history)
     block = partial(
         _statistics, size=options.smoothing_px, dark_co_db=options.dark_vv_db, dark_cross_db=options.dark_vh_db
@@ -59,31 +64,49 @@ def _statistics(
     stack = co if co is not None else cross
     assert stack is not None  # noqa: S101 - co_and_cross gave at least one, or map_windows had no template
     shape = stack.shape[1:]
-    count, dark = np.zeros(shape, np.uint16), np.zeros(shape, np.uint16)
-    sums = {name: np.zeros(shape, np.float64) for name in ("co", "co2", "cross")}
-    for index in range(stack.shape[0]):
-        levels = [None if band is None else smoothed_db(band[index], size) for band in (co, cross)]
-        seen = np.logical_and.reduce([np.isfinite(level) for level in levels if level is not None])
-        is_dark = seen.copy()
-        for level, limit in zip(levels, (dark_co_db, dark_cross_db), strict=True):
-            if level is not None:
-                is_dark &= np.nan_to_num(level, nan=0.0) < limit
-        count += seen
-        dark += is_dark
-        for name, level, power in (("co", levels[0], 1), ("co2", levels[0], 2), ("cross", levels[1], 1)):
-            if level is not None:
-                sums[name] += np.where(seen, level, 0.0) ** power
+    count, dark = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
+    sums = np.zeros((3, *shape), np.float32)
+    absent = np.zeros((0, 0), np.float32)
+    for index in range(min(stack.shape[0], 255)):
+        first, second = (absent if band is None else smoothed_db(band[index], size) for band in (co, cross))
+        _accumulate(first, second, dark_co_db, dark_cross_db, count, dark, sums)
     return _moments(count, dark, sums, (co is not None, cross is not None))
 
 
+@numba.njit(nogil=True, cache=True)
+def _accumulate(
+    co: np.ndarray,
+    cross: np.ndarray,
+    dark_co_db: float,
+    dark_cross_db: float,
+    count: np.ndarray,
+    dark: np.ndarray,
+    sums: np.ndarray,
+) -> None:
+    """Add one pass to the counts and to the sums of co, co squared and cross; an empty array is no polarisation."""
+    for y in range(count.shape[0]):
+        for x in range(count.shape[1]):
+            first = co[y, x] if co.size else np.float32(-99.0)
+            second = cross[y, x] if cross.size else np.float32(-99.0)
+            if np.isnan(first) or np.isnan(second):
+                continue
+            count[y, x] += 1
+            if first < dark_co_db and second < dark_cross_db:
+                dark[y, x] += 1
+            sums[0, y, x] += first
+            sums[1, y, x] += first * first
+            sums[2, y, x] += second
+
+
 def _moments(
-    count: np.ndarray, dark: np.ndarray, sums: dict[str, np.ndarray], present: tuple[bool, bool]
+    count: np.ndarray, dark: np.ndarray, sums: np.ndarray, present: tuple[bool, bool]
 ) -> tuple[np.ndarray, ...]:
     """Sums to means and standard deviation; NaN where there is nothing to tell."""
+    number = count.astype(np.float32)
     with np.errstate(divide="ignore", invalid="ignore"):
-        share = np.where(count > 0, dark / count, np.nan)
-        mean = np.where((count > 0) & present[0], sums["co"] / count, np.nan)
-        variance = np.maximum(sums["co2"] / count - mean**2, 0) * count / (count - 1.0)
+        share = np.where(count > 0, dark / number, np.nan)
+        mean = np.where((count > 0) & present[0], sums[0] / number, np.nan)
+        variance = np.maximum(sums[1] / number - mean**2, 0) * number / (number - 1)
         std = np.where(count > 1, np.sqrt(variance), np.nan)
-        cross = np.where((count > 0) & present[1], sums["cross"] / count, np.nan)
+        cross = np.where((count > 0) & present[1], sums[2] / number, np.nan)
     return count, share, mean, std, cross

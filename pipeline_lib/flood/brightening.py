@@ -14,7 +14,6 @@ References:
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
-from pipeline_lib.flood.archive import smoothed_db
 from pipeline_lib.flood.exclusion import Evidence
 from pipeline_lib.options.derive import DeriveOptions
 
@@ -39,17 +38,16 @@ def brightened(
     """
     none = np.zeros(evidence.water.shape, np.uint8)
     limits = options.brightening
-    if not limits.enabled or evidence.co is None or evidence.co_mean_db is None or not open_flood.any():
+    if not limits.enabled or evidence.co_db is None or evidence.co_mean_db is None or not open_flood.any():
         return none, none
-    level = smoothed_db(evidence.co, options.reference.smoothing_px)
-    rise = level - evidence.co_mean_db
+    rise = evidence.co_db - evidence.co_mean_db
     deviation = _deviation(evidence, limits.min_deviation_db)
     candidate = (rise >= limits.min_rise_db) & (rise >= limits.min_deviations * deviation)
     candidate &= (evidence.water == 0) & (evidence.reference == 0)
     candidate &= distance_transform_edt(~open_flood) * pixel_m <= limits.reach_m
     if evidence.hand_m is not None:
         candidate &= ~(evidence.hand_m > limits.max_hand_m)
-    candidate &= _cross_is_steadier(evidence, options, rise)
+    candidate &= _cross_is_steadier(evidence, rise)
     town_db = -5.0 if options.urban_vv_db is None else options.urban_vv_db
     town = candidate & (evidence.co_mean_db >= town_db - URBAN_MARGIN_DB)
     classes = np.select([town, candidate], [TOWN, VEGETATION], 0).astype(np.uint8)
@@ -66,10 +64,10 @@ def _deviation(evidence: Evidence, floor_db: float) -> np.ndarray:
     return deviation
 
 
-def _cross_is_steadier(evidence: Evidence, options: DeriveOptions, rise: np.ndarray) -> np.ndarray:
+def _cross_is_steadier(evidence: Evidence, rise: np.ndarray) -> np.ndarray:
     """Whether the cross-polarised channel rose less than the co-polarised one; true where there is no such channel."""
-    if evidence.cross is None or evidence.cross_mean_db is None:
+    if evidence.cross_db is None or evidence.cross_mean_db is None:
         return np.ones(rise.shape, bool)
-    cross_rise = smoothed_db(evidence.cross, options.reference.smoothing_px) - evidence.cross_mean_db
+    cross_rise = evidence.cross_db - evidence.cross_mean_db
     steadier: np.ndarray = ~(cross_rise >= rise)
     return steadier

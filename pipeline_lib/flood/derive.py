@@ -23,11 +23,11 @@ import numpy as np
 import xarray as xr
 
 from pipeline_lib.flood.advisory import advisory_flags
-from pipeline_lib.flood.archive import archive_statistics, co_and_cross
+from pipeline_lib.flood.archive import archive_statistics, co_and_cross, smoothed_db
 from pipeline_lib.flood.brightening import brightened
 from pipeline_lib.flood.exclusion import Evidence, exclusion_flags
 from pipeline_lib.flood.objects import drop_small
-from pipeline_lib.flood.window import WINDOW_PX, map_windows
+from pipeline_lib.flood.window import WINDOW_PX, Window, map_windows
 from pipeline_lib.model import DRY, EXCLUDED, NOT_OBSERVED, WATER, Exclusion, check_flood_map, check_water_extent
 from pipeline_lib.options.derive import DeriveOptions
 
@@ -64,7 +64,7 @@ ATTRIBUTES: dict[str, dict[str, object]] = {
 }
 TERRAIN = ("slope_deg", "hand_m")
 ARCHIVE = ("passes", "dark_share", "co_mean_db", "co_std_db", "cross_mean_db")
-NAMES = ("water", "likelihood", "excluded", "reference", "co", "cross", "incidence_deg", "layover_shadow")
+NAMES = ("water", "likelihood", "excluded", "reference", "co_db", "cross_db", "incidence_deg", "layover_shadow")
 
 
 def derive_flood(
@@ -83,8 +83,8 @@ def derive_flood(
         terrain: ``slope_deg`` and/or ``hand_m`` float32 (y, x), NaN = unknown; None where there is no terrain.
         scene: Scene of the pass; its power shows brightening, its geometry what cannot be told.
         options: limits; defaults where None.
-        history: passes before the event on the same orbit, dims (time, y, x); without them nothing is known of
-            canopies, buildings, dark land and brightening.
+        history: passes before the event on the same orbit, dims (time, y, x), or their `archive_statistics`; without
+            them nothing is known of canopies, buildings, dark land and brightening.
 
     Returns:
         FloodMap (`pipeline_lib.model.check_flood_map`) with ``uncertainty``, ``advisory`` and ``flood_class``.
@@ -98,16 +98,18 @@ def derive_flood(
     inputs: list[xr.DataArray | None] = [water["water"], water["likelihood"], water["excluded"], reference_water]
     inputs += [co, cross, scene.get("local_incidence_angle"), scene.get("layover_shadow")]
     inputs += [None if terrain is None else terrain.get(name) for name in TERRAIN]
-    seen_before = history is not None and history.sizes.get("time", 0) > 0
-    statistics = archive_statistics(history, options.reference) if history is not None and seen_before else None
+    statistics = None
+    if history is not None and history.sizes.get("time", 1) > 0:
+        statistics = archive_statistics(history, options.reference)
     inputs += [None if statistics is None else statistics[name] for name in ARCHIVE]
     pixel_m = pixel_size_m(water["water"])
     min_pixels = math.ceil(options.min_mapping_unit_m2 / pixel_m**2)
     reach_px = math.ceil(options.brightening.reach_m / pixel_m) if statistics is not None else 0
     halo = min_pixels + reach_px + options.reference.smoothing_px // 2 + 1
-    block = partial(_derive, options=options, pixel_m=pixel_m, min_pixels=min_pixels)
-    layers = map_windows(block, inputs, {n: t for n, t in OUTPUTS.items() if n != "advisory"}, halo=halo)
-    flood = layers.assign(advisory=_advisory(inputs, options, pixel_m))[list(OUTPUTS)]
+    cell_px = max(round(options.advisory_cell_m / pixel_m), 1)
+    size = cell_px * max(WINDOW_PX // cell_px, 1)  # windows hold whole advisory cells
+    block = partial(_derive, options=options, pixel_m=pixel_m, min_pixels=min_pixels, cell_px=cell_px)
+    flood = map_windows(block, inputs, OUTPUTS, halo=halo, size=size, placed=True)
     for name, attrs in ATTRIBUTES.items():
         flood[name].attrs = {"units": "1", **attrs}
     flood.attrs = {key: value for key, value in scene.attrs.items() if key != "backscatter"}
@@ -122,29 +124,28 @@ def pixel_size_m(layer: xr.DataArray) -> float:
     return float(abs(x[-1] - x[0]) / (x.size - 1))
 
 
-def _advisory(inputs: list[xr.DataArray | None], options: DeriveOptions, pixel_m: float) -> xr.DataArray:
-    """Advisory cells, in windows that hold whole cells."""
-    cell_px = max(round(options.advisory_cell_m / pixel_m), 1)
-    size = cell_px * max(WINDOW_PX // cell_px, 1)
-    block = partial(_advise, cell_px=cell_px, smoothing_px=options.reference.smoothing_px)
-    return map_windows(block, inputs, {"advisory": "uint8"}, size=size)["advisory"]
-
-
-def _evidence(arrays: tuple[np.ndarray | None, ...]) -> Evidence:
-    """Name the arrays of one window."""
-    return Evidence(**dict(zip((*NAMES, *TERRAIN, *ARCHIVE), arrays, strict=True)))  # type: ignore[arg-type]
-
-
-def _advise(*arrays: np.ndarray | None, cell_px: int, smoothing_px: int) -> tuple[np.ndarray, ...]:
-    """Advisory flags of one window."""
-    return (advisory_flags(_evidence(arrays), cell_px, smoothing_px),)
+def _evidence(arrays: tuple[np.ndarray | None, ...], smoothing_px: int) -> Evidence:
+    """Name the arrays of one window; power becomes smoothed dB."""
+    named = dict(zip((*NAMES, *TERRAIN, *ARCHIVE), arrays, strict=True))
+    for name in ("co_db", "cross_db"):
+        power = named[name]
+        named[name] = None if power is None else smoothed_db(power, smoothing_px)
+    for name in ARCHIVE[1:]:
+        half = named[name]
+        named[name] = None if half is None else half.astype(np.float32)
+    return Evidence(**named)  # type: ignore[arg-type]
 
 
 def _derive(
-    *arrays: np.ndarray | None, options: DeriveOptions, pixel_m: float, min_pixels: int
+    window: Window,
+    *arrays: np.ndarray | None,
+    options: DeriveOptions,
+    pixel_m: float,
+    min_pixels: int,
+    cell_px: int,
 ) -> tuple[np.ndarray, ...]:
-    """One window, halo included: every layer but the advisory."""
-    evidence = _evidence(arrays)
+    """One window, halo included: every layer."""
+    evidence = _evidence(arrays, options.reference.smoothing_px)
     exclusion = exclusion_flags(evidence, options)
     observed = evidence.water != NOT_OBSERVED
     is_reference = np.isin(evidence.reference, (1, 2))
@@ -159,7 +160,8 @@ def _derive(
     classes[~observed] = NOT_OBSERVED
     percent = np.rint(np.nan_to_num(evidence.likelihood) * 100).astype(np.uint8)
     percent = np.where(bright > 0, confidence, percent)
-    return *_extents(classes, evidence, exclusion), *_probabilities(percent, observed, exclusion), classes
+    advisory = advisory_flags(evidence, cell_px, window.core)
+    return *_extents(classes, evidence, exclusion), *_probabilities(percent, observed, exclusion), advisory, classes
 
 
 def _extents(classes: np.ndarray, evidence: Evidence, exclusion: np.ndarray) -> tuple[np.ndarray, ...]:

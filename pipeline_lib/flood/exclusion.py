@@ -20,9 +20,9 @@ class Evidence:
     """uint16 bits of the detector."""
     reference: np.ndarray
     """uint8 0 none, 1 permanent, 2 seasonal, 255 unknown."""
-    co: np.ndarray | None = None
-    """Linear power of the pass, co-polarised."""
-    cross: np.ndarray | None = None
+    co_db: np.ndarray | None = None
+    """Smoothed power of the pass, co-polarised, dB."""
+    cross_db: np.ndarray | None = None
     incidence_deg: np.ndarray | None = None
     layover_shadow: np.ndarray | None = None
     slope_deg: np.ndarray | None = None

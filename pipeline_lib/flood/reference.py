@@ -44,7 +44,8 @@ def reference_water(
 
     Args:
         occurrence: long-term share of observations with water, percent, float32 (y, x), NaN = unknown.
-        history: passes before the event on the same relative orbit, dims (time, y, x), linear power.
+        history: passes before the event on the same relative orbit, dims (time, y, x), linear power, or their
+            `archive_statistics`.
         options: limits of the table.
         seasonality: months of water in a year, 0 to 12, (y, x), NaN = unknown.
         like: gives the grid where neither witness is there (all unknown then).
@@ -54,7 +55,7 @@ def reference_water(
     """
     options = options or ReferenceOptions()
     passes = dark = None
-    if history is not None and history.sizes.get("time", 0):
+    if history is not None and history.sizes.get("time", 1) > 0:
         statistics = archive_statistics(history, options)
         passes, dark = statistics["passes"], statistics["dark_share"]
     witnesses = (occurrence, seasonality, passes, dark)
@@ -91,7 +92,7 @@ def _reference(
     percent = np.full(shape, np.nan, np.float32) if occurrence is None else occurrence
     months = np.full(shape, np.nan, np.float32) if seasonality is None else seasonality
     count = np.zeros(shape, np.uint16) if passes is None else passes
-    share = np.zeros(shape, np.float32) if dark is None else np.nan_to_num(dark)
+    share = np.zeros(shape, np.float32) if dark is None else np.nan_to_num(dark.astype(np.float32))
     recorded = np.isfinite(percent)
     near_water = maximum_filter(np.nan_to_num(percent, nan=100.0), 2 * options.shore_px + 1, mode="nearest")
     believed = ~recorded | (near_water >= options.never_occurrence_percent)

@@ -58,6 +58,7 @@ def map_windows(
     *,
     halo: int = 0,
     size: int = WINDOW_PX,
+    placed: bool = False,
 ) -> xr.Dataset:
     """Apply ``block(*arrays)`` to each window and join what it returns.
 
@@ -69,6 +70,7 @@ def map_windows(
         outputs: name to dtype of each output, in the order of ``block``.
         halo: pixels around each window that ``block`` needs.
         size: side of a window, pixels.
+        placed: give ``block`` the `Window` before the arrays.
 
     Returns:
         Dataset of Dask arrays (y, x) with the coordinates of the first input.
@@ -82,7 +84,7 @@ def map_windows(
             blocks.append([])
         for window in line:
             cut = [None if array is None else _cut(array, window) for array in inputs]
-            results = run(block, window, tuple(outputs.values()), *cut)
+            results = run(block, window, tuple(outputs.values()), placed, *cut)
             own = (window.rows.stop - window.rows.start, window.columns.stop - window.columns.start)
             for result, (name, dtype) in zip(results, outputs.items(), strict=True):
                 layers[name][-1].append(da.from_delayed(result, shape=own, dtype=dtype))
@@ -96,10 +98,10 @@ def _cut(array: xr.DataArray, window: Window) -> np.ndarray | da.Array:
 
 
 def _trimmed(
-    block: Block, window: Window, dtypes: tuple[str, ...], *arrays: np.ndarray | None
+    block: Block, window: Window, dtypes: tuple[str, ...], placed: bool, *arrays: np.ndarray | None
 ) -> tuple[np.ndarray, ...]:
     """Run ``block`` and cut its halo off."""
-    results = block(*arrays)
+    results = block(window, *arrays) if placed else block(*arrays)
     return tuple(
         np.ascontiguousarray(result[window.core], dtype=dtype) for result, dtype in zip(results, dtypes, strict=True)
     )

@@ -93,7 +93,7 @@ def significance(
     anomaly = None if usual is None or land <= 0 else round(area / land / max(usual, 1e-4), 2)
     large = area >= options.min_area_km2
     unusual = anomaly is None or anomaly >= options.min_anomaly
-    reasons: list[JsonValue] = [f"flooded area {area:g} km2, rule: at least {options.min_area_km2:g} km2"]
+    reasons: list[JsonValue] = [f"flooded area {area:,.2f} km2, rule: at least {options.min_area_km2:g} km2"]
     if anomaly is None:
         reasons.append("the archive is too short to tell what is usual")
     else:

@@ -38,7 +38,7 @@ class Layer:
 
 
 NOT_SEEN = Code(255, "not_observed", "not observed", (0, 0, 0, 0))
-CANNOT_TELL = Code(254, "excluded", "radar cannot tell", (150, 142, 130, 255))
+CANNOT_TELL = Code(254, "excluded", "radar cannot tell", (150, 142, 130, 170))
 BLUE, RED, GREEN, PURPLE = (44, 123, 182, 255), (215, 48, 39, 255), (217, 130, 0, 255), (123, 50, 148, 255)
 CLEAR = (255, 255, 255, 0)
 

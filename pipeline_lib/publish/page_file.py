@@ -136,7 +136,7 @@ def _words(record: dict[str, Any], imagery: Imagery) -> dict[str, str]:
         "observed": f"{figures['observed_share']:.0%}",
         "excluded": f"{figures['excluded_share']:.1%}",
         "unobserved": f"{1 - figures['observed_share']:.0%}",
-        "peak": "none" if figures["peak_time"] is None else _when(figures["peak_time"]),
+        "peak": "none" if figures["peak_time"] is None else _when(figures["peak_time"]).split(",")[0],
         "metres": f"{imagery.metres:g}",
         "rule": record["rule"],
         "mmu": "none" if record["minimum_mapping_unit_m2"] is None else f"{record['minimum_mapping_unit_m2']:,.0f} m²",

@@ -22,8 +22,8 @@ NOT_SEEN = 255
 MERCATOR = "EPSG:3857"
 DARK_DB, BRIGHT_DB = -24.0, -4.0
 """Backscatter drawn black and white."""
-FAINT = 12
-"""Grey of the darkest backscatter, far enough from 0 that a lossy picture keeps them apart."""
+FAINT = 1
+"""Grey of the darkest backscatter; 0 means not observed."""
 
 
 @dataclass(frozen=True)
@@ -98,12 +98,12 @@ def coarse_codes(codes: np.ndarray, factor: int) -> np.ndarray:
     values = np.unique(codes)
     counts = np.stack([(blocks == value).sum(axis=(2, 3)) for value in values])
     flood = np.isin(values, FLOOD_CODES)
-    commonest = values[np.argmax(counts, axis=0)]
+    commonest: np.ndarray = values[np.argmax(counts, axis=0)]
     if not flood.any():
         return commonest
     total = counts[flood].sum(axis=0)
     kind = values[flood][np.argmax(counts[flood], axis=0)]
-    return np.where(total >= FLOOD_SHARE * np.maximum(_covered(codes.shape, factor), 1), kind, commonest)
+    return np.asarray(np.where(total >= np.maximum(FLOOD_SHARE * _covered(codes.shape, factor), 1), kind, commonest))
 
 
 def coarse_where(values: np.ndarray, valid: np.ndarray, factor: int, nodata: int) -> np.ndarray:
@@ -122,8 +122,7 @@ def _blocks(values: np.ndarray, factor: int, fill: int) -> np.ndarray:
     rows, columns = (-(-size // factor) for size in values.shape)
     padded = np.full((rows * factor, columns * factor), fill, values.dtype)
     padded[: values.shape[0], : values.shape[1]] = values
-    blocks: np.ndarray = padded.reshape(rows, factor, columns, factor).swapaxes(1, 2)
-    return blocks
+    return np.asarray(padded.reshape(rows, factor, columns, factor).swapaxes(1, 2))
 
 
 def _covered(shape: tuple[int, ...], factor: int) -> np.ndarray:
@@ -155,8 +154,10 @@ def png_uri(values: np.ndarray) -> str:
 
 
 def photo_uri(values: np.ndarray, quality: int = 62) -> str:
-    """A grey photograph (WebP, lossy) as a data URI."""
-    return _uri(Image.fromarray(values, mode="L").convert("RGB"), "WEBP", quality=quality, method=4)
+    """A grey photograph (WebP, lossy) as a data URI; where the grey is 0 it is clear, exactly."""
+    grey_level = Image.fromarray(values, mode="L")
+    photo = Image.merge("RGBA", (*[grey_level] * 3, grey_level.point(lambda level: 255 if level else 0)))
+    return _uri(photo, "WEBP", quality=quality, method=4)
 
 
 def _uri(image: Image.Image, kind: str, **options: int | bool) -> str:

@@ -48,7 +48,7 @@ def write_quicklook(
     _scale_bar(draw, width, HEAD_PX + picture.height + 20, metres / scale)
     low, high = figures["flood_area_low_km2"], figures["flood_area_high_km2"]
     text = (
-        f"Flooded {figures['flood_area_km2']:,.2f} km\u00b2 (likely {low:,.2f} to {high:,.2f})   \u00b7   "
+        f"Flooded {figures['flood_area_km2']:,.2f} square km (likely {low:,.2f} to {high:,.2f})   \u00b7   "
         f"observed {figures['observed_share']:.0%} of the area   \u00b7   {figures['state']}"
     )
     draw.text((MARGIN, HEAD_PX + picture.height + 96), text, INK, font=_font(20))

@@ -1,11 +1,14 @@
 """Derive the flood of each pass, and join the passes into the event."""
 
+from importlib.metadata import version
+
 import xarray as xr
 
 from pipeline_lib.flood import derive_flood, mosaic, reference_water
+from pipeline_lib.flood.archive import archive_statistics
 from pipeline_lib.flood.area import inside_area
 from pipeline_lib.model import MappingPlan, PlannedPass, Stored, digest_of
-from pipeline_lib.options.derive import DeriveOptions
+from pipeline_lib.options.derive import DeriveOptions, ReferenceOptions
 from pipeline_lib.publish.preview import coarse_backscatter, coarse_factor
 from pipeline_lib.store import Store
 
@@ -33,24 +36,24 @@ def derive(  # noqa: PLR0913 - the flow hands over each stored input by name
     if store.has(place):
         return place
     options = _options(plan)
-    seen, passes_before = store.open(scene), None if history is None else store.open(history)
+    seen, archive = store.open(scene), _archive(store, history, options.reference)
     record = None if occurrence is None else store.open(occurrence)
     extent = store.open(water)
     reference = reference_water(
         None if record is None else record.get("water_occurrence"),
-        passes_before,
+        archive,
         options.reference,
         seasonality=None if record is None else record.get("water_seasonality"),
         like=extent["water"],
     )
     land = None if terrain is None else store.open(terrain)
-    flood = derive_flood(extent, reference, land, seen, options, passes_before)
+    flood = derive_flood(extent, reference, land, seen, options, archive)
     flood.attrs["acquisition_id"] = planned.acquisition.acquisition_id
     flood.attrs["datetime"] = planned.acquisition.start.isoformat()
     flood.attrs["reference_passes"] = [reference.acquisition_id for reference in planned.references]
-    if passes_before is not None:
-        factor = coarse_factor(plan.grid.shape)
-        flood["before_db"] = coarse_backscatter(passes_before, factor).compute()
+    if archive is not None and history is not None:
+        flood["before_db"] = coarse_backscatter(store.open(history), coarse_factor(plan.grid.shape)).compute()
+        flood["archive_dark_share"] = archive["dark_share"].astype("float32").where(reference == 0).mean()
     return store.save("flood", key, _on_grid(flood, extent))
 
 
@@ -67,6 +70,19 @@ def mosaic_event(store: Store, plan: MappingPlan, floods: list[Stored]) -> Store
     inside = inside_area(plan.event.aoi, passes[0][1]["flood_extent"], plan.grid)
     event = mosaic(passes, options.mosaic_rule, inside)
     return store.save("event", key, _on_grid(event, passes[0][1]))
+
+
+def _archive(store: Store, history: Stored | None, options: ReferenceOptions) -> xr.Dataset | None:
+    """Statistics of the reference passes, kept in the store: passes of one orbit share them."""
+    if history is None:
+        return None
+    key = digest_of(
+        {"history": history.key, "options": options.model_dump(mode="json"), "software": version("overbank")}
+    )
+    place = store.place("archive", key)
+    if not store.has(place):
+        store.save(place.kind, place.key, archive_statistics(store.open(history), options))
+    return store.open(place)
 
 
 def _options(plan: MappingPlan) -> DeriveOptions:

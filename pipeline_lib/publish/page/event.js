@@ -81,7 +81,7 @@
     for (const [key, classesKey] of pairs) {
       const radar = await picture(key), classes = classesKey ? await picture(classesKey) : null;
       if (!sum) sum = { width: radar.width, height: radar.height, values: new Uint8Array(radar.values.length) };
-      for (let i = 0; i < sum.values.length; i++) if (classes ? classes.values[i] !== NEVER : radar.values[i] >= SEEN) sum.values[i] = Math.max(radar.values[i], SEEN);
+      for (let i = 0; i < sum.values.length; i++) if (radar.values[i] >= SEEN && (!classes || classes.values[i] !== NEVER)) sum.values[i] = radar.values[i];
     }
     const canvas = paint(sum, greyTable());
     mergedCache.set(name, canvas);
@@ -175,6 +175,9 @@
   }
   map.on("click", (e) => tell(e.latlng));
   $$("map").addEventListener("keydown", (e) => { if (e.key === "Enter" && e.target === $$("map")) tell(map.getCenter()); });
-  window.addEventListener("beforeprint", () => { map.invalidateSize({ animate: false }); fit(); });
+  /* Paper has its own size: lay the map out for it before the browser takes the picture. */
+  const resize = () => { map.invalidateSize({ animate: false }); fit(); view.draw(); };
+  window.addEventListener("beforeprint", () => { map.closePopup(); document.body.classList.add("printing"); resize(); });
+  window.addEventListener("afterprint", () => { document.body.classList.remove("printing"); resize(); });
   await refresh();
 })();

@@ -31,7 +31,7 @@ async function readPicture(uri) {
   pen.drawImage(image, 0, 0);
   const rgba = pen.getImageData(0, 0, canvas.width, canvas.height).data;
   const values = new Uint8Array(rgba.length / 4);
-  for (let i = 0; i < values.length; i++) values[i] = rgba[4 * i];
+  for (let i = 0; i < values.length; i++) values[i] = rgba[4 * i + 3] ? rgba[4 * i] : 0;
   return { width: canvas.width, height: canvas.height, values };
 }
 
@@ -64,8 +64,8 @@ function rampTable(ramp, largest, smallest = 0) {
   return table;
 }
 
-/* Radar: grey 12 to 255 is backscatter, below that nothing was observed. */
-const SEEN = 6;
+/* Radar: grey 1 to 255 is backscatter; 0, and clear in the picture, is not observed. */
+const SEEN = 1;
 function greyTable() {
   const table = emptyTable();
   for (let value = SEEN; value < 256; value++) table[value] = [value, value, value, 255];

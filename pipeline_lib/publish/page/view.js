@@ -41,6 +41,13 @@ const View = L.Layer.extend({
     });
     this.drawOutline(pen);
   },
+  trace(pen) {
+    pen.beginPath();
+    for (const ring of this.outline) ring.forEach(([lon, lat], i) => {
+      const p = this._map.latLngToContainerPoint([lat, lon]);
+      if (i) pen.lineTo(p.x, p.y); else pen.moveTo(p.x, p.y);
+    });
+  },
   image(pen, picture, box, alpha, crisp = false) {
     pen.globalAlpha = alpha;
     pen.imageSmoothingEnabled = !(crisp && box[2] > picture.width * 1.2);
@@ -61,16 +68,15 @@ const View = L.Layer.extend({
     veil.globalCompositeOperation = "destination-in";
     veil.imageSmoothingEnabled = false;
     veil.drawImage(unseen, ...box);
-    pen.save(); pen.setTransform(1, 0, 0, 1, 0, 0); pen.drawImage(this.veil, 0, 0); pen.restore();
+    /* Outside the area of interest nobody promised to look: no hatching there. */
+    pen.save(); this.trace(pen); pen.clip("evenodd");
+    pen.setTransform(1, 0, 0, 1, 0, 0); pen.drawImage(this.veil, 0, 0); pen.restore();
   },
   drawOutline(pen) {
     pen.lineJoin = "round";
     for (const [width, colour] of [[4, "rgba(255,255,255,.9)"], [1.8, "#17202a"]]) {
-      pen.lineWidth = width; pen.strokeStyle = colour; pen.beginPath();
-      for (const ring of this.outline) ring.forEach(([lon, lat], i) => {
-        const p = this._map.latLngToContainerPoint([lat, lon]);
-        if (i) pen.lineTo(p.x, p.y); else pen.moveTo(p.x, p.y);
-      });
+      pen.lineWidth = width; pen.strokeStyle = colour;
+      this.trace(pen);
       pen.stroke();
     }
   },

@@ -1,0 +1,328 @@
+"""Flood from water: invariants on random inputs, a slow literal twin, chunk independence, and each reason to exclude."""
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.ndimage import label
+
+from pipeline_lib.errors import ContractError
+from pipeline_lib.flood import derive_flood, reference_water
+from pipeline_lib.flood.derive import OUTPUTS
+from pipeline_lib.flood.objects import drop_small
+from pipeline_lib.model import Advisory, Exclusion, check_flood_map
+from pipeline_lib.options.derive import DeriveOptions, ReferenceOptions
+
+
+def layer(values, dtype=None):
+    values = np.asarray(values, dtype)
+    rows, columns = values.shape
+    coords = {"y": 4_900_000.0 - 10 * np.arange(rows), "x": 500_000.0 + 10 * np.arange(columns)}
+    return xr.DataArray(values, dims=("y", "x"), coords=coords, attrs={"units": "1"})
+
+
+def water_of(water, likelihood=None, excluded=None):
+    water = np.asarray(water, np.uint8)
+    guess = np.where(water == 1, 0.9, 0.1) if likelihood is None else likelihood
+    return xr.Dataset(
+        {
+            "water": layer(water),
+            "likelihood": layer(np.where(water == 255, np.nan, guess), np.float32),
+            "excluded": layer(np.zeros(water.shape) if excluded is None else excluded, np.uint16),
+        }
+    )
+
+
+def scene_of(shape, vv=0.08, vh=0.016):
+    power = {"vv": np.broadcast_to(vv, shape), "vh": np.broadcast_to(vh, shape)}
+    return xr.Dataset({name: layer(band, np.float32) for name, band in power.items()}, attrs={"backscatter": "gamma0"})
+
+
+def history_of(shape, vv=0.08, vh=0.016, passes=5):
+    stack = {"vv": np.broadcast_to(vv, (passes, *shape)), "vh": np.broadcast_to(vh, (passes, *shape))}
+    template = layer(np.zeros(shape))
+    return xr.Dataset(
+        {name: (("time", "y", "x"), band.astype(np.float32)) for name, band in stack.items()}, coords=template.coords
+    )
+
+
+def check_invariants(flood):
+    """GFM's definitions, on every pixel that was observed and is not excluded."""
+    check_flood_map(flood)
+    f, w, r, e = (flood[name].values for name in ("flood_extent", "water_extent", "reference_water", "exclusion"))
+    clear = (f != 255) & (e == 0)
+    is_reference = np.isin(r, (1, 2))
+    assert set(np.unique(f[clear])) <= {0, 1}
+    assert (w[clear] == ((f == 1) | is_reference)[clear]).all()
+    assert not ((f == 1) & is_reference).any()
+    assert ((f == 254) == ((e > 0) & (f != 255))).all()
+    assert ((f == 255) == (flood["likelihood"].values == 255)).all()
+    classes = flood["flood_class"].values
+    assert (np.isin(classes, (2, 3, 4)) == (f == 1)).all()
+    assert ((classes == 1) == (clear & is_reference)).all()
+
+
+codes = st.sampled_from([0, 0, 1, 1, 255])
+
+
+@settings(max_examples=20)
+@given(st.data())
+def test_invariants_hold_on_any_input(data):
+    seed, size = data.draw(st.integers(0, 10_000)), data.draw(st.integers(6, 30))
+    rng = np.random.default_rng(seed)
+    water = rng.choice([0, 1, 255], (size, size), p=[0.5, 0.4, 0.1])
+    reference = layer(rng.choice([0, 1, 2, 255], (size, size), p=[0.6, 0.15, 0.15, 0.1]), np.uint8)
+    excluded = rng.choice([0, 64], (size, size), p=[0.9, 0.1])
+    terrain = xr.Dataset(
+        {
+            "slope_deg": layer(rng.uniform(0, 20, (size, size)), np.float32),
+            "hand_m": layer(rng.uniform(0, 40, (size, size)), np.float32),
+        }
+    )
+    options = DeriveOptions(
+        min_mapping_unit_m2=data.draw(st.sampled_from([0.0, 500.0, 2000.0])),
+        unknown_reference=data.draw(st.sampled_from(["exclude", "flood"])),
+    )
+    power = rng.gamma(4.4, 0.1 / 4.4, (size, size))
+    history = history_of((size, size), vv=0.02) if data.draw(st.booleans()) else None
+    flood = derive_flood(
+        water_of(water, excluded=excluded), reference, terrain, scene_of((size, size), vv=power), options, history
+    ).compute()
+    check_invariants(flood)
+    assert list(flood.data_vars) == list(OUTPUTS)
+
+
+def test_flood_is_water_that_is_not_reference_water_literally():
+    rng = np.random.default_rng(3)
+    water, reference = rng.integers(0, 2, (40, 50)), rng.integers(0, 3, (40, 50))
+    flood = derive_flood(
+        water_of(water), layer(reference, np.uint8), None, scene_of((40, 50)), DeriveOptions(min_mapping_unit_m2=1000)
+    ).compute()
+    objects, count = label((water == 1) & (reference == 0), np.ones((3, 3)))
+    expected = np.zeros(water.shape, bool)
+    for one in range(1, count + 1):
+        if (objects == one).sum() >= 10:
+            expected |= objects == one
+    assert (flood["flood_extent"].values == expected).all()
+
+
+def test_result_does_not_depend_on_chunks():
+    rng = np.random.default_rng(5)
+    shape = (180, 210)
+    water, power = rng.choice([0, 1], shape, p=[0.75, 0.25]), rng.gamma(4.4, 0.1 / 4.4, shape)
+    inputs = (
+        water_of(water),
+        layer(rng.integers(0, 3, shape), np.uint8),
+        scene_of(shape, vv=power),
+        history_of(shape, vv=0.03),
+    )
+
+    def run(chunk):
+        extent, reference, scene, history = (one.chunk({"y": chunk, "x": chunk}) if chunk else one for one in inputs)
+        return derive_flood(extent, reference, None, scene, DeriveOptions(), history).compute()
+
+    whole = run(None)
+    for chunk in (37, 64, 500):
+        xr.testing.assert_identical(run(chunk), whole)
+
+
+def test_small_windows_give_the_same_flood_as_one_window(monkeypatch):
+    """No seam: windows with their halo find exactly the objects that one look at the whole grid finds."""
+    rng = np.random.default_rng(11)
+    shape = (150, 170)
+    power = rng.gamma(4.4, 0.1 / 4.4, shape)
+    water, reference = water_of(rng.choice([0, 1], shape, p=[0.7, 0.3])), layer(np.zeros(shape), np.uint8)
+    history = history_of(shape, vv=0.03)
+    options = DeriveOptions(advisory_cell_m=160.0)
+
+    def run():
+        return derive_flood(water, reference, None, scene_of(shape, vv=power), options, history).compute()
+
+    whole = run()
+    for size in (32, 48):
+        monkeypatch.setattr("pipeline_lib.flood.derive.WINDOW_PX", size)
+        xr.testing.assert_identical(run(), whole)
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 10_000), st.integers(1, 12))
+def test_dropping_small_objects_is_idempotent_and_never_adds(seed, least):
+    mask = np.random.default_rng(seed).random((25, 25)) < 0.3
+    once = drop_small(mask, least)
+    assert not (once & ~mask).any()
+    assert (drop_small(once, least) == once).all()
+    labels, _ = label(once, np.ones((3, 3)))
+    assert (np.bincount(labels.ravel())[1:] >= least).all()
+
+
+@pytest.mark.parametrize(
+    ("reason", "change"),
+    [
+        (Exclusion.STEEP_SLOPE, {"slope_deg": 30.0}),
+        (Exclusion.HIGH_ABOVE_DRAINAGE, {"hand_m": 60.0}),
+        (Exclusion.NO_SENSITIVITY, {"incidence": 75.0}),
+        (Exclusion.SHADOW, {"layover_shadow": 1}),
+        (Exclusion.LAYOVER, {"layover_shadow": 2}),
+        (Exclusion.DENSE_VEGETATION, {"vh": 0.1}),
+        (Exclusion.URBAN, {"vv": 0.6}),
+        (Exclusion.LOW_BACKSCATTER, {"vv": 0.01, "vh": 0.001}),
+    ],
+)
+def test_each_reason_excludes_and_is_told(reason, change):
+    shape = (40, 40)
+    there = np.zeros(shape, bool)
+    there[10:30, 10:30] = True
+    terrain = xr.Dataset(
+        {name: layer(np.where(there, change.get(name, 1.0), 1.0), np.float32) for name in ("slope_deg", "hand_m")}
+    )
+    scene = scene_of(shape)
+    if "incidence" in change:
+        scene["local_incidence_angle"] = layer(np.where(there, change["incidence"], 38.0), np.float32)
+    if "layover_shadow" in change:
+        scene["layover_shadow"] = layer(np.where(there, change["layover_shadow"], 0), np.uint8)
+    history = history_of(
+        shape, vv=np.where(there, change.get("vv", 0.08), 0.08), vh=np.where(there, change.get("vh", 0.016), 0.016)
+    )
+    flood = derive_flood(
+        water_of(np.ones(shape)), layer(np.zeros(shape), np.uint8), terrain, scene, DeriveOptions(), history
+    ).compute()
+    flags = flood["exclusion"].values
+    assert (flags[15:25, 15:25] == reason.value).all()
+    assert (flood["flood_extent"].values[15:25, 15:25] == 254).all()
+    assert (flags[:5] == 0).all()
+    assert (flood["flood_extent"].values[:5] == 1).all()
+
+
+def test_terrain_does_not_exclude_a_lake_on_a_plateau():
+    terrain = xr.Dataset({"hand_m": layer(np.full((20, 20), 80.0), np.float32)})
+    flood = derive_flood(
+        water_of(np.ones((20, 20))), layer(np.ones((20, 20)), np.uint8), terrain, scene_of((20, 20))
+    ).compute()
+    assert (flood["exclusion"].values == 0).all()
+    assert (flood["water_extent"].values == 1).all()
+
+
+def test_water_without_any_reference_is_water_but_not_flood():
+    unknown = layer(np.full((20, 20), 255), np.uint8)
+    flood = derive_flood(water_of(np.ones((20, 20))), unknown, None, scene_of((20, 20))).compute()
+    assert (flood["exclusion"].values == Exclusion.NO_REFERENCE).all()
+    assert (flood["flood_extent"].values == 254).all()
+    assert (flood["water_extent"].values == 1).all()
+    taken = derive_flood(
+        water_of(np.ones((20, 20))), unknown, None, scene_of((20, 20)), DeriveOptions(unknown_reference="flood")
+    ).compute()
+    assert (taken["flood_extent"].values == 1).all()
+
+
+def test_brightening_beside_open_flood_is_flooded_vegetation_and_elsewhere_is_nothing():
+    shape = (60, 160)
+    water = np.zeros(shape, np.uint8)
+    water[20:40, 20:40] = 1
+    bright = np.zeros(shape, bool)
+    bright[20:40, 45:60] = True
+    bright[20:40, 140:155] = True
+    vv = np.where(water == 1, 0.01, np.where(bright, 0.08 * 10**0.5, 0.08))
+    flood = derive_flood(
+        water_of(water),
+        layer(np.zeros(shape), np.uint8),
+        None,
+        scene_of(shape, vv=vv),
+        DeriveOptions(),
+        history_of(shape),
+    ).compute()
+    classes = flood["flood_class"].values
+    assert (classes[25:35, 48:57] == 3).all()
+    assert (classes[:, 120:] == 0).all(), "800 m from any open flood"
+    assert (flood["likelihood"].values[25:35, 48:57] <= 80).all()
+    assert (flood["likelihood"].values[25:35, 48:57] >= 55).all()
+    off = DeriveOptions.model_validate({"brightening": {"enabled": False}})
+    assert not (
+        derive_flood(
+            water_of(water), layer(np.zeros(shape), np.uint8), None, scene_of(shape, vv=vv), off, history_of(shape)
+        )["flood_class"]
+        == 3
+    ).any()
+
+
+def test_advisories():
+    shape = (256, 256)
+    reference = np.zeros(shape, np.uint8)
+    reference[:100] = 1
+    rough = derive_flood(
+        water_of(np.zeros(shape)), layer(reference), None, scene_of(shape), None, history_of(shape)
+    ).compute()
+    assert (rough["advisory"].values == Advisory.ROUGH_WATER).all()
+    frozen = derive_flood(
+        water_of(np.zeros(shape)),
+        layer(np.zeros(shape), np.uint8),
+        None,
+        scene_of(shape, vv=0.08 / 4, vh=0.016 / 4),
+        None,
+        history_of(shape),
+    ).compute()
+    assert (frozen["advisory"].values & Advisory.FROZEN_OR_WET_SNOW).all()
+    calm = derive_flood(water_of(reference), layer(reference), None, scene_of(shape), None, history_of(shape)).compute()
+    assert (calm["advisory"].values == 0).all()
+
+
+def test_uncertainty_is_the_probability_of_the_other_class():
+    likelihood = np.linspace(0, 1, 100).reshape(10, 10)
+    flood = derive_flood(
+        water_of(np.zeros((10, 10)), likelihood), layer(np.zeros((10, 10)), np.uint8), None, scene_of((10, 10))
+    ).compute()
+    percent = flood["likelihood"].values.astype(int)
+    assert (percent == np.rint(likelihood.astype(np.float32) * 100)).all()
+    assert (flood["uncertainty"].values == np.minimum(percent, 100 - percent)).all()
+
+
+def test_a_broken_water_extent_is_refused():
+    water = water_of(np.zeros((5, 5)))
+    water["water"] = water["water"].astype(np.int16)
+    with pytest.raises(ContractError, match="int16"):
+        derive_flood(water, layer(np.zeros((5, 5)), np.uint8), None, scene_of((5, 5)))
+
+
+class TestReferenceWater:
+    shape = (30, 40)
+
+    def test_occurrence_alone(self):
+        percent = np.full(self.shape, np.nan)
+        percent[:, :10], percent[:, 10:20], percent[:, 20:30] = 90, 40, 5
+        found = reference_water(layer(percent, np.float32), None).values
+        assert [set(np.unique(found[:, a : a + 10])) for a in (0, 10, 20, 30)] == [{1}, {2}, {0}, {255}]
+
+    def test_archive_alone(self):
+        dark = np.zeros((6, *self.shape), bool)
+        dark[:, :, :10] = True
+        dark[:4, :, 10:20] = True
+        dark[0, :, 20:] = True
+        history = history_of(self.shape, vv=np.where(dark, 0.01, 0.08), vh=np.where(dark, 0.001, 0.016), passes=6)
+        found = reference_water(None, history).values
+        assert [set(np.unique(found[:, a : a + 4])) for a in (3, 13, 33)] == [{1}, {2}, {0}]
+
+    def test_two_passes_cannot_call_water_permanent(self):
+        found = reference_water(None, history_of(self.shape, vv=0.01, vh=0.001, passes=2)).values
+        assert (found == 2).all()
+
+    def test_dark_land_that_the_long_record_knows_as_dry_is_not_water(self):
+        history = history_of(self.shape, vv=0.01, vh=0.001)
+        assert (reference_water(layer(np.zeros(self.shape), np.float32), history).values == 0).all()
+
+    def test_twelve_months_are_permanent(self):
+        found = reference_water(
+            layer(np.full(self.shape, 30.0), np.float32), None, seasonality=layer(np.full(self.shape, 12.0), np.float32)
+        )
+        assert (found.values == 1).all()
+
+    def test_no_witness_is_unknown_everywhere(self):
+        assert (reference_water(None, None, like=layer(np.zeros(self.shape))).values == 255).all()
+        with pytest.raises(ValueError, match="like="):
+            reference_water(None, None)
+
+    def test_unobserved_archive_pixels_are_unknown(self):
+        history = history_of(self.shape)
+        history["vv"][:, :10] = np.nan
+        found = reference_water(None, history, ReferenceOptions()).values
+        assert (found[:10] == 255).all()
+        assert (found[10:] == 0).all()
