@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from pipeline_lib.world.server.archive import Archive, Entry
 from pipeline_lib.world.server.assets import asset_path, asset_response
-from pipeline_lib.world.server.documents import collection_document, landing, queryables, service_page
+from pipeline_lib.world.server.documents import OPENAPI, collection_document, landing, queryables, service_page
 from pipeline_lib.world.server.query import Fields, RequestError, Search, page_of, read_parameters, read_search, select
 
 GEOJSON = "application/geo+json"
@@ -35,7 +35,8 @@ def create_app(archive: Archive) -> FastAPI:
     _add_items(app, archive)
     _add_search(app, archive)
 
-    @app.api_route("/assets/{path:path}", methods=["GET", "HEAD"], summary="A file of the archive, with ranges")
+    @app.head("/assets/{path:path}", include_in_schema=False)
+    @app.get("/assets/{path:path}", summary="A file of the archive, with ranges")
     def asset(path: str, request: Request) -> Response:
         found = asset_path(archive.folder / "assets", path)
         if found is None:
@@ -56,7 +57,7 @@ def _add_documents(app: FastAPI, archive: Archive) -> None:
 
     @app.get("/api", summary="What this API offers, as OpenAPI")
     def service_description() -> Response:
-        return JSONResponse(app.openapi(), media_type="application/vnd.oai.openapi+json;version=3.0")
+        return JSONResponse(app.openapi(), media_type=OPENAPI)
 
     @app.get("/api.html", summary="What this API offers, for people")
     def service(request: Request) -> Response:

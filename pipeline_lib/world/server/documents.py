@@ -20,7 +20,6 @@ CONFORMANCE = (
     f"{_STAC}/item-search#fields",
     f"{_STAC}/item-search#filter",
     f"{_OGC}/ogcapi-features-1/1.0/conf/core",
-    f"{_OGC}/ogcapi-features-1/1.0/conf/oas30",
     f"{_OGC}/ogcapi-features-1/1.0/conf/geojson",
     f"{_OGC}/ogcapi-features-3/1.0/conf/filter",
     f"{_OGC}/cql2/1.0/conf/cql2-text",
@@ -31,6 +30,7 @@ CONFORMANCE = (
 )
 """What was built and is tested; a client may rely on each."""
 
+OPENAPI = "application/vnd.oai.openapi+json;version=3.1"
 _QUERYABLES_REL = "http://www.opengis.net/def/rel/ogc/1.0/queryables"
 
 
@@ -55,7 +55,7 @@ def landing(base: str, collections: Mapping[str, Mapping[str, Any]]) -> dict[str
             _link("conformance", f"{base}/conformance"),
             {**search, "method": "GET"},
             {**search, "method": "POST"},
-            _link("service-desc", f"{base}/api", "application/vnd.oai.openapi+json;version=3.0"),
+            _link("service-desc", f"{base}/api", OPENAPI),
             _link("service-doc", f"{base}/api.html", "text/html"),
             _link(_QUERYABLES_REL, f"{base}/queryables", "application/schema+json"),
             *children,

@@ -1,5 +1,6 @@
 """One request on its way through a fault, and the register of faults."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
@@ -25,6 +26,7 @@ class Call:
     scope: Scope
     body: bytes
     send: Send
+    delivered: bool = False
 
     async def forward(self) -> None:
         """Serve it well."""
@@ -60,6 +62,10 @@ class Call:
             transport.abort()
 
     async def _receive(self) -> Message:
+        """The body once; then nothing more comes, which is how a client that listens looks."""
+        if self.delivered:
+            await asyncio.Event().wait()
+        self.delivered = True
         return {"type": "http.request", "body": self.body, "more_body": False}
 
 
