@@ -3,13 +3,15 @@
 from collections.abc import Mapping, Sequence
 
 import xarray as xr
+from pyproj import CRS
 
 from pipeline_lib.errors import AssetError
-from pipeline_lib.load.asset import Sign, assets_of
+from pipeline_lib.load.asset import Asset, Sign, assets_of
 from pipeline_lib.load.mosaic import load_band
 from pipeline_lib.model import CatalogItem, Grid
 
 ASSET_KEYS = ("data", "elevation", "dem")
+METRES_PER_DEGREE = 111_195.0
 FILL = (-32768.0, -32767.0, -9999.0)
 LOWEST_M, HIGHEST_M = -500.0, 9000.0
 """Below the shore of the Dead Sea and above Mount Everest there is no ground: such values are fill."""
@@ -31,6 +33,7 @@ def load_dem(
 
     Returns:
         ``elevation_m``: (y, x) float32, metres, Dask-chunked, NaN = unknown; all NaN where there are no items.
+        ``attrs["native_pixel_m"]`` is the pixel of the coarsest tile.
 
     Raises:
         AssetError: a tile is missing, damaged, or without CRS.
@@ -42,7 +45,16 @@ def load_dem(
     )
     band = load_band(assets, grid, chunk=chunk, resampling=resampling)
     known = (band > LOWEST_M) & (band < HIGHEST_M)
-    return band.where(known).rename("elevation_m").assign_attrs(units="m", long_name="elevation above the geoid")
+    attributes: dict[str, str | float] = {"units": "m", "long_name": "elevation above the geoid"}
+    if assets:
+        attributes["native_pixel_m"] = max(_pixel_m(asset) for asset in assets)
+    return band.where(known).rename("elevation_m").assign_attrs(attributes)
+
+
+def _pixel_m(asset: Asset) -> float:
+    """Height of a pixel of a tile, metres."""
+    degrees = CRS.from_user_input(asset.crs).is_geographic
+    return round(abs(asset.transform[4]) * (METRES_PER_DEGREE if degrees else 1.0), 2)
 
 
 def _key(item: CatalogItem) -> str:

@@ -61,6 +61,7 @@ def test_four_tiles_give_the_terrain_they_were_cut_from(tmp_path, grid):
     assert elevation.name == "elevation_m"
     assert elevation.dtype == "float32"
     assert elevation.attrs["units"] == "m"
+    assert elevation.attrs["native_pixel_m"] == pytest.approx(30.9, abs=0.1)
     x, y = grid.geobox.affine * tuple(np.meshgrid(np.arange(300) + 0.5, np.arange(300) + 0.5))
     longitude, latitude = Transformer.from_crs("EPSG:32633", "EPSG:4326", always_xy=True).transform(x, y)
     error = np.abs(elevation.compute().to_numpy() - hill(longitude, latitude))

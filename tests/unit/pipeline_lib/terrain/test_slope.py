@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from pipeline_lib.errors import ContractError
-from pipeline_lib.terrain import slope
+from pipeline_lib.terrain import slope, terrain_of
 
 
 def raster(values: np.ndarray, pixel=10.0) -> xr.DataArray:
@@ -70,3 +70,21 @@ def test_uneven_coordinates_are_refused():
         slope(uneven)
     with pytest.raises(ContractError, match="at least two 'x'"):
         slope(raster(plane(0, 0)).drop_vars("x"))
+
+
+@given(east=st.floats(-1, 1), south=st.floats(-1, 1), reach=st.integers(1, 4))
+def test_a_plane_has_its_slope_at_any_reach(east, south, reach):
+    got = slope(raster(plane(east, south)), reach_px=reach)
+    assert np.allclose(got, np.degrees(np.arctan(np.hypot(east, south))), atol=0.02)
+
+
+def test_errors_of_a_coarse_source_do_not_become_slopes():
+    coarse = np.random.default_rng(3).normal(100, 0.5, (40, 40))
+    fine = raster(ndimage.zoom(coarse, 3, order=3)).assign_attrs(native_pixel_m=30.9)
+    assert float(terrain_of(fine)["slope_deg"].quantile(0.99)) < 0.6 * float(slope(fine).quantile(0.99))
+
+
+def test_reach_and_chunks():
+    rough = np.random.default_rng(2).normal(0, 5, (40, 50)).astype("f4")
+    lazy = raster(rough).copy(data=da.from_array(rough, chunks=(13, 17)))
+    assert np.array_equal(slope(lazy, reach_px=3).compute(), slope(raster(rough), reach_px=3))
