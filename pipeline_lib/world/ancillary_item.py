@@ -43,11 +43,15 @@ def write_dem(root: Path, land: Land, geobox: GeoBox, seed: int) -> dict[str, An
     properties = {
         "datetime": "2021-04-22T00:00:00Z",
         "gsd": 30,
-        "platform": "TanDEM-X",
+        "platform": "tandem-x",
+        "license": "proprietary",
+        "providers": [{"name": "overbank", "roles": ["producer", "host"], "description": "Simulated."}],
         **written.projection(),
+        "grid:code": f"CDEM-N{int(box.bottom):02d}E{int(box.left):03d}",
+        "proj:centroid": {"lat": (box.bottom + box.top) / 2, "lon": (box.left + box.right) / 2},
     }
     assets = {"data": asset(written, name)}
-    return item(name, DEM_COLLECTION, extent_of(grid), properties, assets, ("proj", "file"))
+    return item(name, DEM_COLLECTION, extent_of(grid), properties, assets, ("proj", "grid", "file"))
 
 
 def _surface(land: Land, seed: int) -> Field:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import yaml
 from odc.geo.geobox import GeoBox
 
@@ -26,7 +27,7 @@ from pipeline_lib.world.simulate import make_land, optical_scenes, radar_scenes,
 from pipeline_lib.world.statistics import Statistics
 from pipeline_lib.world.truth_files import CODES, write_landscape, write_optical_truth, write_radar_truth
 
-FORMAT = 2
+FORMAT = 3
 """Grows when the same options give other files."""
 DESCRIPTION = "world.json"
 AOI_MARGIN = 0.03
@@ -54,11 +55,13 @@ def build_world(folder: Path, options: WorldOptions | None = None) -> Path:
     if _holds(folder) == world_digest(options):
         return folder
     _check_replaceable(folder)
+    sweep(folder)
     partial = folder.with_name(f".{folder.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.partial")
     try:
         partial.mkdir(parents=True)
         _write_world(partial, options)
-        _swap(partial, folder)
+        if _holds(folder) != world_digest(options):
+            _swap(partial, folder)
     except OSError as error:
         raise StoreError(
             f"Cannot write the world to {folder}: {error}. Free space or choose another folder."
@@ -71,6 +74,20 @@ def build_world(folder: Path, options: WorldOptions | None = None) -> Path:
 def world_digest(options: WorldOptions) -> str:
     """Identity of a world's files."""
     return digest_of({"format": FORMAT, "options": options.model_dump(mode="json")})
+
+
+def sweep(folder: Path) -> int:
+    """Remove what killed builds of a folder left beside it; return how many that were. Builds that run are spared."""
+    leftovers = [path for path in folder.parent.glob(f".{folder.name}.*-*") if path.suffix in {".partial", ".former"}]
+    dead = [path for path in leftovers if not _runs(path.name.removeprefix(f".{folder.name}.").partition("-")[0])]
+    for path in dead:
+        shutil.rmtree(path, ignore_errors=True)
+    return len(dead)
+
+
+def _runs(process: str) -> bool:
+    """Whether a process of this number runs; what is no number counts as running, so that nothing foreign goes."""
+    return not process.isdigit() or psutil.pid_exists(int(process))
 
 
 def _holds(folder: Path) -> str | None:

@@ -16,6 +16,7 @@ EXTENSIONS = {
     "sat": "https://stac-extensions.github.io/sat/v1.0.0/schema.json",
     "eo": "https://stac-extensions.github.io/eo/v1.0.0/schema.json",
     "proj": "https://stac-extensions.github.io/projection/v1.2.0/schema.json",
+    "grid": "https://stac-extensions.github.io/grid/v1.0.0/schema.json",
     "raster": "https://stac-extensions.github.io/raster/v1.0.0/schema.json",
     "file": "https://stac-extensions.github.io/file/v2.1.0/schema.json",
     "sci": "https://stac-extensions.github.io/scientific/v1.0.0/schema.json",
@@ -60,7 +61,7 @@ def item(
         "geometry": _plain(mapping(ring)),
         "bbox": [float(part) for part in ring.bounds],
         "properties": properties,
-        "links": [],
+        "links": [{"rel": "collection", "href": f"../../collections/{collection}.json", "type": "application/json"}],
         "assets": assets,
     }
 

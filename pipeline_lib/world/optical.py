@@ -179,7 +179,7 @@ def _clouds(shape: tuple[int, int], cover: float, rng: np.random.Generator) -> F
     if cover <= 0:
         return np.zeros(shape, np.float32)
     edge = float(np.quantile(field, 1 - cover))
-    return np.asarray(1 - np.exp(-4.5 * np.clip(field - edge, 0, None)), dtype=np.float32)
+    return np.asarray(1 - np.exp(-3.0 * np.clip(field - edge, 0, None)), dtype=np.float32)
 
 
 def _shadow_of(opacity: Field, options: WorldOptions) -> Field:
@@ -200,8 +200,8 @@ def _scene_class(bands: dict[str, Field], opacity: Field, shade: Field) -> NDArr
     scene[ndvi > 0.42] = 4
     scene[(ndvi <= 0.42) & (nir < 0.09) & (swir < 0.09)] = 2
     scene[(ndwi > 0.05) & (swir < 0.09)] = 6
-    scene[(shade > 0.25) & (opacity < 0.12)] = 3
-    scene[(opacity >= 0.12)] = 10
-    scene[(opacity >= 0.3)] = 8
+    scene[(shade > 0.25) & (opacity < 0.2)] = 3
+    scene[(opacity >= 0.2)] = 10
+    scene[(opacity >= 0.35)] = 8
     scene[(opacity >= 0.6)] = 9
     return scene

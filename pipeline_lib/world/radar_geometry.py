@@ -58,7 +58,7 @@ def view(options: WorldOptions, elevation_m: Field, direction: OrbitDirection) -
     slant = SLANT_HEIGHT_M * np.tan(np.radians(middle))
     incidence = np.degrees(np.arctan((slant + ground_range) / SLANT_HEIGHT_M)).astype(np.float32)
     down, right = np.gradient(elevation_m, PIXEL_M)
-    towards = -(right * look[0] + down * look[1])
+    towards = right * look[0] + down * look[1]
     steep = np.radians(incidence)
     normal = np.sqrt(1 + right**2 + down**2)
     cosine = (np.cos(steep) + towards * np.sin(steep)) / normal
