@@ -1,7 +1,9 @@
 """Assets onto the grid, held against a literal twin, odc-stac and GDAL."""
 
 from datetime import datetime, timezone
+from http.server import HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import odc.stac
@@ -212,6 +214,24 @@ class TestAssetsThatCannotBeUsed:
     def test_missing(self, tmp_path):
         with pytest.raises(AssetError, match="'vv' of item gone"):
             assets_of((item_of(tmp_path / "gone.tif"),), "vv", sign=str)
+
+    def test_not_found_over_http(self):
+        server = HTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler)
+        Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            item = CatalogItem(
+                item_id="far",
+                collection="c",
+                start=NOW,
+                end=NOW,
+                footprint=ANYWHERE,
+                assets={"vv": f"http://127.0.0.1:{server.server_port}/no-such-file.tif"},
+            )
+            with pytest.raises(AssetError, match=r"'vv' of item far cannot be read.*404"):
+                assets_of((item,), "vv", sign=lambda href: f"{href}?token=SECRET")
+        finally:
+            server.shutdown()
+            server.server_close()
 
     def test_key_not_there(self, tmp_path, field):
         path = write(tmp_path / "a.tif", field, transform=self.origin)
