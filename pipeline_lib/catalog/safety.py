@@ -132,7 +132,7 @@ def check_addresses(url: str, policy: AccessPolicy) -> None:
 
 
 def _check_host(href: str, host: str, port: int, user: str | None, policy: AccessPolicy) -> None:
-    host = host.lower()
+    host = host.lower().rstrip(".")
     if user is not None:
         raise UnsafeHrefError("The catalogue gave an address with a user name in it; refused.")
     if not host:
@@ -164,15 +164,12 @@ def _check_file(href: str, path: str, host: str, policy: AccessPolicy) -> None:
 
 
 def _is_public(host: str) -> bool:
-    """Whether a literal address in any spelling that system libraries accept is a public one."""
+    """Whether a literal address is a public one; spellings that libraries read differently (octal, hex) are not."""
     text = host.strip("[]").split("%")[0]
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
-        try:
-            address = ipaddress.ip_address(socket.inet_aton(text.rstrip(".")))
-        except OSError:
-            return False
+        return False
     mapped = getattr(address, "ipv4_mapped", None) or getattr(address, "sixtofour", None)
     return _is_public(str(mapped)) if mapped else address.is_global and not address.is_multicast
 

@@ -1,0 +1,282 @@
+"""Every decision of a run, from what a catalogue has."""
+
+import json
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from shapely.geometry import box, mapping
+
+from pipeline_lib.catalog.profiles import resolve_catalog
+from pipeline_lib.catalog.select import references_for
+from pipeline_lib.errors import InputError, NoAcquisitionError, NoReferenceError, StoreError
+from pipeline_lib.model import Acquisition, CatalogItem, CatalogReference, Event, OrbitDirection, ProductType
+from pipeline_lib.model.area import area_of_bbox
+from pipeline_lib.options.search import Period, PlanOptions
+from pipeline_lib.steps.plan import make_plan, plan_text, read_plan, write_plan
+from pipeline_lib.steps.search import Found, search_event
+
+START = datetime(2024, 5, 10, tzinfo=timezone.utc)
+EVENT = Event(event_id="e", aoi=area_of_bbox(10, 45, 10.1, 45.1), start=START, end=START + timedelta(days=10))
+CATALOG = CatalogReference(profile="generic", url="https://stac.example.org")
+D, A = OrbitDirection.DESCENDING, OrbitDirection.ASCENDING
+
+
+def acquisition(
+    days,
+    platform="S1A",
+    orbit=66,
+    direction=D,
+    product=ProductType.RTC,
+    bounds=(9, 44, 11, 46),
+    pols=("vv", "vh"),
+    coverage=1.0,
+):
+    start = START + timedelta(days=days)
+    part = CatalogItem(
+        item_id=f"{platform}-{days}-{orbit}",
+        collection="c",
+        start=start,
+        end=start + timedelta(seconds=25),
+        footprint=json.loads(json.dumps(mapping(box(*bounds)))),
+        assets={pol: f"https://example.org/{pol}.tif" for pol in pols},
+    )
+    return Acquisition(
+        acquisition_id=f"{platform}_{start:%Y%m%dT%H%M%S}_R{orbit:03d}_{direction.value[0].upper()}",
+        platform=platform,
+        product=product,
+        start=start,
+        end=part.end,
+        polarisations=pols,
+        relative_orbit=orbit,
+        orbit_direction=direction,
+        slices=(part,),
+        coverage=coverage,
+    )
+
+
+def tile(name, bounds=(9, 44, 11, 46)):
+    day = datetime(2021, 4, 22, tzinfo=timezone.utc)
+    return CatalogItem(
+        item_id=name,
+        collection="d",
+        start=day,
+        end=day,
+        footprint=json.loads(json.dumps(mapping(box(*bounds)))),
+        assets={"data": "https://example.org/d.tif"},
+    )
+
+
+def days_of(references):
+    return [(one.start - START).days for one in references]
+
+
+def test_newest_references_of_the_same_orbit_and_direction_across_platforms_oldest_first():
+    pool = [acquisition(-12 * n, platform=("S1A", "S1B", "S1C", "S1D")[n % 4]) for n in range(1, 20)]
+    found = references_for(acquisition(1), pool, EVENT, PlanOptions(max_references=5))
+    assert days_of(found) == [-60, -48, -36, -24, -12]
+    assert {one.platform for one in found} == {"S1A", "S1B", "S1C", "S1D"}
+
+
+@pytest.mark.parametrize(
+    "candidate",
+    [
+        acquisition(-24, orbit=15),
+        acquisition(-24, direction=A),
+        acquisition(-24, product=ProductType.GRD),
+        acquisition(-24, pols=("hh",)),
+        acquisition(-24, bounds=(20, 44, 21, 46)),
+        acquisition(-24, bounds=(9, 44, 10.04, 46)),
+        acquisition(-3),
+        acquisition(-5.999),
+        acquisition(0.5),
+        acquisition(-100),
+    ],
+)
+def test_what_is_no_reference(candidate):
+    wet = Period(start=START - timedelta(days=110), end=START - timedelta(days=90))
+    assert references_for(acquisition(1), [candidate], EVENT, PlanOptions(wet_periods=(wet,))) == ()
+
+
+def test_a_reference_that_covers_what_a_partial_pass_sees_is_enough():
+    part = acquisition(1, bounds=(9, 44, 10.02, 46), coverage=0.2)
+    assert len(references_for(part, [acquisition(-24, bounds=(9, 44, 10.02, 46))], EVENT, PlanOptions())) == 1
+
+
+def found(**changes):
+    base = {
+        "passes": (acquisition(1), acquisition(1.5, "S1C", 15, A)),
+        "references": tuple(acquisition(-12 * n) for n in range(1, 5))
+        + tuple(acquisition(-12 * n, "S1C", 15, A) for n in range(1, 3)),
+        "dem": (tile("dem"),),
+        "water_occurrence": (tile("gsw"),),
+    }
+    return Found(**{**base, **changes})
+
+
+def test_a_plan_holds_every_decision():
+    plan = make_plan(EVENT, CATALOG, found(), {"detect": {"detector": "x", "parameters": {"a": 1}}, "search": {"a": 2}})
+    assert [one.acquisition.relative_orbit for one in plan.passes] == [66, 15]
+    assert [len(one.references) for one in plan.passes] == [4, 2]
+    assert plan.grid.crs == "EPSG:32632"
+    assert plan.grid.pixel_m == 10
+    assert plan.options == {"detect": {"detector": "x", "parameters": {"a": 1}}}
+    assert plan.notes == (
+        "S1C_20240511T120000_R015_A has only 2 reference(s) on relative orbit 15 ascending: the comparison is weak.",
+        "No pass for 8 days, from 2024-05-11 to 2024-05-20.",
+    )
+
+
+def test_notes_tell_gaps_and_fallbacks_in_plain_english():
+    plan = make_plan(
+        EVENT,
+        CATALOG,
+        found(
+            passes=(
+                acquisition(1, coverage=0.6, bounds=(9, 44, 10.06, 46)),
+                acquisition(2, "S1D", 7),
+                acquisition(3, coverage=0.0, bounds=(20, 44, 21, 46)),
+            ),
+            dem=(),
+            water_occurrence=(tile("half", (9, 44, 10.05, 46)),),
+            notes=("from the search",),
+        ),
+    )
+    text = "\n".join(plan.notes)
+    for expected in (
+        "S1A_20240511T000000_R066_D covers 60.0% of the area",
+        "S1D_20240512T000000_R007_D has no reference on relative orbit 7 descending (none was found)",
+        "covers 0.00% of the area and is left out",
+        "The elevation model does not cover the area",
+        "Long-term water occurrence covers 50.0% of the area",
+        "from the search",
+    ):
+        assert expected in text
+    assert len(plan.passes) == 2
+
+
+def test_another_satellite_of_the_same_orbit_is_noted():
+    plan = make_plan(EVENT, CATALOG, found(passes=(acquisition(1, "S1D"),)))
+    assert any("another satellite of the same orbit (S1A)" in note for note in plan.notes)
+
+
+def test_nothing_to_map_is_one_sentence_with_the_next_step():
+    with pytest.raises(
+        NoAcquisitionError, match=r"2024-05-10 00:00 to 2024-05-20 00:00.*The last one before is"
+    ) as caught:
+        make_plan(EVENT, CATALOG, found(passes=()))
+    assert caught.value.exit_code == 4
+    with pytest.raises(NoAcquisitionError, match="check the area, the dates and the catalogue"):
+        make_plan(EVENT, CATALOG, Found(passes=()))
+
+
+def test_no_reference_at_all_is_refused_unless_told_otherwise():
+    alone = found(references=())
+    with pytest.raises(NoReferenceError, match="reference_days"):
+        make_plan(EVENT, CATALOG, alone)
+    plan = make_plan(EVENT, CATALOG, alone, {"plan": {"require_references": False}})
+    assert all(planned.references == () for planned in plan.passes)
+    assert sum("mapped by itself" in note for note in plan.notes) == 2
+
+
+@pytest.mark.parametrize("options", [{"pixel_m": -1}, {"max_reference": 3}, {"wet_periods": "spring"}])
+def test_wrong_plan_options_are_named(options):
+    with pytest.raises(InputError, match=next(iter(options))):
+        make_plan(EVENT, CATALOG, found(), {"plan": options})
+
+
+@pytest.mark.parametrize("name", ["plan.yaml", "plan.json"])
+def test_a_plan_survives_its_file(tmp_path, name):
+    plan = make_plan(EVENT, CATALOG, found())
+    path = write_plan(plan, tmp_path / "new" / name)
+    assert read_plan(path) == plan
+    assert read_plan(path).digest == plan.digest
+    assert [one.name for one in path.parent.iterdir()] == [name]
+
+
+def test_a_person_can_read_the_file_and_the_text(tmp_path):
+    plan = make_plan(EVENT, CATALOG, found())
+    content = write_plan(plan, tmp_path / "plan.yaml").read_text()
+    assert content.index("event_id: e") < content.index("passes:")
+    assert "!!" not in content
+    text = plan_text(plan)
+    for expected in (
+        "2 passes to map",
+        "orbit 66 descending",
+        "compared with 4 of S1A",
+        "EPSG:32632",
+        "Notes:",
+        plan.digest,
+    ):
+        assert expected in text
+    assert max(len(line) for line in text.splitlines()) < 140
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        ("a: [", "p.yaml"),
+        ("{", "p.json"),
+        ("a: 1", "p.yaml"),
+        ("[]", "p.json"),
+        ("!!python/object/apply:os.system [id]", "p.yaml"),
+    ],
+)
+def test_what_is_no_plan(tmp_path, content, name):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(InputError, match="overbank plan"):
+        read_plan(tmp_path / name)
+
+
+def test_a_plan_that_is_not_there_or_cannot_be_written(tmp_path):
+    with pytest.raises(InputError, match="cannot be read"):
+        read_plan(tmp_path / "none.yaml")
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StoreError, match="cannot be written"):
+        write_plan(make_plan(EVENT, CATALOG, found()), tmp_path / "file" / "plan.yaml")
+
+
+def test_search_and_plan_over_http(served, flood_event):
+    catalog = resolve_catalog(served.url)
+    plan = make_plan(flood_event, catalog, search_event(flood_event, catalog))
+    assert [len(one.acquisition.slices) for one in plan.passes] == [2, 1, 1]
+    assert [round(one.acquisition.coverage, 3) for one in plan.passes] == [1, 1, 0.25]
+    assert all(len(one.references) == 5 for one in plan.passes)
+    assert json.loads(plan.model_dump_json())["catalog"]["url"] == served.url
+    again = make_plan(flood_event, catalog, search_event(flood_event, catalog))
+    assert again.digest == plan.digest
+
+
+def test_an_event_over_the_antimeridian(small_archive, flood_event):
+    from pipeline_lib.world.server import serve
+
+    sys_path = small_archive.folder
+    area = area_of_bbox(179.9, -17.1, -179.9, -17.0)
+    event = flood_event.model_copy(update={"aoi": area})
+    base = next(item for item in small_archive.items() if item["id"] == "during-A")
+    for name, days in (("dateline", 1), ("dateline-before", -12)):
+        start = START + timedelta(days=days, hours=6)
+        stamp = start.isoformat().replace("+00:00", "Z")
+        properties = {
+            **base["properties"],
+            "datetime": stamp,
+            "start_datetime": stamp,
+            "end_datetime": stamp,
+            "s1:datatake_id": name,
+            "sat:absolute_orbit": 60_000 + days,
+        }
+        ring = [[179, -18], [-179, -18], [-179, -16], [179, -16], [179, -18]]
+        parts = [
+            [[[179, -18], [180, -18], [180, -16], [179, -16], [179, -18]]],
+            [[[-180, -18], [-179, -18], [-179, -16], [-180, -16], [-180, -18]]],
+        ]
+        geometry = (
+            {"type": "MultiPolygon", "coordinates": parts} if days > 0 else {"type": "Polygon", "coordinates": [ring]}
+        )
+        small_archive.add(
+            {**base, "id": name, "geometry": geometry, "bbox": [179, -18, -179, -16], "properties": properties}
+        )
+    with serve(sys_path) as url:
+        catalog = resolve_catalog(url)
+        plan = make_plan(event, catalog, search_event(event, catalog), {"plan": {"require_references": False}})
+    assert [one.acquisition.coverage for one in plan.passes] == [1.0]
+    assert plan.grid.shape[1] < 2500
