@@ -13,11 +13,12 @@ def build(
     folder: Annotated[Path, typer.Argument(help="Where the world is to be.")],
     seed: Annotated[int, typer.Option(help="Another seed is another landscape and flood.")] = 7,
     size: Annotated[int, typer.Option(help="Pixels of 10 m along each side.")] = 1152,
+    grd: Annotated[bool, typer.Option("--grd", help="Also write GRD products (SAFE); takes a minute more.")] = False,
 ) -> None:
     """Simulate a flood and write it in the formats of the real archives, with the truth of every date."""
     from pipeline_lib.steps.world import build_world
 
-    typer.echo(build_world(folder, seed=seed, size=size))
+    typer.echo(build_world(folder, seed=seed, size=size, grd=grd))
 
 
 @world_app.command("serve")

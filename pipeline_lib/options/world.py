@@ -74,6 +74,8 @@ class WorldOptions(Options):
     """Share of the land that is forest."""
     look_alike_share: float = Field(default=0.035, ge=0.0, le=0.2)
     """Share of the cropland that is smooth and dark, as water is, before and during the flood."""
+    grd: bool = False
+    """Also write every pass as a GRD product (SAFE), which takes four times as long as all the rest."""
     radar: RadarOptions = RadarOptions()
     optical: OpticalOptions = OpticalOptions()
 

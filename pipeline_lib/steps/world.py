@@ -9,15 +9,15 @@ from pipeline_lib.options.world import MAX_SIZE, MIN_SIZE, WorldOptions
 from pipeline_lib.world import build as world_build
 
 
-def build_world(folder: Path, *, seed: int, size: int) -> Path:
-    """Build the world of a seed and size into a folder; return at once where it is already there.
+def build_world(folder: Path, *, seed: int, size: int, grd: bool = False) -> Path:
+    """Build a world into a folder, with GRD products if asked for; return at once where it is already there.
 
     Raises:
         InputError: the seed or the size is out of range, or the folder holds something else.
         StoreError: the folder cannot be written.
     """
     try:
-        options = WorldOptions(seed=seed, size=size)
+        options = WorldOptions(seed=seed, size=size, grd=grd)
     except ValidationError as error:
         raise InputError(
             f"Cannot simulate a world of seed {seed} and size {size}; the seed must be 0 or more and the size "

@@ -23,6 +23,7 @@ from pipeline_lib.world.item import utc
 from pipeline_lib.world.optical_item import write_optical
 from pipeline_lib.world.radar import Land
 from pipeline_lib.world.radar_item import write_radar
+from pipeline_lib.world.safe_item import write_grd
 from pipeline_lib.world.simulate import make_land, optical_scenes, radar_scenes, world_geobox
 from pipeline_lib.world.statistics import Statistics
 from pipeline_lib.world.truth_files import CODES, write_landscape, write_optical_truth, write_radar_truth
@@ -124,6 +125,8 @@ def _write_world(root: Path, options: WorldOptions) -> None:
     dry_season = np.zeros(geobox.shape, np.uint8)
     for scene in radar_scenes(options, land):
         slices = write_radar(root, options, scene, geobox)
+        if options.grd:
+            slices += write_grd(root, options, scene, land, geobox)
         scenes[scene.radar_pass.pass_id] = write_radar_truth(root, scene, [part["id"] for part in slices], geobox)
         statistics.add(scene)
         items += slices

@@ -226,3 +226,11 @@ def test_partial_copy_is_not_taken_for_a_world(small_world, tmp_path):
     shutil.copytree(small_world / "truth", tmp_path / "half/truth")
     with pytest.raises(InputError, match="not a simulated world"):
         truth_scenes(tmp_path / "half")
+
+
+def test_grd_products_stand_beside_the_terrain_corrected_ones(tmp_path):
+    world = build_world(tmp_path / "world", TINY.model_copy(update={"grd": True}))
+    grd, rtc = (items_of(world, name) for name in ("sentinel-1-grd", "sentinel-1-rtc"))
+    assert [one["id"] + "_rtc" for one in grd] == [one["id"] for one in rtc]
+    assert all((world / asset["href"]).is_file() for one in grd for asset in one["assets"].values())
+    assert all(truth_for(world, one["id"]).shape == (128, 128) for one in grd)
