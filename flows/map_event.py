@@ -18,7 +18,7 @@ from tasks.derive import derive_flood, mosaic_event
 from tasks.detect import detect_water
 from tasks.evaluate import evaluate_event
 from tasks.plan import plan_event
-from tasks.prepare import prepare_history, prepare_occurrence, prepare_scene, prepare_terrain
+from tasks.prepare import prepare_history, prepare_occurrence, prepare_pass, prepare_terrain
 from tasks.publish import publish_event
 from tasks.search import search
 
@@ -110,7 +110,7 @@ def _map_passes(
         name = _history_name(planned)
         if name not in histories:
             histories[name] = prepare_history.submit(plan, planned, ancillaries.terrain, place)
-        scene = prepare_scene.submit(plan, planned.acquisition, ancillaries.terrain, place)
+        scene = prepare_pass.submit(plan, planned, histories[name], ancillaries.terrain, place, return_state=False)
         water = detect_water.submit(plan, planned, scene, histories[name], ancillaries, place, return_state=False)
         flood = derive_flood.submit(
             plan, planned, scene, histories[name], water, ancillaries, place, return_state=False

@@ -29,13 +29,13 @@ def prepare_occurrence(plan: MappingPlan, place: Place) -> Stored | None:
 
 @task(
     name="prepare scene",
-    task_run_name="prepare {acquisition.acquisition_id}",
+    task_run_name="prepare reference {acquisition.acquisition_id}",
     retries=2,
     retry_delay_seconds=RETRY_DELAYS_S,
     cache_policy=NO_CACHE,
 )
 def prepare_scene(plan: MappingPlan, acquisition: Acquisition, terrain: Stored | None, place: Place) -> Stored:
-    """One pass on the grid."""
+    """A reference pass on the grid."""
     with computing(place.dask_address):
         return prepare.prepare_scene(plan, Workspace(place.workspace).store, acquisition, terrain)
 
@@ -51,3 +51,18 @@ def prepare_history(plan: MappingPlan, planned: PlannedPass, terrain: Stored | N
     """The reference passes of one orbit, stacked."""
     with computing(place.dask_address):
         return prepare.prepare_history(plan, Workspace(place.workspace).store, planned.references, terrain)
+
+
+@task(
+    name="prepare pass",
+    task_run_name="prepare {planned.acquisition.acquisition_id}",
+    retries=2,
+    retry_delay_seconds=RETRY_DELAYS_S,
+    cache_policy=NO_CACHE,
+)
+def prepare_pass(
+    plan: MappingPlan, planned: PlannedPass, history: Stored | None, terrain: Stored | None, place: Place
+) -> Stored:
+    """A pass of the event on the grid, laid onto its reference passes."""
+    with computing(place.dask_address):
+        return prepare.prepare_pass(plan, Workspace(place.workspace).store, planned, history, terrain)

@@ -20,9 +20,7 @@ def build_chips(recipe: Recipe, root: str | None, workspace: str) -> int:
 
 
 @task(name="train", task_run_name="train {recipe.name}", cache_policy=NO_CACHE, tags=["gpu"])
-def train(
-    recipe: Recipe, root: str | None, out: str, workspace: str, report: steps.Report
-) -> steps.Trained:
+def train(recipe: Recipe, root: str | None, out: str, workspace: str, report: steps.Report) -> steps.Trained:
     """Learn, calibrate, measure, write the model folder; resumes from its checkpoints."""
     with concurrency(GPU_SLOT, occupy=1, strict=False):
         return steps.train_model(

@@ -58,10 +58,11 @@ def apply(desk: Desk) -> None:
 
 def _create_pool_and_limits() -> None:
     """The process pool, and a slot for each GPU so that runs never share one by accident."""
-    from pipeline_lib.steps.hardware import gpu_count
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, WorkPoolCreate
     from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
+
+    from pipeline_lib.steps.hardware import gpu_count
 
     with get_client(sync_client=True) as client:
         try:

@@ -10,8 +10,10 @@ from pipeline_lib.catalog.signing import gdal_environment, signed
 from pipeline_lib.load.dem import load_dem
 from pipeline_lib.load.reference_water import load_water_occurrence, load_water_seasonality
 from pipeline_lib.load.scene import load_scene
-from pipeline_lib.model import Acquisition, MappingPlan, Record, Stored, digest_of, polarisations_of
+from pipeline_lib.model import Acquisition, MappingPlan, PlannedPass, Record, Stored, digest_of, polarisations_of
 from pipeline_lib.options.prepare import PrepareOptions
+from pipeline_lib.sar.registration import co_registered
+from pipeline_lib.sar.speckle import filter_scene
 from pipeline_lib.store import Store
 from pipeline_lib.terrain import terrain_of
 
@@ -62,6 +64,44 @@ def prepare_scene(plan: MappingPlan, store: Store, acquisition: Acquisition, ter
     if not store.has(stored):
         store.save(stored.kind, stored.key, _scene(plan, store, acquisition, terrain))
     return stored
+
+
+def prepare_pass(
+    plan: MappingPlan, store: Store, planned: PlannedPass, history: Stored | None, terrain: Stored | None
+) -> Stored:
+    """A pass of the event on the grid: laid onto its reference passes, and filtered if the options say so.
+
+    The residual shift against the mean of the reference passes goes into ``attrs["residual_shift"]`` as JSON
+    (`pipeline_lib.sar.registration.ShiftEstimate`); the pass is moved only where the shift is large and sure.
+    """
+    key = key_of(plan, "pass", planned.acquisition, *([] if history is None else [_named(history)]))
+    stored = store.place("scene", key)
+    if store.has(stored):
+        return stored
+    options = _options(plan)
+    scene = _scene(plan, store, planned.acquisition, terrain)
+    if history is not None:
+        scene = _registered(scene, store.open(history), planned, options)
+    scene = filter_scene(scene, options.speckle_filter, window=options.speckle_window, looks=options.looks)
+    return store.save(stored.kind, stored.key, scene)
+
+
+def _registered(scene: xr.Dataset, history: xr.Dataset, planned: PlannedPass, options: PrepareOptions) -> xr.Dataset:
+    """Measure the pass against the mean of its references; move it where that is called for."""
+    shared = [name for name in polarisations_of(scene) if name in history]
+    if not shared:
+        return scene
+    mean = history[shared].mean("time", skipna=True, keep_attrs=True).astype("float32")
+    name = f"mean of {len(planned.references)} passes of orbit {planned.acquisition.relative_orbit}"
+    laid, estimate = co_registered(
+        scene, mean, name=name, max_shift_px=int(options.max_shift_px), min_shift_px=options.min_correction_px
+    )
+    return laid.assign_attrs(residual_shift=estimate.model_dump_json())
+
+
+def _named(stored: Stored) -> Stored:
+    """A stored dataset without the folder it happens to be in."""
+    return stored.model_copy(update={"href": ""})
 
 
 def prepare_history(
