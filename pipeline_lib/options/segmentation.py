@@ -62,3 +62,33 @@ class SplitMergeOptions(Options):
     """``spread``: largest standard deviation within a region, per band."""
     max_step: float = Field(default=0.03, gt=0)
     """``spread``: largest difference of the means of two regions that merge, per band."""
+
+
+class ClusteringDetectorOptions(Options):
+    """The ``clustering`` detector."""
+
+    clustering: ClusteringOptions = ClusteringOptions()
+    """How the scene is clustered."""
+    min_pixels: int = Field(default=10, ge=1)
+    """Smaller water bodies are dropped."""
+
+
+class GrowingDetectorOptions(Options):
+    """The ``region-growing`` detector."""
+
+    filter_radius: int = Field(default=1, ge=0, le=3)
+    """Radius of the boxcar on linear power, pixels."""
+    tolerance_db: float = Field(default=4.0, gt=0)
+    """Largest difference of a joining pixel from its region's mean (4 standard deviations of speckle of 4.4 looks
+    after a 3 x 3 mean of correlated pixels)."""
+    min_pixels: int = Field(default=10, ge=1)
+    """Smaller water bodies are dropped."""
+
+
+class SplitMergeDetectorOptions(Options):
+    """The ``split-merge`` detector."""
+
+    split_merge: SplitMergeOptions = SplitMergeOptions()
+    """How the scene is cut into regions."""
+    min_pixels: int = Field(default=10, ge=1)
+    """Smaller water bodies are dropped."""

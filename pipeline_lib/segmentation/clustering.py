@@ -103,7 +103,7 @@ def fit(bands: dict[str, da.Array], options: ClusteringOptions | None = None, *,
     options = options or ClusteringOptions()
     rows, names = _sample(bands, options, is_radar=is_radar)
     # Running sums leave crumbs of rounding in the local means: what differs by less is the same.
-    if len(np.unique(np.round(rows[:, : 2 * len(bands)], 5), axis=0)) < options.clusters:
+    if len(np.unique(np.round(rows[:, : 2 * len(bands)], 3), axis=0)) < options.clusters:
         raise UnseparableHistogramError(
             f"The image has fewer than {options.clusters} different observed pixels; ask for fewer clusters."
         )

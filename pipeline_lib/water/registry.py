@@ -13,6 +13,7 @@ from pipeline_lib.water.harmonic import HarmonicDetector
 from pipeline_lib.water.hierarchical import HierarchicalDetector
 from pipeline_lib.water.interface import Detector
 from pipeline_lib.water.learned import LearnedDetector
+from pipeline_lib.water.segmenters import ClusteringDetector, RegionGrowingDetector, SplitMergeDetector
 from pipeline_lib.water.thresholding import (
     FixedDetector,
     KittlerIllingworthDetector,
@@ -36,6 +37,9 @@ _DETECTORS: tuple[type[Any], ...] = (
     KittlerIllingworthDetector,
     OtsuDetector,
     FixedDetector,
+    ClusteringDetector,
+    RegionGrowingDetector,
+    SplitMergeDetector,
     LearnedDetector,
 )
 
