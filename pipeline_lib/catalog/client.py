@@ -14,7 +14,7 @@ import requests
 import urllib3
 from pystac_client.stac_api_io import StacApiIO
 
-from pipeline_lib.catalog.safety import AccessPolicy, check_addresses, check_href
+from pipeline_lib.catalog.safety import AccessPolicy, HostLookupError, check_addresses, check_href
 from pipeline_lib.errors import CatalogError
 from pipeline_lib.options.search import SearchOptions
 
@@ -121,13 +121,16 @@ class CatalogIO(StacApiIO):
         """
         here = href
         for _ in range(MAX_REDIRECTS + 1):
-            check_addresses(check_href(here, self._policy), self._policy)
+            check_href(here, self._policy)
             try:
+                check_addresses(here, self._policy)
                 with self._send(here, verb, headers, parameters) as answer:
                     if answer.is_redirect:
                         here = urljoin(here, answer.headers["Location"])
                         continue
                     return self._read(answer)
+            except HostLookupError as error:
+                raise _TryAgainError("its host cannot be found") from error
             except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
                 raise _TryAgainError(_reason_of(error)) from error
             except requests.RequestException as error:

@@ -11,6 +11,7 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from pipeline_lib.errors import CatalogError
 from pipeline_lib.model import CatalogReference
@@ -32,6 +33,10 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 class UnsafeHrefError(CatalogError):
     """A catalogue gave an address or identifier that overbank refuses to follow."""
+
+
+class HostLookupError(CatalogError):
+    """A host has no address, now; it may have one later."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +121,7 @@ def check_addresses(url: str, policy: AccessPolicy) -> None:
 
     Raises:
         UnsafeHrefError: it does.
-        CatalogError: the host has no address.
+        HostLookupError: the host has no address, and no proxy that would look it up.
     """
     parts = urlsplit(url)
     host, port = (parts.hostname or "").lower(), parts.port or _DEFAULT_PORTS.get(parts.scheme, 443)
@@ -125,7 +130,9 @@ def check_addresses(url: str, policy: AccessPolicy) -> None:
     try:
         found = {entry[4][0] for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
     except OSError as error:
-        raise CatalogError(f"The host {host} cannot be found ({error}); check the name and the network.") from error
+        if getproxies().get(parts.scheme) and not proxy_bypass(host):
+            return
+        raise HostLookupError(f"The host {host} cannot be found ({error}); check the name and the network.") from error
     for address in found:
         if not _is_public(str(address)):
             raise UnsafeHrefError(f"The host {host} leads to {address}, which is not a public address; refused.")

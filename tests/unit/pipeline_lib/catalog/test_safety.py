@@ -135,8 +135,13 @@ def test_a_name_without_address(monkeypatch):
         raise OSError("no such host")
 
     monkeypatch.setattr(socket, "getaddrinfo", fail)
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
     with pytest.raises(CatalogError, match="cannot be found"):
         check_addresses("https://nowhere.example.org/a", PUBLIC)
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example.org:3128")
+    monkeypatch.setenv("NO_PROXY", "localhost")
+    check_addresses("https://nowhere.example.org/a", PUBLIC)
 
 
 def test_signatures_do_not_reach_error_messages():
