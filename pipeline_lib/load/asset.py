@@ -132,6 +132,7 @@ def assets_of(
     """
 
     def inspect(item: CatalogItem) -> Asset:
+        """Open the asset of one item."""
         if key not in item.assets:
             held = ", ".join(sorted(item.assets)) or "none"
             raise AssetError(f"Item {item.item_id} has no asset {key!r}; it has: {held}.")
@@ -175,6 +176,7 @@ def _holds_data(dataset: rasterio.DatasetReader, asset: Asset) -> bool:
     invalid = (*asset.invalid, *(() if asset.nodata is None else (asset.nodata,)))
 
     def any_valid(values: NDArray[np.float32]) -> bool:
+        """Whether a block holds anything but no-data."""
         return bool((~np.isin(values, np.array(invalid, np.float32)) & ~np.isnan(values)).any())
 
     factors = dataset.overviews(1)
