@@ -37,19 +37,26 @@ class AdaptiveOptions(Options):
 
     tiles: TileChoice = TileChoice()
     """How the scene is asked for its classes."""
-    filter_radius: int = Field(default=1, ge=0, le=3)
-    """Radius of the boxcar on linear power, pixels: 1 = 3 x 3."""
-    context_radius: int = Field(default=1, ge=0, le=4)
+    filter_radius: int = Field(default=0, ge=0, le=3)
+    """Radius of a boxcar on linear power, pixels: 0 = none, 1 = 3 x 3. Power is smeared from bright to dark, so that a
+    boxcar eats the edges of water; neighbours are asked by `coupling` instead."""
+    context_radius: int = Field(default=0, ge=0, le=4)
     """Radius of the mean over the evidence of the neighbourhood, pixels."""
+    coupling: float = Field(default=1.5, ge=0, le=10)
+    """Log-odds that unanimous neighbours add; 0 = every pixel for itself."""
+    leak: float = Field(default=0.35, ge=0, lt=1)
+    """Share of a pixel's power that belongs to its neighbours: 20 m of resolution on a grid of 10 m."""
+    rounds: int = Field(default=3, ge=0, le=10)
+    """How many times neighbours are asked."""
     evidence_weight: float = Field(default=0.75, gt=0, le=2)
     """Weight of each polarisation's log-likelihood ratio: below 1, because the two are correlated."""
     max_evidence: float = Field(default=6.0, gt=0)
     """Limit of each source's log-likelihood ratio, so that none can overrule all others."""
-    seed: float = Field(default=0.81, gt=0, lt=1)
-    """A water body holds a pixel at least this likely (OPERA DSWx-S1: 0.81)."""
+    seed: float = Field(default=0.6, gt=0, lt=1)
+    """A water body holds a pixel at least this likely (DLR: 0.6, OPERA DSWx-S1: 0.81)."""
     min_pixels: int = Field(default=10, ge=1)
     """Smaller bodies are dropped (HydroSAR 3 to 10 pixels of 30 m; 10 pixels of 10 m are 0.1 ha)."""
-    flood_prior: float = Field(default=0.3, gt=0, lt=1)
+    flood_prior: float = Field(default=0.6, gt=0, lt=1)
     """Prior probability of water where the reference shows land."""
     min_history: int = Field(default=1, ge=1)
     """Reference passes from which the land is expected pixel by pixel; one is already a change image."""

@@ -27,26 +27,33 @@ from pipeline_lib.options import Options
 from pipeline_lib.options.detect import AdaptiveOptions
 from pipeline_lib.water.blocks import BlockGrid, map_with_halo
 from pipeline_lib.water.classes import Classes, classes_of, physics_of
+from pipeline_lib.water.context import edge_table, mean_field
 from pipeline_lib.water.extent import water_extent
 from pipeline_lib.water.filtering import boxcar, decibel, look_up, power_of, smooth, table_of
 from pipeline_lib.water.fusion import (
     change_ratio,
+    log_odds_with_reference,
     logit,
     place_log_prior,
-    posterior,
-    posterior_with_reference,
     total_of,
     was_water,
 )
-from pipeline_lib.water.growing import GrowingRule, grow
+from pipeline_lib.water.growing import GrowingRule, grow, kept_if_small
 from pipeline_lib.water.histogram import tile_histograms
 from pipeline_lib.water.interface import Need, Observation
 from pipeline_lib.water.reference import reference_statistics
 
 Plane = npt.NDArray[np.float32]
 
+PRIOR_LIMITS = (0.3, 0.5)
+"""Range of the prior taken from the scene."""
 UNSEEN_PRIOR = 0.1
 """Prior of water where no tile of the scene shows two classes: water is rare or absent, or everything."""
+STATISTICS_RADIUS = 1
+"""The scene's classes are sought after a 3 x 3 mean, where they are apart; speckle is put back for single pixels."""
+PIXEL_SPECKLE_DB = 2.19
+FILTERED_SPECKLE_DB = 1.0
+"""Standard deviation of speckle of 4.4 looks, and after a 3 x 3 mean of pixels as correlated as Sentinel-1's."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,7 @@ class _Tables:
 
     ratio: Plane
     water: Plane
+    edge: Plane
 
 
 class AdaptiveDetector:
@@ -84,14 +92,15 @@ class AdaptiveDetector:
         probability = map_with_halo(
             probability_block,
             inputs,
-            halo_px=self.options.filter_radius + self.options.context_radius,
+            halo_px=self.options.filter_radius + self.options.context_radius + self.options.rounds,
             dtype=np.float32,
             arguments={
                 "tables": {name: self._tables(classes[name]) for name in names},
-                "separable": any(known.separable for known in classes.values()),
+                "prior": self._prior(classes),
                 "options": self.options,
             },
         )
+        probability = kept_if_small(probability)
         rule = GrowingRule(seed=self.options.seed, tolerance=0.5, min_pixels=self.options.min_pixels)
         return water_extent(scene, probability, grow(probability, rule), notes=_notes(classes, inputs))
 
@@ -100,15 +109,25 @@ class AdaptiveDetector:
         angle = None
         if "local_incidence_angle" in scene:
             angle = float(scene["local_incidence_angle"][::16, ::16].mean())
-        tiles = tile_histograms(powers, radius=self.options.filter_radius)
+        tiles = tile_histograms(powers, radius=STATISTICS_RADIUS)
         return {name: classes_of(tiles[name], physics_of(name, angle), self.options.tiles) for name in powers}
+
+    def _prior(self, classes: dict[str, Classes]) -> float:
+        """Prior of water where neither reference nor occurrence is known: the scene's own share of it."""
+        shares = [known.share for known in classes.values() if known.separable]
+        if not shares:
+            return UNSEEN_PRIOR
+        low, high = PRIOR_LIMITS
+        return min(max(float(np.mean(shares)), low), high)
 
     def _tables(self, classes: Classes) -> _Tables:
         """Tabulate a polarisation's evidence."""
+        if self.options.filter_radius < STATISTICS_RADIUS:
+            classes = classes.speckled(FILTERED_SPECKLE_DB, PIXEL_SPECKLE_DB)
         limit, weight = self.options.max_evidence, self.options.evidence_weight
         ratio = table_of(lambda value: weight * np.clip(classes.log_ratio(value), -limit, limit))
         water = table_of(lambda value: classes.water.log_density(np.maximum(value, classes.water.mean)))
-        return _Tables(ratio, water)
+        return _Tables(ratio, water, edge_table(classes, self.options.leak, weight, limit))
 
 
 def _history(
@@ -149,12 +168,13 @@ def _notes(classes: dict[str, Classes], inputs: dict[str, da.Array]) -> list[str
 
 
 def probability_block(
-    *, tables: dict[str, _Tables], separable: bool, options: AdaptiveOptions, **arrays: npt.NDArray[Any]
+    *, tables: dict[str, _Tables], prior: float, options: AdaptiveOptions, **arrays: npt.NDArray[Any]
 ) -> Plane:
     """Probability of water in one block: float32 (y, x), NaN where no polarisation is observed."""
-    ratios, changes, before = [], [], []
+    powers, ratios, changes, before = [], [], [], []
     for name, table in tables.items():
         filtered = boxcar(np.ascontiguousarray(arrays[name], dtype=np.float32), options.filter_radius)
+        powers.append(filtered)
         ratio = look_up(filtered, table.ratio)
         ratios.append(ratio)
         history = arrays.get(f"history_{name}")
@@ -170,15 +190,22 @@ def probability_block(
     log_prior = _log_prior(arrays, options)
     occurrence = arrays.get("occurrence")
     if not before and occurrence is None:
-        prior = logit(0.5 if separable else UNSEEN_PRIOR)
         scene_ratio = scene_ratio if log_prior is None else scene_ratio + log_prior
-        return posterior(scene_ratio, prior)
+        return in_context(scene_ratio + np.float32(logit(prior)), powers, tables, options)
     unknown = np.full_like(scene_ratio, np.nan)
     changed_ratio = smooth(total_of(changes), options.context_radius) if before else scene_ratio
     earlier = smooth(total_of(before), options.context_radius) if before else unknown
     was = was_water(earlier, unknown if occurrence is None else occurrence.astype(np.float32))
     place = np.zeros_like(scene_ratio) if log_prior is None else log_prior
-    return posterior_with_reference(scene_ratio, changed_ratio, was, place, options.flood_prior)
+    log_odds = log_odds_with_reference(scene_ratio, changed_ratio, was, place, options.flood_prior)
+    return in_context(log_odds, powers, tables, options)
+
+
+def in_context(log_odds: Plane, powers: list[Plane], tables: dict[str, _Tables], options: AdaptiveOptions) -> Plane:
+    """Let neighbours speak: `pipeline_lib.water.context.mean_field` with the first two polarisations."""
+    edges = np.stack([table.edge for table in tables.values()][:2])
+    second = powers[1] if len(powers) > 1 else np.empty((0, 0), dtype=np.float32)
+    return mean_field(log_odds, powers[0], second, edges, options.coupling, options.rounds)
 
 
 def _log_prior(arrays: dict[str, npt.NDArray[Any]], options: AdaptiveOptions) -> Plane | None:

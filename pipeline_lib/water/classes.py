@@ -77,10 +77,28 @@ class Classes:
     tiles: int
     """Tiles that told; 0 = the published values stand."""
 
+    share: float = 0.5
+    """Share of water in the scene, by the two densities; the prior where nothing else is known."""
+
     @property
     def separable(self) -> bool:
         """Whether the scene itself showed two classes."""
         return self.tiles > 0
+
+    def speckled(self, filtered_db: float, single_db: float) -> "Classes":
+        """The classes of single pixels, from those of filtered ones: the speckle that the filter took off is put back.
+
+        Args:
+            filtered_db: standard deviation of speckle where the classes were fitted.
+            single_db: standard deviation of speckle where they are applied.
+        """
+        added = max(single_db**2 - filtered_db**2, 0.0)
+        shift = -added * np.log(10.0) / 20.0
+        water, land = (
+            Normal(known.mean + shift, float(np.hypot(known.spread, np.sqrt(added))))
+            for known in (self.water, self.land)
+        )
+        return Classes(water=water, land=land, tiles=self.tiles, share=self.share)
 
     def log_ratio(self, decibel: Values) -> Values:
         """Log-likelihood ratio of water against land: falls with backscatter, level beyond the two means."""
@@ -161,9 +179,18 @@ def classes_of(tiles: TileHistograms, physics: Physics, choice: TileChoice) -> C
         pooled += weight * counts / counts.sum()
     fitted = fit_two_normals(pooled, CENTRES_DB)
     if not _is_water_and_land(fitted, physics, choice):
-        middle = sorted(taken, key=lambda pair: pair[0].crossing)[len(taken) // 2][0]
-        return Classes(water=_widened(middle.dark), land=_widened(middle.bright), tiles=len(taken))
-    return Classes(water=_widened(fitted.dark), land=_widened(fitted.bright), tiles=len(taken))
+        fitted = sorted(taken, key=lambda pair: pair[0].crossing)[len(taken) // 2][0]
+    water, land = _widened(fitted.dark), _widened(fitted.bright)
+    return Classes(water=water, land=land, tiles=len(taken), share=share_of_water(tiles.scene, water, land))
+
+
+def share_of_water(counts: Values, water: Normal, land: Normal) -> float:
+    """Share of water in a histogram whose classes are known: expectation-maximisation over the share alone."""
+    ratio = np.exp(np.clip(Classes(water=water, land=land, tiles=1).log_ratio(CENTRES_DB), -30.0, 30.0))
+    share = 0.5
+    for _ in range(100):
+        share = float(counts @ (share * ratio / (share * ratio + 1.0 - share)) / counts.sum())
+    return share
 
 
 def _widened(fitted: Normal) -> Normal:

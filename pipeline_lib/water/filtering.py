@@ -28,6 +28,12 @@ def boxcar(power: Plane, radius: int) -> Plane:
     """
     rows, columns = power.shape
     out = np.empty((rows, columns), dtype=np.float32)
+    if radius == 0:
+        for y in range(rows):
+            for x in range(columns):
+                value = power[y, x]
+                out[y, x] = max(value, np.float32(0.0)) if np.abs(value) < np.inf else np.float32(np.nan)
+        return out
     total = np.empty(columns + 2 * radius, dtype=np.float32)
     count = np.empty(columns + 2 * radius, dtype=np.float32)
     for y in range(rows):
@@ -52,6 +58,8 @@ def boxcar(power: Plane, radius: int) -> Plane:
 @numba.njit(nogil=True, cache=True)
 def smooth(values: Plane, radius: int) -> Plane:
     """Mean of the known values in a square of ``2 * radius + 1``; NaN stays NaN; values may have any sign."""
+    if radius == 0:
+        return values
     rows, columns = values.shape
     out = np.empty((rows, columns), dtype=np.float32)
     total = np.empty(columns + 2 * radius, dtype=np.float32)

@@ -110,10 +110,10 @@ def place_log_prior(
 
 
 @numba.njit(nogil=True, cache=True)
-def posterior_with_reference(
+def log_odds_with_reference(
     scene_ratio: Plane, changed_ratio: Plane, before: Plane, log_prior: Plane, flood_prior: float
 ) -> Plane:
-    """Probability of water from the module's odds (`pipeline_lib.water.adaptive`); NaN where not observed."""
+    """Log-odds of water by the formula of `pipeline_lib.water.adaptive`; NaN where not observed."""
     out = np.empty_like(scene_ratio)
     for y in range(out.shape[0]):
         for x in range(out.shape[1]):
@@ -121,8 +121,7 @@ def posterior_with_reference(
             water = r * STAY + (1.0 - r) * flood_prior
             land = r * (1.0 - STAY) * np.exp(-scene_ratio[y, x])
             land += (1.0 - r) * (1.0 - flood_prior) * np.exp(-changed_ratio[y, x])
-            odds = water / land * np.exp(log_prior[y, x])
-            out[y, x] = odds / (1.0 + odds)
+            out[y, x] = np.log(water / land) + log_prior[y, x]
     return out
 
 

@@ -19,6 +19,15 @@ Plane = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int32]
 
 
+KEPT_PX = 100_000_000
+"""Values of scenes up to this size (400 MB) are worked out once and kept; those of larger ones are worked out twice."""
+
+
+def kept_if_small(values: da.Array) -> da.Array:
+    """The values in memory where the scene is small enough, so that the second visit finds them."""
+    return values.persist() if values.size <= KEPT_PX else values
+
+
 @dataclass(frozen=True, kw_only=True)
 class GrowingRule:
     """When a region is kept."""
