@@ -140,7 +140,7 @@ def _words(record: dict[str, Any], imagery: Imagery) -> dict[str, str]:
         "metres": f"{imagery.metres:g}",
         "rule": record["rule"],
         "mmu": "none" if record["minimum_mapping_unit_m2"] is None else f"{record['minimum_mapping_unit_m2']:,.0f} m²",
-        "banner": _banner(record),
+        "banner": banner(record),
         "significance": "; ".join(html.escape(str(reason)) for reason in record["significance"]["reasons"]),
         "significant": "yes" if record["significance"]["significant"] else "no",
         "changes": _list(record["changes"]),
@@ -153,7 +153,7 @@ def _words(record: dict[str, Any], imagery: Imagery) -> dict[str, str]:
     }
 
 
-def _banner(record: dict[str, Any]) -> str:
+def banner(record: dict[str, Any]) -> str:
     """A warning over the whole page, where one is due."""
     if record["status"] == "retracted":
         return f'<p class="banner" role="alert">Retracted: {html.escape(record["retracted_because"])}</p>'

@@ -14,6 +14,7 @@ from pipeline_lib.flood.area import inside_area
 from pipeline_lib.model import MappingPlan, PlannedPass, Product, digest_of
 from pipeline_lib.options.publish import PublishOptions
 from pipeline_lib.publish import versions
+from pipeline_lib.publish.catalogue import update_catalogue
 from pipeline_lib.publish.changes import describe_changes
 from pipeline_lib.publish.collection import write_collections
 from pipeline_lib.publish.figures import event_figures, pass_series, significance
@@ -23,9 +24,10 @@ from pipeline_lib.publish.page_data import Imagery, draw_imagery
 from pipeline_lib.publish.page_file import write_page
 from pipeline_lib.publish.quicklook import write_quicklook
 from pipeline_lib.publish.rasters import take_over, write_layers, write_vectors
+from pipeline_lib.publish.records import RECORD, read_record
 from pipeline_lib.publish.vectors import make_polygons
 
-RECORD = "record.json"
+__all__ = ["Publication", "PublishedPass", "product_of", "publish", "read_record"]
 FORMAT = 1
 """Of what this module writes; a new one makes every version anew."""
 
@@ -73,14 +75,6 @@ class Publication:
         )
 
 
-def read_record(folder: Path, number: int | None = None) -> dict[str, Any] | None:
-    """Record of a version (the current one where None); None where nothing is published."""
-    number = number or versions.current_version(folder)
-    path = versions.version_folder(folder, number) / RECORD
-    record: dict[str, Any] | None = json.loads(path.read_text(encoding="utf-8")) if number and path.is_file() else None
-    return record
-
-
 def publish(publication: Publication, out: Path) -> Product:
     """Publish a version under ``out/<event_id>``; return the current one where nothing would change.
 
@@ -94,7 +88,8 @@ def publish(publication: Publication, out: Path) -> Product:
             return product_of(folder, before)
         number = versions.current_version(folder) + 1
         record = _build(publication, versions.workplace(folder, number), number, before, folder)
-        return product_of(folder, record)
+    update_catalogue(out)
+    return product_of(folder, record)
 
 
 def product_of(folder: Path, record: dict[str, Any]) -> Product:
@@ -160,6 +155,7 @@ def _record(publication: Publication, number: int, inside: xr.DataArray) -> dict
         "significance": verdict,
         "rule": event.attrs["rule"],
         "epoch": event.attrs["epoch"],
+        "license": publication.options.license,
         "minimum_mapping_unit_m2": _derive_option(plan, "min_mapping_unit_m2"),
         "notes": list(plan.notes),
         "passes": {},

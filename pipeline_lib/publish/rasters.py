@@ -63,8 +63,13 @@ def take_over(before: Path, folder: Path, assets: dict[str, Any]) -> bool:
     ):
         return False
     for name in names:
-        try:
-            os.link(before / name, folder / name)
-        except OSError:
-            shutil.copy2(before / name, folder / name)
+        share_file(before / name, folder / name)
     return True
+
+
+def share_file(path: Path, target: Path) -> None:
+    """Link a file to another name; copy it where the file system cannot link."""
+    try:
+        os.link(path, target)
+    except OSError:
+        shutil.copy2(path, target)

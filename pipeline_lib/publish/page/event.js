@@ -23,6 +23,19 @@
   map.setMaxBounds(L.latLngBounds(data.bounds).pad(1.5));
   view.addTo(map);
 
+  /* Served by `overbank serve`, class layers come as tiles at full resolution; from disk the pictures are all there is. */
+  const place = location.pathname.indexOf(`/${data.eventId}/`);
+  const detail = location.protocol.startsWith("http") && place >= 0 ? L.tileLayer("", { maxZoom: 19, className: "crisp" }) : null;
+  const NAMES = { classes: "flood_class", state: "state", reference_water: "reference_water" };
+  function showDetail() {
+    const name = NAMES[status.layer], sharp = data.metres > 10 && name && !status.compare && detail;
+    if (!sharp) { if (detail) detail.remove(); return; }
+    const item = onePass() ? data.passes[status.time].id : "event", version = String(data.version).padStart(4, "0");
+    detail.setUrl(`${location.pathname.slice(0, place)}/tiles/${data.eventId}/${version}/${item}/${name}/{z}/{x}/{y}.png`, map.hasLayer(detail));
+    detail.setOpacity(status.opacity).addTo(map);
+    view.show({ layer: null });
+  }
+
   const choices = $$("layer"), slider = $$("time");
   LAYERS.forEach(([name, title]) => choices.add(new Option(title, name)));
   slider.max = ALL; slider.value = ALL;
@@ -56,6 +69,7 @@
     const before = status.compare ? await radarBefore() : null;
     if (mine !== turn) return;
     view.show({ layer: paint(image, table), unseen: paint(classes, maskTable(NEVER)), now, before, opacity: status.opacity, split: status.compare ? status.split : null });
+    showDetail();
     $$("legend").replaceChildren(...legend, swatch("", "not observed", "hatch"));
     mark(onePass() ? status.time : -1);
     [...$$("ticks").children].forEach((tick, i) => tick.classList.toggle("on", i === status.time));
@@ -113,7 +127,7 @@
     status.layer = choices.value;
     if (onePass() && !["classes", "likelihood"].includes(status.layer)) setTime(ALL); else refresh();
   });
-  $$("opacity").addEventListener("input", (e) => { status.opacity = e.target.value / 100; view.show({ opacity: status.opacity }); });
+  $$("opacity").addEventListener("input", (e) => { status.opacity = e.target.value / 100; view.show({ opacity: status.opacity }); if (detail) detail.setOpacity(status.opacity); });
   $$("radar").addEventListener("change", (e) => { status.radar = e.target.checked; refresh(); });
   $$("whole").addEventListener("click", fit);
   $$("compare").addEventListener("click", (e) => {

@@ -1,0 +1,101 @@
+"""``overbank events``: published events, listed, shown, compared, exported, retracted."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Out = Annotated[Path, typer.Option(help="Folder of all events, as given to `overbank map --out`.")]
+Version = Annotated[int | None, typer.Option(help="Version; the current one without it.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the app."""
+    events = typer.Typer(no_args_is_help=True, help="Published events: list, show, diff, export, retract.")
+    events.command("list")(list_command)
+    events.command("show")(show_command)
+    events.command("diff")(diff_command)
+    events.command("export")(export_command)
+    events.command("retract")(retract_command)
+    app.add_typer(events, name="events")
+
+
+def list_command(
+    out: Out = Path("out"), as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False
+) -> None:
+    """List the events of a folder, the newest look first."""
+    import json
+
+    from pipeline_lib.steps.events import list_events
+
+    rows = list_events(out)
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1))
+        return
+    if not rows:
+        typer.echo(f"No event is published in {out}.")
+        return
+    widths = {name: max(len(name), *(len(str(row[name])) for row in rows)) for name in rows[0]}
+    for row in [{name: name for name in widths}, *rows]:
+        typer.echo("  ".join(str(row[name]).ljust(width) for name, width in widths.items()).rstrip())
+
+
+def show_command(
+    event_id: str,
+    out: Out = Path("out"),
+    version: Version = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The whole record, as JSON.")] = False,
+) -> None:
+    """Show one event: figures, passes, what changed."""
+    import json
+
+    from pipeline_lib.steps.events import show_event, show_text
+
+    record = show_event(out, event_id, version)
+    typer.echo(json.dumps(record, indent=1) if as_json else show_text(record))
+
+
+def diff_command(
+    event_id: str,
+    before: Annotated[int | None, typer.Argument(help="Earlier version; the one before without it.")] = None,
+    after: Annotated[int | None, typer.Argument(help="Later version; the current one without it.")] = None,
+    out: Out = Path("out"),
+) -> None:
+    """Say what changed between two versions, and why."""
+    from pipeline_lib.steps.events import diff_events
+
+    for sentence in diff_events(out, event_id, before, after):
+        typer.echo(sentence)
+
+
+def export_command(
+    event_id: str,
+    to: Annotated[str | None, typer.Option(help="Folder, file.zip or URL (s3://, gs://, az:// ...).")] = None,
+    stac_api: Annotated[str | None, typer.Option(help="STAC API with transactions to put the items into.")] = None,
+    base_url: Annotated[str | None, typer.Option(help="Where the exported files can be fetched.")] = None,
+    out: Out = Path("out"),
+    version: Version = None,
+) -> None:
+    """Copy a version elsewhere, and/or put it into a STAC API."""
+    from pipeline_lib.errors import InputError
+    from pipeline_lib.steps.events import export_event, push_event
+
+    if to is None and stac_api is None:
+        raise InputError("Say where to: --to FOLDER, --to FILE.zip, --to s3://bucket/path, or --stac-api URL.")
+    if to is not None:
+        typer.echo(export_event(out, event_id, to, version))
+    if stac_api is not None:
+        fetched_at = base_url or (to if to is not None and "://" in to else None)
+        if fetched_at is None:
+            raise InputError("--stac-api needs --base-url: the address under which the exported files can be fetched.")
+        for done in push_event(out, event_id, stac_api, fetched_at, version):
+            typer.echo(done)
+
+
+def retract_command(
+    event_id: str, reason: Annotated[str, typer.Option(help="Why; it stands on the page.")], out: Out = Path("out")
+) -> None:
+    """Take an event back: a new version that says so. Nothing is deleted."""
+    from pipeline_lib.steps.events import retract_event
+
+    typer.echo(f"{event_id} is retracted in version {retract_event(out, event_id, reason)}.")
