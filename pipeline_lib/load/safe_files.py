@@ -56,10 +56,11 @@ class SafeFiles:
             AssetError: it is not there, cannot be read, or is larger than any annotation.
         """
         try:
-            with fsspec.open(self.sign(href), "rb", **self.storage).open() as stream:
+            with fsspec.open(self.sign(href), "rb", **self.storage) as stream:
                 content: bytes = stream.read(MAX_XML_BYTES + 1)
         except (OSError, KeyError, ValueError, ImportError, zipfile.BadZipFile) as error:
-            raise AssetError(f"{self.name}: {posixpath.basename(href)} cannot be read ({error}).") from error
+            inner = posixpath.basename(href.split("::", maxsplit=1)[0])
+            raise AssetError(f"{self.name}: {inner} cannot be read ({error}).") from error
         return content
 
 
@@ -152,7 +153,7 @@ def find_assets(
 def _from_zip(href: str, storage: dict[str, Any]) -> SafeFiles:
     """List a zip's members; refuse names that leave it."""
     try:
-        with fsspec.open(href, "rb", **storage).open() as stream, zipfile.ZipFile(stream) as archive:
+        with fsspec.open(href, "rb", **storage) as stream, zipfile.ZipFile(stream) as archive:
             entries = [info.filename for info in archive.infolist() if not info.is_dir()]
     except (OSError, zipfile.BadZipFile, ValueError) as error:
         raise AssetError(f"{href} is not a readable zip ({error}); download the product again.") from error

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import rasterio
@@ -38,7 +39,7 @@ class Measurement:
         """Make sure that the file is there and has the size that the annotation says.
 
         Raises:
-            AssetError: it is missing, not a raster, of another size, or not one band of 16 bits.
+            AssetError: it is missing, not a raster, of another size, not one band of 16 bits, or cut short.
         """
         with self._opened() as dataset:
             size, said = (dataset.height, dataset.width), (self.annotation.image.lines, self.annotation.image.samples)
@@ -47,6 +48,13 @@ class Measurement:
                 raise AssetError(
                     f"{self.name}: the measurement of {pol} is {dataset.count} band(s) of "
                     f"{size[0]} x {size[1]} {dataset.dtypes[0]}; expected one of {said[0]} x {said[1]} uint16."
+                )
+
+            missing = _bytes_missing(dataset, Path(gdal_path(self.sign(self.href))))
+            if missing > 0:
+                raise AssetError(
+                    f"{self.name}: the measurement of {pol} is truncated by {missing:,} bytes. "
+                    "Download the product again."
                 )
 
     def digital_numbers(self, rectangle: Rectangle) -> NDArray[np.uint16]:
@@ -128,3 +136,17 @@ class Measurement:
                 ) from error
             with dataset:
                 yield dataset
+
+
+def _bytes_missing(dataset: rasterio.DatasetReader, path: Path) -> int:
+    """How far beyond the end of a local file its blocks reach; not every decoder notices before it is asked."""
+    if not path.is_file():
+        return 0
+    height, width = dataset.block_shapes[0]
+    last = 0
+    for row in range(-(-dataset.height // height)):
+        for column in range(-(-dataset.width // width)):
+            offset = dataset.get_tag_item(f"BLOCK_OFFSET_{column}_{row}", "TIFF", bidx=1)
+            size = dataset.get_tag_item(f"BLOCK_SIZE_{column}_{row}", "TIFF", bidx=1)
+            last = max(last, int(offset or 0) + int(size or 0))
+    return last - path.stat().st_size

@@ -101,9 +101,33 @@ def _slant_areas(geometry: RadarGeometry) -> Floats:
 
 
 @compiled
+def _between(values, band, i, j, s, t):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, PLR0913
+    """Cubic (Keys) between pixel centres, kept between the four around; the map's pixels are samples of smooth ground."""
+    low = min(values[band, i, j], values[band, i, j + 1], values[band, i + 1, j], values[band, i + 1, j + 1])
+    high = max(values[band, i, j], values[band, i, j + 1], values[band, i + 1, j], values[band, i + 1, j + 1])
+    total = 0.0
+    for a in range(-1, 3):
+        y = min(max(i + a, 0), values.shape[1] - 1)
+        for b in range(-1, 3):
+            x = min(max(j + b, 0), values.shape[2] - 1)
+            total += _weight(a - s) * _weight(b - t) * values[band, y, x]
+    return min(max(total, low), high)
+
+
+@compiled
+def _weight(d):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+    """Keys's kernel, a = -0.5."""
+    d = abs(d)
+    if d <= 1.0:
+        return (1.5 * d - 2.5) * d * d + 1.0
+    return ((-0.5 * d + 2.5) * d - 4.0) * d + 2.0 if d < 2.0 else 0.0
+
+
+@compiled
 def _lay(values, area, line, pixel, known, pieces, power, covered):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, C901
-    """Lay the pieces of every quadrilateral over the cells; each piece takes the gamma0 of the nearest map pixel."""
+    """Lay the pieces of every quadrilateral over the cells; each piece takes the gamma0 at its own place."""
     bands, lines, samples = power.shape
+    taken = np.empty(bands)
     for i in range(area.shape[0]):
         for j in range(area.shape[1]):
             l00, l01, l10, l11 = line[i, j], line[i, j + 1], line[i + 1, j], line[i + 1, j + 1]
@@ -115,10 +139,10 @@ def _lay(values, area, line, pixel, known, pieces, power, covered):  # type: ign
                 s = (a + 0.5) / pieces
                 for b in range(pieces):
                     t = (b + 0.5) / pieces
-                    y = i if s < 0.5 else i + 1
-                    x = j if t < 0.5 else j + 1
-                    if not known[y, x]:
+                    if not (known[i, j] and known[i, j + 1] and known[i + 1, j] and known[i + 1, j + 1]):
                         continue
+                    for band in range(bands):
+                        taken[band] = _between(values, band, i, j, s, t)
                     u = (l00 * (1 - t) + l01 * t) * (1 - s) + (l10 * (1 - t) + l11 * t) * s
                     v = (p00 * (1 - t) + p01 * t) * (1 - s) + (p10 * (1 - t) + p11 * t) * s
                     for k in range(int(np.floor(u - tall / 2 + 0.5)), int(np.floor(u + tall / 2 + 0.5)) + 1):
@@ -134,4 +158,4 @@ def _lay(values, area, line, pixel, known, pieces, power, covered):  # type: ign
                             share /= pieces * pieces
                             covered[k, m] += share * cells
                             for band in range(bands):
-                                power[band, k, m] += share * area[i, j] * values[band, y, x]
+                                power[band, k, m] += share * area[i, j] * taken[band]
