@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from pipeline_lib.nn.predict import sigmoid
 
 Array = NDArray[np.float32]
+RIDGE = 1e-6
+"""Keeps the fit finite where a net separates the pixels perfectly."""
 
 
 @dataclass(frozen=True)
@@ -43,17 +45,30 @@ def fit_calibration(odds: Array, truth: NDArray[np.uint8], *, most: int = 1_000_
         z, y = z[chosen], y[chosen]
     if len(y) == 0 or y.min() == y.max():
         return Calibration()
-    x = np.stack([z, np.ones_like(z)])
-    weights = np.array([1.0, 0.0])
+    weights = _newton(np.stack([z, np.ones_like(z)]), y)
+    return Calibration() if weights[0] <= 0 else Calibration(float(weights[0]), float(weights[1]))
+
+
+def _newton(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Minimum of the logistic loss of ``weights @ x``, barely regularised; each step is halved until it descends."""
+    start = np.array([1.0, 0.0])
+
+    def loss(weights: NDArray[np.float64]) -> float:
+        odds = weights @ x
+        return float(np.mean(np.logaddexp(0, odds) - y * odds)) + 0.5 * RIDGE * float(((weights - start) ** 2).sum())
+
+    weights, current = start, loss(start)
     for _ in range(50):
         p = 1 / (1 + np.exp(-np.clip(weights @ x, -40, 40)))
-        gradient = x @ (p - y) + 1e-3 * (weights - (1, 0))
-        curvature = (x * (p * (1 - p))) @ x.T + 1e-3 * np.eye(2)
+        gradient = x @ (p - y) / len(y) + RIDGE * (weights - start)
+        curvature = (x * (p * (1 - p))) @ x.T / len(y) + RIDGE * np.eye(2)
         step = np.linalg.solve(curvature, gradient)
-        weights = weights - np.clip(step, -2, 2)
-        if np.abs(step).max() < 1e-8:
+        while (found := loss(weights - step)) > current and np.abs(step).max() > 1e-9:
+            step = step / 2
+        weights, current = weights - step, min(found, current)
+        if np.abs(step).max() < 1e-7:
             break
-    return Calibration() if weights[0] <= 0 else Calibration(float(weights[0]), float(weights[1]))
+    return weights
 
 
 def expected_calibration_error(probability: Array, truth: NDArray[np.uint8], *, bins: int = 15) -> float:

@@ -6,7 +6,6 @@ what each map is: a decoder needs to know nothing else.
 
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 
 from pipeline_lib.errors import InputError
@@ -200,7 +199,7 @@ def build_encoder(name: str, bands: int, *, width: int, depth: int = 5, output_s
     if bands < 1:
         raise InputError(f"A network needs at least 1 input channel, not {bands}.")
     if name == "plain":
-        levels = min(depth, int(torch.tensor(output_stride).log2().item()) + 1)
+        levels = min(depth, output_stride.bit_length())
         return PlainEncoder(bands, width=width, depth=levels)
     if name == "vgg16":
         return VggEncoder(bands, width=width)

@@ -1,6 +1,5 @@
 """Export to ONNX by torch's exporter, and static int8 quantisation of the result."""
 
-import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,17 +20,17 @@ EXPORT_SIDE_STRIDES = 8
 def export_onnx(network: nn.Module, bands: int, path: Path, *, stride_px: int) -> Path:
     """Write the network as ONNX with dynamic batch, height and width.
 
+    Networks without global context hold no shape anywhere, so that an export for one size serves all once its input
+    and output are declared free; the others are traced with symbolic sizes, which takes minutes.
+
     Raises:
         ModelError: the exporter is not installed.
     """
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     side = max(EXPORT_SIDE_STRIDES * stride_px, 64)
     example = torch.zeros(2, bands, side, side)
     network = network.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    batch = torch.export.Dim("batch", min=1, max=1024)
-    rows = torch.export.Dim("rows", min=1, max=8192 // stride_px)
-    columns = torch.export.Dim("columns", min=1, max=8192 // stride_px)
-    shape = {0: batch, 2: stride_px * rows, 3: stride_px * columns}
+    shape_free = bool(getattr(network, "receptive_is_local", False))
+    options: dict[str, Any] = {} if shape_free else {"dynamic_shapes": (_free_sizes(stride_px),)}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -43,13 +42,33 @@ def export_onnx(network: nn.Module, bands: int, path: Path, *, stride_px: int) -
                 opset_version=OPSET,
                 input_names=["image"],
                 output_names=["logits"],
-                dynamic_shapes=(shape,),
                 external_data=False,
                 verbose=False,
+                **options,
             )
+        if shape_free:
+            _declare_free(path)
     except ImportError as error:
         raise ModelError("ONNX export needs the packages onnx and onnxscript: install overbank[fast].") from error
     return path
+
+
+def _free_sizes(stride_px: int) -> dict[int, Any]:
+    rows, columns = (torch.export.Dim(name, min=1, max=8192 // stride_px) for name in ("rows", "columns"))
+    return {0: torch.export.Dim("batch", min=1, max=1024), 2: stride_px * rows, 3: stride_px * columns}
+
+
+def _declare_free(path: Path) -> None:
+    """Replace the example's sizes by names in the declared input and output, and forget sizes in between."""
+    import onnx  # noqa: PLC0415
+
+    model = onnx.load(str(path))
+    for value in (*model.graph.input, *model.graph.output):
+        for axis, name in ((0, "batch"), (2, "height"), (3, "width")):
+            value.type.tensor_type.shape.dim[axis].dim_param = name
+    del model.graph.value_info[:]
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))
 
 
 class _Calibration:

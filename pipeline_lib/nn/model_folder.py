@@ -64,8 +64,8 @@ class Model:
         return path
 
 
-def write_model(folder: Path, network: nn.Module, card: ModelCard) -> Model:
-    """Write a model folder; it appears complete or not at all.
+def write_model(folder: Path, network: nn.Module, card: ModelCard, *, onnx: bool = True) -> Model:
+    """Write a model folder; it appears complete or not at all. Without ``onnx`` torch alone can run it.
 
     Raises:
         StoreError: the folder cannot be written.
@@ -74,7 +74,8 @@ def write_model(folder: Path, network: nn.Module, card: ModelCard) -> Model:
     try:
         partial.mkdir(parents=True)
         write_tensors(partial / WEIGHTS, dict(network.state_dict()))
-        export_onnx(network, len(card.inputs.bands), partial / ONNX, stride_px=card.stride_px)
+        if onnx:
+            export_onnx(network, len(card.inputs.bands), partial / ONNX, stride_px=card.stride_px)
         _finish(partial, card)
         if folder.exists():
             if not (folder / CARD).is_file():

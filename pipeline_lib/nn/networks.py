@@ -1,5 +1,6 @@
 """Build a network from its options, and count what it costs."""
 
+import copy
 import math
 from typing import Protocol, cast
 
@@ -66,11 +67,9 @@ def parameter_count(network: nn.Module) -> int:
 
 def gigaflops(network: nn.Module, bands: int, side_px: int = 512) -> float:
     """1e9 floating point operations (2 per multiply-add) of one forward pass over ``side_px`` squared pixels."""
-    training = network.training
-    network.eval()
+    shape = copy.deepcopy(network).to("meta").eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        network(torch.zeros(1, bands, side_px, side_px))
-    network.train(training)
+        shape(torch.empty(1, bands, side_px, side_px, device="meta"))
     return float(counter.get_total_flops()) / 1e9
 
 
@@ -82,10 +81,8 @@ def coarsest_stride(network: nn.Module) -> int:
 def halo_px(network: nn.Module, bands: int) -> int | None:
     """Margin a tile needs so that its centre is exact, pixels; None where the network sees the whole chip.
 
-    The receptive field is found by walking the layers: each convolution of kernel k, dilation d at stride s widens
-    it by ``(k - 1) * d * s`` on both sides together. Rounded up to a multiple of the coarsest stride.
-
-    References: Araujo, Norris & Sim 2019 (Distill), "Computing receptive fields", Eq. 2.
+    Found by an impulse test on the same wiring with positive weights and averages instead of maxima: the farthest
+    input pixel that any output pixel's gradient touches. Rounded up to a multiple of the coarsest stride.
     """
     if not getattr(network, "receptive_is_local", False):
         return None
@@ -112,8 +109,6 @@ def _reach_px(network: nn.Module, bands: int, side: int) -> int:
 
 def _positive_twin(network: nn.Module) -> nn.Module:
     """The same wiring with weights that cannot cancel: linear, averaging, all positive."""
-    import copy  # noqa: PLC0415
-
     twin = copy.deepcopy(network).eval()
     for module in twin.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
@@ -126,4 +121,4 @@ def _positive_twin(network: nn.Module) -> nn.Module:
                 setattr(parent, name, nn.Identity())
             elif isinstance(child, nn.MaxPool2d):
                 setattr(parent, name, nn.AvgPool2d(child.kernel_size, child.stride, child.padding))
-    return twin.double().float()
+    return twin

@@ -1,0 +1,62 @@
+"""Calibration and its measure."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline_lib.nn.calibration import Calibration, brier, expected_calibration_error, fit_calibration
+from pipeline_lib.nn.predict import sigmoid
+
+
+@given(st.floats(0.3, 3), st.floats(-2, 2))
+def test_scale_and_bias_are_recovered(scale: float, bias: float) -> None:
+    rng = np.random.default_rng(0)
+    odds = rng.normal(0, 2, 40_000).astype(np.float32)
+    truth = (rng.random(odds.shape) < sigmoid(scale * odds + bias)).astype(np.uint8)
+    found = fit_calibration(odds, truth)
+    assert found.scale == pytest.approx(scale, rel=0.1, abs=0.02)
+    assert found.bias == pytest.approx(bias, abs=0.1)
+    assert expected_calibration_error(found.apply(odds), truth) < 0.015
+
+
+def test_class_balancing_is_undone_by_the_bias() -> None:
+    """A net trained at half water and used where water is rare is over-confident by the log-odds of the priors."""
+    rng = np.random.default_rng(1)
+    truth = (rng.random(200_000) < 0.05).astype(np.uint8)
+    odds = rng.normal(np.where(truth == 1, 2, -2), 2).astype(np.float32)  # exact log-odds for equal priors
+    found = fit_calibration(odds, truth)
+    assert found.scale == pytest.approx(1, abs=0.05)
+    assert found.bias == pytest.approx(np.log(0.05 / 0.95), abs=0.15)
+
+
+def test_nothing_to_fit_leaves_the_identity() -> None:
+    odds = np.linspace(-3, 3, 50, dtype=np.float32)
+    assert fit_calibration(odds, np.zeros(50, np.uint8)) == Calibration()
+    assert fit_calibration(odds, np.full(50, 255, np.uint8)) == Calibration()
+    backwards = fit_calibration(odds, (odds < 0).astype(np.uint8))
+    assert backwards == Calibration()
+
+
+def literal_ece(p: np.ndarray, y: np.ndarray, bins: int) -> float:
+    total = 0.0
+    for k in range(bins):
+        upper = p <= 1 if k == bins - 1 else p < (k + 1) / bins
+        inside = (p >= k / bins) & upper
+        if inside.any():
+            total += inside.mean() * abs(y[inside].mean() - p[inside].mean())
+    return total
+
+
+@given(st.integers(0, 500))
+def test_ece_is_its_definition(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    p = rng.random(300)
+    y = (rng.random(300) < p**2).astype(np.uint8)
+    shown, truth = np.append(p, np.nan), np.append(y, 1).astype(np.uint8)
+    assert expected_calibration_error(shown, truth) == pytest.approx(literal_ece(p, y, 15), abs=1e-6)
+    assert brier(shown, truth) == pytest.approx(np.mean((p - y) ** 2), abs=1e-6)
+
+
+def test_nan_stays_nan() -> None:
+    assert np.isnan(Calibration(2, 1).apply(np.array([np.nan], np.float32))).all()

@@ -1,0 +1,219 @@
+"""Chip store, sampler, augmentation, input contract."""
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline_lib.errors import ContractError, InputError, StoreError
+from pipeline_lib.nn.augment import BandScale, augment, dihedral, radar_change_db, undo_dihedral
+from pipeline_lib.nn.batches import PatchSource
+from pipeline_lib.nn.chips import LabelledChip, open_chips, write_chips
+from pipeline_lib.nn.inputs import fixed_scale, grey_contract, normalise, relative_scale, sar_contract, to_db
+from pipeline_lib.nn.learning import split_chips
+from pipeline_lib.nn.sampling import BalancedSampler, UniformSampler, rng_of
+from pipeline_lib.options.train import AugmentOptions
+
+NOTHING = AugmentOptions(dihedral=False, gain_db=0, speckle_looks=None, incidence_db=0, blank=0)
+
+
+def test_store_gives_back_what_it_was_given(tmp_path, chips) -> None:
+    again = open_chips(write_and_path(tmp_path, chips))
+    assert again.chip_ids == chips.chip_ids
+    np.testing.assert_array_equal(np.asarray(again.labels[:]), chips.labels)
+    np.testing.assert_array_equal(np.asarray(again.images[3]), chips.images[3])
+    assert np.isnan(again.images[0][:, :2]).all()
+
+
+def write_and_path(tmp_path, chips):
+    folder = tmp_path / "copy.zarr"
+    rows = (
+        LabelledChip(chip_id=i, group=g, event=e, image=image.astype(np.float32), label=label)
+        for i, g, e, image, label in zip(
+            chips.chip_ids, chips.groups, chips.events, chips.images, chips.labels, strict=True
+        )
+    )
+    write_chips(folder, rows, chips.bands)
+    return folder
+
+
+def test_store_refuses_unequal_chips_and_nothing(tmp_path) -> None:
+    def chip(size: int) -> LabelledChip:
+        return LabelledChip(
+            chip_id=str(size),
+            group="g",
+            event="e",
+            image=np.zeros((1, size, size), np.float32),
+            label=np.zeros((size, size), np.uint8),
+        )
+
+    with pytest.raises(InputError, match="one size"):
+        write_chips(tmp_path / "a.zarr", [chip(8), chip(9)], ["vv"])
+    with pytest.raises(InputError, match="no chip"):
+        write_chips(tmp_path / "b.zarr", [], ["vv"])
+    assert list(tmp_path.iterdir()) == []  # neither a store nor a piece of one
+    with pytest.raises(StoreError, match="not a chip store"):
+        open_chips(tmp_path)
+
+
+def test_no_group_is_parted_and_folds_are_even(chips) -> None:
+    fold = chips.folds(4)
+    for group in set(chips.groups):
+        assert len({int(f) for f, g in zip(fold, chips.groups, strict=True) if g == group}) == 1
+    assert sorted(np.bincount(fold)) == [4, 4, 4, 4]
+    split = split_chips(chips, 4, 1)
+    groups = [{chips.groups[k] for k in part} for part in (split.train, split.valid, split.test)]
+    assert not groups[0] & groups[1]
+    assert not groups[0] & groups[2]
+    assert not groups[1] & groups[2]
+    assert len(split_chips(chips, 4, -1).test) == 0
+
+
+def test_too_few_groups_are_refused(chips) -> None:
+    with pytest.raises(InputError, match="cannot be split"):
+        split_chips(chips, 99, 20)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
+def test_sampler_balances_the_classes(share: float) -> None:
+    """With patches of one pixel's jitter the centre class is drawn with the share asked for, whatever its frequency."""
+    labels = np.zeros((3, 40, 40), np.uint8)
+    labels[1, 10:12, 10:12] = 1  # 4 of 4800 pixels
+    labels[2] = 255
+    sampler = BalancedSampler(labels, np.array([0, 1, 2]), patch_px=4, water_share=share)
+    windows = sampler.draw(2000, np.random.default_rng(0))
+    assert all(window.chip != 2 for window in windows)
+    wet = np.mean([labels[w.chip, w.y : w.y + 4, w.x : w.x + 4].any() for w in windows])
+    assert wet == pytest.approx(share, abs=0.04)
+    assert all(0 <= w.y <= 36 and 0 <= w.x <= 36 for w in windows)
+
+
+def test_sampler_of_one_class_and_of_none() -> None:
+    dry = np.zeros((2, 16, 16), np.uint8)
+    assert len(BalancedSampler(dry, np.array([0, 1]), patch_px=8).draw(5, np.random.default_rng(0))) == 5
+    with pytest.raises(InputError, match="labelled"):
+        BalancedSampler(np.full((1, 16, 16), 255, np.uint8), np.array([0]), patch_px=8)
+    with pytest.raises(InputError, match="larger"):
+        BalancedSampler(dry, np.array([0]), patch_px=17)
+    with pytest.raises(InputError, match="no chip"):
+        BalancedSampler(dry, np.array([], dtype=np.intp), patch_px=8)
+
+
+def test_a_batch_depends_on_seed_and_step_alone(chips) -> None:
+    def source() -> PatchSource:
+        parts = [
+            (BalancedSampler(chips.labels, np.arange(8), patch_px=32), 2),
+            (UniformSampler(chips.size_px, np.arange(8, 16), patch_px=32), 2),
+        ]
+        scale = BandScale(db_per_unit=np.array([5, 5, 0, 0, 0], np.float32))
+        return PatchSource(
+            images=chips.images,
+            bands=np.array([0, 1]),
+            maps={"label": chips.labels},
+            parts=parts,
+            scale=scale,
+            options=AugmentOptions(),
+            seed=4,
+            views={"teacher": np.arange(5)},
+        )
+
+    first = source()
+    first.batch(0)
+    a, b, other = first.batch(7), source().batch(7), source().batch(8)
+    assert all(np.array_equal(a[name], b[name]) for name in a)
+    assert not np.array_equal(a["image"], other["image"])
+    assert a["image"].shape == (4, 2, 32, 32)
+    assert a["teacher"].shape == (4, 5, 32, 32)
+    assert np.isfinite(a["image"]).all()
+
+
+@given(st.integers(0, 7))
+def test_dihedral_is_undone(turn: int) -> None:
+    array = np.arange(30).reshape(2, 3, 5)
+    np.testing.assert_array_equal(undo_dihedral(dihedral(array, turn), turn), array)
+
+
+def test_the_eight_views_differ() -> None:
+    array = np.arange(9).reshape(3, 3)
+    assert len({dihedral(array, turn).tobytes() for turn in range(8)}) == 8
+
+
+def test_augmentation_moves_image_and_label_together_and_leaves_optical_numbers() -> None:
+    rng = np.random.default_rng(1)
+    label = (rng.random((20, 20)) > 0.5).astype(np.uint8)
+    image = np.stack([label, label]).astype(np.float32)
+    scale = BandScale(db_per_unit=np.array([5, 0], np.float32))
+    for seed in range(20):
+        options = AugmentOptions(gain_db=0, speckle_looks=None, incidence_db=0, blank=0.5)
+        out, (moved,) = augment(image, [label], scale, options, np.random.default_rng(seed))
+        seen = np.isfinite(out[0])
+        np.testing.assert_array_equal(out[0][seen], moved[seen])
+    out, _ = augment(image, [label], scale, AugmentOptions(dihedral=False, blank=0), np.random.default_rng(3))
+    np.testing.assert_array_equal(out[1], image[1])
+    assert not np.array_equal(out[0], image[0])
+    same, _ = augment(image, [label], scale, NOTHING, np.random.default_rng(3))
+    np.testing.assert_array_equal(same, image)
+
+
+def test_added_speckle_has_gamma_statistics() -> None:
+    """Mean 1 and variance 1 / L in power."""
+    options = AugmentOptions(gain_db=0, incidence_db=0, speckle_looks=8)
+
+    class Fixed(np.random.Generator):
+        def random(self, *_args, **_kwargs):  # 4 ** 0: looks are exactly 8
+            return 0.0
+
+    change = radar_change_db((1, 400, 400), options, Fixed(np.random.PCG64(0)))
+    power = 10 ** (change / 10)
+    assert power.mean() == pytest.approx(1, abs=0.01)
+    assert power.var() == pytest.approx(1 / 8, rel=0.03)
+
+
+def test_optional_bands_are_dropped_together() -> None:
+    scale = BandScale(db_per_unit=np.zeros(3, np.float32), optional=((1, 2),))
+    options = NOTHING.model_copy(update={"band_dropout": 1.0})
+    out, _ = augment(np.ones((3, 4, 4), np.float32), [], scale, options, rng_of(0, 0))
+    assert np.isfinite(out[0]).all()
+    assert np.isnan(out[1:]).all()
+
+
+def linear(db: np.ndarray) -> xr.Dataset:
+    return xr.Dataset({"vv": (("y", "x"), (10 ** (db / 10)).astype(np.float32), {"units": "1"})})
+
+
+@given(st.floats(0.1, 3), st.floats(-20, 20))
+def test_relative_units_do_not_know_the_stretch(gain: float, offset: float) -> None:
+    """Any linear stretch of dB gives the same input: what makes 8-bit images usable."""
+    rng = np.random.default_rng(0)
+    db = rng.normal(-12, 4, (1, 50, 50)).astype(np.float32)
+    contract = grey_contract(before=False)
+    a, b = (normalise(x, contract, *relative_scale(x)) for x in (db, (db * np.float32(gain) + np.float32(offset))))
+    np.testing.assert_allclose(a, b, atol=5e-3)
+
+
+def test_fill_values_do_not_move_the_relative_scale() -> None:
+    rng = np.random.default_rng(0)
+    clean = rng.normal(-12, 3, (1, 60, 60)).astype(np.float32)
+    filled = clean.copy()
+    filled[:, :15] = 0.0
+    np.testing.assert_allclose(relative_scale(filled), relative_scale(clean[:, 15:]), atol=0.05)
+    constant = relative_scale(np.full((1, 9, 9), -7, np.float32))
+    assert np.isfinite(constant).all()
+    empty = relative_scale(np.full((1, 9, 9), np.nan, np.float32))
+    assert np.isfinite(empty).all()
+
+
+def test_contract_in_db_and_its_refusals() -> None:
+    contract = sar_contract(before=True)
+    scene = linear(np.full((4, 4), -12.0))
+    with pytest.raises(ContractError, match="history"):
+        contract.select(scene, None)
+    history = xr.concat([linear(np.full((4, 4), d)) for d in (-10.0, -20.0)], dim="time")
+    selected = contract.select(scene, history)
+    assert float(selected[0][0, 0]) == pytest.approx((0.1 + 0.01) / 2, rel=1e-5)  # mean of power, not of dB
+    assert np.isnan(selected[1]).all()  # vh is optional
+    units = normalise(to_db(np.stack(selected)), contract, *fixed_scale(contract))
+    assert units[2, 0, 0] == pytest.approx(0, abs=1e-5)  # -12 dB is VV's mean
+    with pytest.raises(ContractError, match="vv"):
+        contract.select(scene.rename(vv="hh"), history)

@@ -1,0 +1,225 @@
+"""Inference: the same pixels whatever the chunks, tiles or backend; no data stays no data; memory runs out gracefully."""
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from pipeline_lib.errors import ContractError, InputError, ModelError, UnknownNameError
+from pipeline_lib.nn.backends import OutOfMemory, choose_backend, open_backend
+from pipeline_lib.nn.export import quantize_onnx
+from pipeline_lib.nn.inputs import fixed_scale, grey_contract, normalise, sar_contract, to_db
+from pipeline_lib.nn.model_folder import INT8, rewrite_card
+from pipeline_lib.nn.predict import odds_of
+from pipeline_lib.nn.segmenter import PixelSizeWarning, Segmenter, ensemble_likelihood
+from pipeline_lib.nn.tiling import Runner, hann
+
+
+def make_scene(shape: tuple[int, int] = (150, 171), seed: int = 0) -> xr.Dataset:
+    rng = np.random.default_rng(seed)
+    powers = {"vv": 0.06, "vh": 0.012}
+    scene = xr.Dataset(
+        {
+            name: (("y", "x"), rng.gamma(4, power / 4, shape).astype(np.float32), {"units": "1"})
+            for name, power in powers.items()
+        },
+        coords={"y": -10.0 * np.arange(shape[0]), "x": 10.0 * np.arange(shape[1])},
+        attrs={"backscatter": "gamma0"},
+    )
+    for name in powers:
+        scene[name][20:40, 30:60] = np.nan
+    return scene
+
+
+@pytest.fixture(scope="module")
+def scene() -> xr.Dataset:
+    return make_scene()
+
+
+def test_tiled_is_the_network_on_the_whole_scene(small_model, scene) -> None:
+    """The oracle: one forward pass over the scene set in a field of "not observed", no tiles, no Dask."""
+    segmenter = Segmenter.load(small_model.folder, "cpu", tile=64)
+    contract, margin = small_model.card.inputs, small_model.card.halo_px
+    power = np.stack([scene["vv"].values, scene["vh"].values])
+    rows, columns = ((-size) % 8 for size in power.shape[1:])
+    field = np.pad(power, ((0, 0), (margin, margin + rows), (margin, margin + columns)), constant_values=np.nan)
+    odds = odds_of(small_model.network(), normalise(to_db(field), contract, *fixed_scale(contract)))
+    whole = segmenter.calibration.apply(odds[margin : margin + 150, margin : margin + 171])
+    ours = segmenter.likelihood(scene).to_numpy()
+    seen = np.isfinite(power[0])
+    np.testing.assert_allclose(ours[seen], whole[seen], atol=1e-5)
+    assert np.isnan(ours[~seen]).all()
+
+
+@pytest.mark.parametrize("chunks", [{"y": 37, "x": 171}, {"y": 150, "x": 20}, {"y": 64, "x": 64}])
+@pytest.mark.parametrize("architecture", ["unet", "pspnet"])
+def test_chunks_do_not_matter(architecture: str, chunks, tmp_path, scene, make_model) -> None:
+    model = make_model(tmp_path / "m", architecture=architecture)
+    segmenter = Segmenter.load(model.folder, "cpu", tile=64)
+    plain = segmenter.likelihood(scene).to_numpy()
+    chunked = segmenter.likelihood(scene.chunk(chunks))
+    assert chunked.dtype == np.float32
+    np.testing.assert_allclose(chunked.to_numpy(), plain, atol=1e-6)
+
+
+@pytest.mark.parametrize("tile", [32, 48, 256])
+def test_tiles_do_not_matter_for_a_local_network(tile: int, small_model, scene) -> None:
+    results = [Segmenter.load(small_model.folder, "cpu", tile=t).likelihood(scene).to_numpy() for t in (64, tile)]
+    np.testing.assert_allclose(results[0], results[1], atol=1e-5)
+
+
+@pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
+def test_backends_agree(backend: str, small_model, scene) -> None:
+    torch_says = Segmenter.load(small_model.folder, "cpu", tile=64).likelihood(scene).to_numpy()
+    segmenter = Segmenter.load(small_model.folder, backend, tile=64)
+    assert segmenter.backend == backend
+    np.testing.assert_allclose(segmenter.likelihood(scene).to_numpy(), torch_says, atol=1e-4)
+
+
+def test_int8_is_close_and_chosen_where_it_is(tmp_path, scene, make_model) -> None:
+    model = make_model(tmp_path / "m", onnx=True)
+    power = np.stack([scene["vv"].values, scene["vh"].values])
+    units = np.nan_to_num(normalise(to_db(power), model.card.inputs, *fixed_scale(model.card.inputs)))
+    tiles = np.stack([units[:, y : y + 64, x : x + 64] for y in (0, 60) for x in (0, 60)])
+    quantize_onnx(model.onnx(), model.folder / INT8, tiles)
+    model = rewrite_card(model)
+    assert INT8 in model.card.digests
+    assert choose_backend(model) == "openvino-int8"
+    exact = Segmenter.load(model.folder, "cpu", tile=64).likelihood(scene).to_numpy()
+    for backend in ("openvino-int8", "onnxruntime-int8"):
+        found = Segmenter.load(model.folder, backend, tile=64).likelihood(scene).to_numpy()
+        assert np.nanmax(np.abs(found - exact)) < 0.1
+    with pytest.raises(ModelError, match="calibrate"):
+        quantize_onnx(model.onnx(), tmp_path / "x.onnx", tiles[:0])
+
+
+def test_nothing_observed_is_nothing_mapped(small_model) -> None:
+    blind = make_scene().map(lambda array: array * np.nan)
+    assert np.isnan(Segmenter.load(small_model.folder, "cpu", tile=64).likelihood(blind)).all()
+
+
+def test_strange_numbers_do_not_break_it(small_model) -> None:
+    """Zero, negative, huge and infinite power: cut to the contract's range; the rest of the scene is unharmed."""
+    strange = make_scene()
+    for k, value in enumerate((0.0, -1.0, 1e9, np.inf)):
+        strange["vv"][100 + k, 100] = value
+    found = Segmenter.load(small_model.folder, "cpu", tile=64).likelihood(strange).to_numpy()
+    assert np.isfinite(found[104:, 90:]).all()
+    assert np.isfinite(found[:20]).all()
+
+
+def test_a_missing_optional_polarisation_is_allowed_and_a_missing_needed_one_not(small_model, scene) -> None:
+    segmenter = Segmenter.load(small_model.folder, "cpu", tile=64)
+    assert np.isfinite(segmenter.likelihood(scene[["vv"]])).any()
+    with pytest.raises(ContractError, match="needs vv"):
+        segmenter.likelihood(scene[["vh"]])
+
+
+def test_history_is_demanded_and_averaged(tmp_path, scene, make_model) -> None:
+    model = make_model(tmp_path / "m", contract=sar_contract(before=True))
+    segmenter = Segmenter.load(model.folder, "cpu", tile=64)
+    with pytest.raises(ContractError, match="history"):
+        segmenter.likelihood(scene)
+    history = xr.concat([make_scene(seed=k) for k in (1, 2)], dim="time")
+    by_mean = segmenter.likelihood(scene, history.mean("time", keep_attrs=True)).to_numpy()
+    np.testing.assert_allclose(segmenter.likelihood(scene, history).to_numpy(), by_mean, atol=1e-5)
+
+
+def test_relative_units_do_not_know_the_stretch(tmp_path, scene, make_model) -> None:
+    model = make_model(tmp_path / "m", contract=grey_contract(before=False))
+    segmenter = Segmenter.load(model.folder, "cpu", tile=64)
+    stretched = scene.map(lambda array: (array**1.7 * 3).assign_attrs(units="1"))
+    a, b = (segmenter.likelihood(one.chunk({"y": 50})).to_numpy() for one in (scene, stretched))
+    np.testing.assert_allclose(a, b, atol=2e-3)
+
+
+class _Tiny:
+    """A backend with room for two tiles."""
+
+    name = "tiny"
+
+    def __init__(self, inner) -> None:
+        self.inner, self.sizes = inner, []
+
+    def odds(self, tiles):
+        self.sizes.append(len(tiles))
+        if len(tiles) > 2:
+            raise OutOfMemory("no room")
+        return self.inner.odds(tiles)
+
+
+def test_out_of_memory_halves_the_batch_and_goes_on(small_model, scene) -> None:
+    plain = Segmenter.load(small_model.folder, "cpu", tile=32)
+    segmenter = Segmenter.load(small_model.folder, "cpu", tile=32, batch=8)
+    tiny = _Tiny(plain.runner.backend)
+    segmenter.runner.backend = tiny
+    np.testing.assert_allclose(segmenter.likelihood(scene).to_numpy(), plain.likelihood(scene).to_numpy(), atol=1e-5)
+    assert segmenter.halved == [4, 2]
+    assert tiny.sizes[:3] == [8, 4, 2] or max(tiny.sizes) <= 4
+    assert max(tiny.sizes[3:]) <= 2
+
+
+def test_not_even_one_tile_fits() -> None:
+    class Full:
+        name = "full"
+
+        def odds(self, _tiles):
+            raise OutOfMemory("no room")
+
+    with pytest.raises(OutOfMemory):
+        Runner(Full(), 4).odds(np.zeros((4, 2, 8, 8), np.float32))
+
+
+def test_windows_of_neighbours_sum_to_one() -> None:
+    line = np.sin(np.pi * (np.arange(64) + 0.5) / 64) ** 2
+    np.testing.assert_allclose(line[:32] + line[32:], 1, atol=1e-12)
+    assert hann(64).min() > 0
+
+
+def test_blending_stays_within_what_the_windows_say(tmp_path, make_model) -> None:
+    """On a constant scene every inner window says the same; their blend can be no lower and no higher than that."""
+    model = make_model(tmp_path / "m", architecture="pspnet")
+    flat = make_scene((192, 192)).map(lambda array: xr.full_like(array, 0.05))
+    segmenter = Segmenter.load(model.folder, "cpu", tile=64)
+    window = np.stack([flat["vv"].values, flat["vh"].values])[:, :64, :64]
+    contract = model.card.inputs
+    said = segmenter.calibration.apply(
+        odds_of(model.network(), normalise(to_db(window), contract, *fixed_scale(contract)))
+    )
+    found = segmenter.likelihood(flat).to_numpy()[64:128, 64:128]
+    assert found.min() >= said.min() - 1e-6
+    assert found.max() <= said.max() + 1e-6
+    assert np.ptp(found) < np.ptp(said)
+
+
+def test_demanding_a_gpu_without_one_is_an_error(small_model, monkeypatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ModelError, match="CUDA"):
+        open_backend(small_model, "cuda")
+
+
+def test_unknown_backend_model_and_tile(small_model) -> None:
+    with pytest.raises(UnknownNameError, match="tensorrt"):
+        Segmenter.load(small_model.folder, "tensorrt")
+    with pytest.raises(UnknownNameError, match="no-such-model"):
+        Segmenter.load("no-such-model")
+    with pytest.raises(InputError, match="at least"):
+        Segmenter.load(small_model.folder, "cpu", tile=2)
+
+
+def test_other_pixel_sizes_are_warned_about(small_model, scene) -> None:
+    coarse = scene.assign_coords(x=30.0 * np.arange(171))
+    with pytest.warns(PixelSizeWarning, match="30 m"):
+        Segmenter.load(small_model.folder, "cpu", tile=64).likelihood(coarse)
+
+
+def test_ensemble_mean_and_disagreement(small_model, tmp_path, scene, make_model) -> None:
+    a = Segmenter.load(small_model.folder, "cpu", tile=64)
+    same = ensemble_likelihood([a, a], scene).compute()
+    np.testing.assert_allclose(same["uncertainty"].fillna(0), 0, atol=1e-5)
+    b = Segmenter.load(make_model(tmp_path / "m", width=8).folder, "cpu", tile=64)
+    two = ensemble_likelihood([a, b], scene).compute()
+    mean = (a.likelihood(scene).to_numpy() + b.likelihood(scene).to_numpy()) / 2
+    np.testing.assert_allclose(two["likelihood"], mean, atol=1e-6)
+    assert float(two["uncertainty"].max()) > 0
+    assert float(two["uncertainty"].max()) <= np.log(2)

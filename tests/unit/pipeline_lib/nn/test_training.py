@@ -1,0 +1,219 @@
+"""Training: it learns, it resumes bit for bit, and it refuses what it cannot continue."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline_lib.errors import InputError, ModelError
+from pipeline_lib.nn.augment import BandScale
+from pipeline_lib.nn.checkpoint import read_tensors, write_tensors
+from pipeline_lib.nn.chips import ChipSet
+from pipeline_lib.nn.learning import Session, split_chips
+from pipeline_lib.nn.predict import monte_carlo_odds, pooled_iou, predict_odds
+from pipeline_lib.nn.recipes import KINDS, train
+from pipeline_lib.nn.training import Progress, learning_rate
+from pipeline_lib.options.train import Recipe, ScheduleOptions
+
+BASE = {
+    "name": "small",
+    "description": "test",
+    "kind": "supervised",
+    "units": "grey",
+    "target": "flood",
+    "data": {
+        "bands": ["grey_before", "grey"],
+        "teacher_bands": ["grey_before", "grey", "red", "green", "blue"],
+        "folds": 4,
+        "test_fold": 0,
+    },
+    "network": {"width": 4, "depth": 3},
+    "schedule": {"steps": 24, "batch": 4, "patch_px": 32, "validate_every": 8, "learning_rate": 0.01, "ema": 0.8},
+    "augment": {"speckle_looks": None, "gain_db": 0.5},
+    "distill": {"teacher": {"width": 4, "depth": 3}, "teacher_steps": 16, "teacher_folds": 2},
+    "self_train": {"rounds": 1, "members": 2, "confidence": 0.6, "tile_share": 0.1, "tile_px": 16},
+}
+
+
+class KilledError(Exception):
+    """Stands for a kill."""
+
+
+def session_of(chips: ChipSet, folder: Path, report=None, **changes) -> Session:
+    merged = {
+        key: {**value, **changes.pop(key)} if isinstance(changes.get(key), dict) else value
+        for key, value in BASE.items()
+    }
+    recipe = Recipe.model_validate({**merged, **changes})
+    scale = BandScale(db_per_unit=np.array([5, 5, 0, 0, 0], np.float32))
+    return Session(
+        chips=chips, recipe=recipe, split=split_chips(chips, 4, 0), scale=scale, folder=folder, report=report
+    )
+
+
+def test_killed_and_resumed_is_uninterrupted_bit_for_bit(chips, tmp_path) -> None:
+    """With dropout, augmentation, averaging, best-of-validation, and the optimiser's moments in play."""
+    options = {"network": {"width": 4, "depth": 3, "dropout": 0.3}}
+    whole = train(session_of(chips, tmp_path / "whole", **options))
+
+    def kill(progress: Progress) -> None:
+        if progress.step == 16:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        train(session_of(chips, tmp_path / "cut", report=kill, **options))
+    seen: list[int] = []
+    resumed = train(session_of(chips, tmp_path / "cut", report=lambda p: seen.append(p.step), **options))
+    assert seen == [16, 24]  # the checkpoint of step 8 was taken up
+    for name, mine in whole.state_dict().items():
+        assert torch.equal(mine, resumed.state_dict()[name]), name
+
+
+def test_a_finished_stage_is_not_trained_again(chips, tmp_path) -> None:
+    first = train(session_of(chips, tmp_path))
+    steps: list[int] = []
+    second = train(session_of(chips, tmp_path, report=lambda p: steps.append(p.step)))
+    assert steps == []
+    assert all(
+        torch.equal(a, b) for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True)
+    )
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(chips, tmp_path) -> None:
+    train(session_of(chips, tmp_path))
+    (tmp_path / "student" / "done.safetensors").unlink()
+    with pytest.raises(ModelError, match="another recipe"):
+        train(session_of(chips, tmp_path, seed=1))
+
+
+def test_a_corrupted_checkpoint_is_named(chips, tmp_path) -> None:
+    train(session_of(chips, tmp_path))
+    done = tmp_path / "student" / "done.safetensors"
+    done.write_bytes(done.read_bytes()[:200])
+    with pytest.raises(ModelError, match="damaged"):
+        train(session_of(chips, tmp_path))
+
+
+def test_a_pickle_is_refused_without_opening_it(tmp_path) -> None:
+    path = tmp_path / "weights.safetensors"
+    torch.save({"a": torch.zeros(1)}, path)
+    with pytest.raises(ModelError, match="pickle"):
+        read_tensors(path)
+    path.write_bytes(b"\x80\x04cos\nsystem\n")
+    with pytest.raises(ModelError, match="pickle"):
+        read_tensors(path)
+
+
+def test_tensors_and_facts_come_back(tmp_path) -> None:
+    write_tensors(tmp_path / "a.safetensors", {"x": torch.arange(6).reshape(2, 3).T}, {"step": 3, "score": 0.1})
+    saved = read_tensors(tmp_path / "a.safetensors")
+    assert torch.equal(saved.tensors["x"], torch.arange(6).reshape(2, 3).T)
+    assert saved.facts == {"step": 3, "score": 0.1}
+    assert [p.name for p in tmp_path.iterdir()] == ["a.safetensors"]
+
+
+def test_another_seed_is_another_model(chips, tmp_path) -> None:
+    a, b = (train(session_of(chips, tmp_path / str(seed), seed=seed)) for seed in (0, 1))
+    assert not torch.equal(next(a.parameters()), next(b.parameters()))
+
+
+def test_learning_rate_warms_up_and_ends_at_nothing() -> None:
+    schedule = ScheduleOptions(steps=100, learning_rate=1.0)
+    rates = [learning_rate(step, schedule) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1)
+    assert max(rates) == pytest.approx(1.0)
+    assert rates[-1] < 0.01
+    assert all(a >= b for a, b in pairwise(rates[10:]))
+
+
+def test_early_stop_keeps_the_best(chips, tmp_path) -> None:
+    scores: list[float] = []
+    schedule = {"steps": 60, "validate_every": 4, "patience": 2, "learning_rate": 0.05}
+    session = session_of(chips, tmp_path, report=lambda p: scores.append(p.score), schedule=schedule)
+    network = train(session)
+    valid = session.split.valid
+    odds = predict_odds([network], chips.images, session.student_bands, valid)
+    assert pooled_iou(odds, chips.labels[valid]) == pytest.approx(max(scores), abs=1e-6)
+
+
+def test_a_diverging_loss_is_an_error(chips, tmp_path) -> None:
+    broken = chips.images.copy()
+    broken[:, 1] = np.inf
+    bad = ChipSet(**{**chips.__dict__, "images": broken})
+    with pytest.raises(ModelError, match="not finite"):
+        train(session_of(bad, tmp_path))
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_every_way_of_learning_beats_chance_and_leaves_the_labels_alone(kind: str, chips, tmp_path) -> None:
+    labels = chips.labels.copy()
+    data = {"labelled_share": 0.5} if kind == "semi_supervised" else {"sparse_share": 0.05} if kind == "sparse" else {}
+    session = session_of(chips, tmp_path, kind=kind, data={**BASE["data"], **data}, schedule={"steps": 40})
+    network = train(session)
+    np.testing.assert_array_equal(chips.labels, labels)
+    bands = session.teacher_bands if kind == "teacher" else session.student_bands
+    test = session.split.test
+    found = pooled_iou(predict_odds([network], chips.images, bands, test), labels[test])
+    everything = (labels[test] == 1).sum() / (labels[test] != 255).sum()
+    assert found > everything + 0.02, f"{kind}: {found:.3f} against {everything:.3f} for calling all of it flood"
+
+
+@pytest.mark.parametrize("form", ["channel_wise", "heterogeneous", "dist_intra", "soft_dice"])
+def test_every_form_of_distillation_runs_and_is_reported(form: str, chips, tmp_path) -> None:
+    terms: set[str] = set()
+    session = session_of(
+        chips,
+        tmp_path,
+        report=lambda p: terms.update(p.loss),
+        kind="distillation",
+        schedule={"steps": 8, "validate_every": 4},
+        distill={**BASE["distill"], "teacher_steps": 4, form: 1.0},
+    )
+    train(session)
+    wanted = {"channel_wise": "features", "heterogeneous": "features", "dist_intra": "dist", "soft_dice": "soft_dice"}
+    assert {"logit", wanted[form]} <= terms
+
+
+def test_hidden_labels_are_hidden(chips, tmp_path) -> None:
+    session = session_of(chips, tmp_path, data={**BASE["data"], "labelled_share": 0.4, "sparse_share": 0.1})
+    labelled, visible = session.labelled(), session.visible_labels()
+    groups = {chips.groups[k] for k in labelled}
+    assert all(chips.groups[k] not in groups for k in np.setdiff1d(session.split.train, labelled))
+    assert (visible[session.split.test] == 255).all()
+    assert (visible[np.setdiff1d(session.split.train, labelled)] == 255).all()
+    assert (visible[labelled] != 255).mean() == pytest.approx(0.1, abs=0.02)
+    np.testing.assert_array_equal(visible[session.split.valid], chips.labels[session.split.valid])
+
+
+def test_dropout_samples_differ_and_are_repeatable(chips, tmp_path) -> None:
+    network = train(
+        session_of(chips, tmp_path, network={"width": 4, "depth": 3, "dropout": 0.5}, schedule={"steps": 4})
+    )
+    image = np.nan_to_num(np.asarray(chips.images[0], np.float32)[:2])
+    a, b = (monte_carlo_odds(network, image, draws=5, seed=1) for _ in range(2))
+    np.testing.assert_array_equal(a, b)
+    assert a.std(axis=0).max() > 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"kind": "distilation"}, "kind"),
+        ({"shedule": {}}, "shedule"),
+        ({"data": {"test_fold": 7}}, "test_fold"),
+        ({"kind": "distillation", "data": {"teacher_bands": []}}, "teacher_bands"),
+        ({"kind": "fine_tune"}, "base_model"),
+        ({"schedule": {"patch_px": 33}}, "patch_px"),
+    ],
+)
+def test_a_recipe_with_a_mistake_is_refused_by_name(changes, field: str) -> None:
+    with pytest.raises(ValueError, match=field):
+        Recipe.model_validate({**BASE, **changes})
+
+
+def test_no_labelled_pixel_is_an_input_error(chips, tmp_path) -> None:
+    blank = ChipSet(**{**chips.__dict__, "labels": np.full_like(chips.labels, 255)})
+    with pytest.raises(InputError, match="labelled"):
+        train(session_of(blank, tmp_path))
