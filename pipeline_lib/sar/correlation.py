@@ -17,9 +17,17 @@ STEP_PX = 0.02
 def smooth(image: Image, sigma: float) -> Image:
     """Gaussian mean of the finite neighbours: (y, x), NaN where the image is."""
     valid = np.isfinite(image)
-    weight = ndimage.gaussian_filter(valid.astype("f8"), sigma, mode="constant")
-    total = ndimage.gaussian_filter(np.where(valid, image, 0.0), sigma, mode="constant")
-    return np.where(valid, total / np.maximum(weight, 1e-9), np.nan)
+    total = _gaussian(np.where(valid, image, 0.0), sigma)
+    if valid.all():  # the weight falls off at the edges only: the product of one for each axis
+        along_y, along_x = (_gaussian(np.ones(length), sigma) for length in image.shape)
+        return np.asarray(total / np.multiply.outer(along_y, along_x))
+    return np.where(valid, total / np.maximum(_gaussian(valid.astype("f8"), sigma), 1e-9), np.nan)
+
+
+def _gaussian(values: Image, sigma: float) -> Image:
+    """Gaussian sum, zero beyond the edge."""
+    filtered: Image = ndimage.gaussian_filter(values, sigma, mode="constant", truncate=3.0)
+    return filtered
 
 
 def structure(image: Image) -> Image:
