@@ -143,13 +143,18 @@ def _estimate(
     shape = scene.sizes["y"], scene.sizes["x"]
     if shape != (other.sizes["y"], other.sizes["x"]):
         raise GridMismatchError(f"The pass has {shape} pixels, what it is compared with {tuple(other.sizes.values())}.")
-    found: list[Image] = []
-    for core, window in _windows(shape, reach):
-        first, second, allowed = dask.compute(
+    windows = _windows(shape, reach)
+    layers = [
+        (
             {str(band): scene[band][window].data for band in scene},
             {str(band): other[band][window].data for band in other},
             True if usable is None else usable[window].data,
         )
+        for _, window in windows
+    ]
+    found: list[Image] = []
+    # One call for all windows: whatever makes a chunk of the pass (a file read, a geocoding) runs once for all of them.
+    for (core, _), (first, second, allowed) in zip(windows, dask.compute(layers)[0], strict=True):
         observed = np.all([np.isfinite(value) for value in (*first.values(), *second.values())], axis=0)
         inside = np.zeros(observed.shape, bool)
         inside[core] = True

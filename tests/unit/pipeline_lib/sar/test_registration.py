@@ -218,7 +218,16 @@ def test_lazy_scenes_give_the_same_estimate():
         for _ in range(2)
     )
     lazy = scene.copy(data={"vv": da.from_array(scene["vv"].to_numpy(), chunks=(64, 100))})
-    assert shift_between(lazy, reference.chunk(y=50)) == shift_between(scene, reference)
+    made = []
+
+    def made_once(block, block_info=None):
+        made.append(block_info[0]["chunk-location"])
+        return block
+
+    counted = lazy.copy(data={"vv": lazy["vv"].data.map_blocks(made_once, dtype="f4", meta=np.empty((0, 0), "f4"))})
+    made.clear()
+    assert shift_between(counted, reference.chunk(y=50)) == shift_between(scene, reference)
+    assert len(made) == len(set(made)) > 0  # overlapping windows share the chunks they need
 
 
 @pytest.mark.slow
