@@ -13,7 +13,8 @@ from starlette.responses import JSONResponse, Response
 from pipeline_lib.world.server.archive import Archive, Entry
 from pipeline_lib.world.server.assets import asset_path, asset_response
 from pipeline_lib.world.server.documents import OPENAPI, collection_document, landing, queryables, service_page
-from pipeline_lib.world.server.query import Fields, RequestError, Search, page_of, read_parameters, read_search, select
+from pipeline_lib.world.server.query import Fields, RequestError, Search, read_parameters, read_search
+from pipeline_lib.world.server.selection import page_of, select
 
 GEOJSON = "application/geo+json"
 _ITEMS_PARAMETERS = frozenset({"bbox", "datetime", "limit", "token"})
@@ -36,8 +37,9 @@ def create_app(archive: Archive) -> FastAPI:
     _add_search(app, archive)
 
     @app.head("/assets/{path:path}", include_in_schema=False)
-    @app.get("/assets/{path:path}", summary="A file of the archive, with ranges")
+    @app.get("/assets/{path:path}")
     def asset(path: str, request: Request) -> Response:
+        """A file of the archive, with ranges."""
         found = asset_path(archive.folder / "assets", path)
         if found is None:
             raise HTTPException(404, "no such asset")
@@ -47,29 +49,39 @@ def create_app(archive: Archive) -> FastAPI:
 
 
 def _add_documents(app: FastAPI, archive: Archive) -> None:
-    @app.get("/", summary="Landing page")
+    @app.get("/")
     def root(request: Request) -> Response:
+        """Landing page."""
         return JSONResponse(landing(_base(request), archive.collections()))
 
-    @app.get("/conformance", summary="What this API can do")
+    @app.get("/conformance")
     def conformance(request: Request) -> Response:
+        """What this API can do."""
         return JSONResponse({"conformsTo": landing(_base(request), {})["conformsTo"]})
 
-    @app.get("/api", summary="What this API offers, as OpenAPI")
+    @app.get("/api")
     def service_description() -> Response:
+        """What this API offers, as OpenAPI."""
         return JSONResponse(app.openapi(), media_type=OPENAPI)
 
-    @app.get("/api.html", summary="What this API offers, for people")
+    @app.get("/api.html")
     def service(request: Request) -> Response:
+        """What this API offers, for people."""
         return Response(service_page(_base(request)), media_type="text/html")
 
-    @app.get("/queryables", summary="Properties to filter by")
+    _add_collections(app, archive)
+
+
+def _add_collections(app: FastAPI, archive: Archive) -> None:
+    @app.get("/queryables")
     def all_queryables(request: Request) -> Response:
+        """Properties to filter by."""
         content = queryables(f"{_base(request)}/queryables", archive.entries())
         return JSONResponse(content, media_type="application/schema+json")
 
-    @app.get("/collections", summary="Collections")
+    @app.get("/collections")
     def collections(request: Request) -> Response:
+        """Collections."""
         base = _base(request)
         documents = [collection_document(base, one) for one in archive.collections().values()]
         links = [_link("self", f"{base}/collections"), _link("root", base)]
@@ -82,12 +94,14 @@ def _add_documents(app: FastAPI, archive: Archive) -> None:
             }
         )
 
-    @app.get("/collections/{collection}", summary="One collection")
+    @app.get("/collections/{collection}")
     def one_collection(collection: str, request: Request) -> Response:
+        """One collection."""
         return JSONResponse(collection_document(_base(request), _known(archive, collection)))
 
-    @app.get("/collections/{collection}/queryables", summary="Properties of a collection to filter by")
+    @app.get("/collections/{collection}/queryables")
     def collection_queryables(collection: str, request: Request) -> Response:
+        """Properties of a collection to filter by."""
         _known(archive, collection)
         entries = [entry for entry in archive.entries() if entry.collection == collection]
         content = queryables(f"{_base(request)}/collections/{quote(collection)}/queryables", entries)
@@ -95,8 +109,9 @@ def _add_documents(app: FastAPI, archive: Archive) -> None:
 
 
 def _add_items(app: FastAPI, archive: Archive) -> None:
-    @app.get("/collections/{collection}/items", summary="Items of a collection")
+    @app.get("/collections/{collection}/items")
     def items(collection: str, request: Request) -> Response:
+        """Items of a collection."""
         _known(archive, collection)
         given = dict(request.query_params)
         unknown = set(given) - _ITEMS_PARAMETERS
@@ -105,8 +120,9 @@ def _add_items(app: FastAPI, archive: Archive) -> None:
         search = read_parameters(given).model_copy(update={"collections": [collection]})
         return _page(request, archive, search, None)
 
-    @app.get("/collections/{collection}/items/{item_id}", summary="One item")
+    @app.get("/collections/{collection}/items/{item_id}")
     def item(collection: str, item_id: str, request: Request) -> Response:
+        """One item."""
         found = archive.entry(collection, item_id)
         if found is None:
             raise HTTPException(404, "no such item")
@@ -114,12 +130,14 @@ def _add_items(app: FastAPI, archive: Archive) -> None:
 
 
 def _add_search(app: FastAPI, archive: Archive) -> None:
-    @app.get("/search", summary="Search items")
+    @app.get("/search")
     def get_search(request: Request) -> Response:
+        """Search items."""
         return _page(request, archive, read_parameters(dict(request.query_params)), None)
 
-    @app.post("/search", summary="Search items")
+    @app.post("/search")
     async def post_search(request: Request) -> Response:
+        """Search items."""
         raw = await request.body()
         if len(raw) > _MAX_BODY:
             raise RequestError("the body is too large")

@@ -51,6 +51,8 @@ _TEMPORAL: dict[str, Callable[[Interval, Interval], bool]] = {
     "t_equals": lambda a, b: a == b,
     "t_during": lambda a, b: a[0] > b[0] and a[1] < b[1],
 }
+_ARITY = {"not": 1, "isNull": 1, "casei": 1, "between": 3}
+"""Numbers of arguments that are not two."""
 KNOWN = frozenset(
     {*_COMPARE, *_ARITHMETIC, *_SPATIAL, *_TEMPORAL, "and", "or", "not", "isNull", "like", "between", "in", "casei"}
 )
@@ -72,6 +74,7 @@ def parsed(filter_expression: Any) -> Any:
         raise FilterError(
             f"the filter is not CQL2: {str(error).strip().splitlines()[0] if str(error) else error}"
         ) from error
+    tree = _current(tree)
     _check(tree)
     if not isinstance(tree, (dict, bool)):
         raise FilterError("the filter is not a condition")
@@ -83,14 +86,32 @@ def matches(tree: Any, entry: Entry) -> bool:
     return _value(tree, entry) is True
 
 
+def _current(node: Any) -> Any:
+    """The tree with the bounds of ``between`` side by side; drafts of CQL2 had them in a list."""
+    if isinstance(node, list):
+        return [_current(part) for part in node]
+    if not isinstance(node, dict):
+        return node
+    args = node.get("args")
+    if node.get("op") == "between" and isinstance(args, list) and len(args) == 2 and isinstance(args[1], list):
+        node = {**node, "args": [args[0], *args[1]]}
+    return {key: _current(part) for key, part in node.items()}
+
+
 def _check(node: Any) -> None:
+    """Refuse unknown operators and wrong numbers of arguments, anywhere in the tree."""
     if isinstance(node, list):
         for part in node:
             _check(part)
     elif isinstance(node, dict) and "op" in node:
-        if node["op"] not in KNOWN:
-            raise FilterError(f"the operator {node['op']!r} is not supported")
-        _check(node.get("args", []))
+        op, args = node["op"], node.get("args")
+        if op not in KNOWN:
+            raise FilterError(f"the operator {op!r} is not supported")
+        if not isinstance(args, list) or (len(args) != _ARITY.get(op, 2) if op not in {"and", "or"} else not args):
+            raise FilterError(f"the operator {op!r} has the wrong number of arguments")
+        if op == "in" and not isinstance(args[1], list):
+            raise FilterError("the operator 'in' expects a list of values")
+        _check(args)
 
 
 def _value(node: Any, entry: Entry) -> Any:

@@ -71,11 +71,11 @@ def collection_document(base: str, collection: Mapping[str, Any]) -> dict[str, A
         link for link in collection.get("links", []) if isinstance(link, dict) and link.get("rel") not in structural
     ]
     links = [
-        _link("self", f"{base}/collections/{name}"),
-        _link("root", base),
-        _link("parent", base),
-        _link("items", f"{base}/collections/{name}/items", "application/geo+json"),
-        _link(_QUERYABLES_REL, f"{base}/collections/{name}/queryables", "application/schema+json"),
+        _link("self", f"{base}/collections/{name}", title="This collection"),
+        _link("root", base, title="The catalogue"),
+        _link("parent", base, title="The catalogue"),
+        _link("items", f"{base}/collections/{name}/items", "application/geo+json", "Its items"),
+        _link(_QUERYABLES_REL, f"{base}/collections/{name}/queryables", "application/schema+json", "What to filter by"),
     ]
     return {"type": "Collection", **collection, "links": [*links, *foreign]}
 

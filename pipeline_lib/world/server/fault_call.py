@@ -37,6 +37,7 @@ class Call:
         sent: list[Message] = []
 
         async def keep(message: Message) -> None:
+            """Collect instead of send."""
             sent.append(message)
 
         await self.app(self.scope, self._receive, keep)
@@ -90,6 +91,7 @@ def register(name: str, place: str, summary: str) -> Callable[[Action], Action]:
     """Decorator: make a function a fault under a name."""
 
     def add(act: Action) -> Action:
+        """Put it into the register."""
         ACTIONS[name] = Fault(name, place, summary, act)
         return act
 

@@ -13,6 +13,7 @@ def _edit(name: str, summary: str, change: Callable[[dict[str, Any]], None]) -> 
     """A fault that changes the page of a search before it is sent."""
 
     async def act(call: Call) -> None:
+        """Change the page."""
         answer = await call.answer()
         page = json.loads(answer.body)
         change(page)

@@ -15,6 +15,7 @@ DRIP_S = 0.05
 
 def _status(name: str, place: str, status: int, summary: str, headers: Callable[[], dict[str, str]] = dict) -> None:
     async def act(call: Call) -> None:
+        """Answer with it."""
         body = b"<html><body>" + str(status).encode() + b"</body></html>"
         await call.reply(status, {"content-type": "text/html", **headers()}, body)
 
@@ -23,6 +24,7 @@ def _status(name: str, place: str, status: int, summary: str, headers: Callable[
 
 def _redirect(name: str, place: str, target: str, summary: str) -> None:
     async def act(call: Call) -> None:
+        """Answer with it."""
         await call.reply(302, {"location": target or str(call.scope["path"])})
 
     ACTIONS[name] = Fault(name, place, summary, act)

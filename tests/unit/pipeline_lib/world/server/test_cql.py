@@ -96,6 +96,28 @@ def test_unknown_is_neither_true_nor_false(text, expected):
     assert matches(parsed(text), ENTRY) is expected
 
 
+def test_the_bounds_of_between_may_be_a_list_as_in_drafts():
+    assert matches(parsed({"op": "between", "args": [{"property": "orbit"}, [60, 70]]}), ENTRY)
+    assert not matches(parsed({"op": "between", "args": [{"property": "orbit"}, [67, 70]]}), ENTRY)
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        {"op": "between", "args": [{"property": "orbit"}, 60]},
+        {"op": "=", "args": [{"property": "orbit"}]},
+        {"op": "in", "args": [{"property": "orbit"}, 3]},
+        {"op": "not", "args": []},
+        {"op": "and", "args": []},
+        {"op": "and", "args": [{"op": "like", "args": [1, 2, 3]}]},
+        {"op": "="},
+    ],
+)
+def test_wrong_numbers_of_arguments_are_refused(tree):
+    with pytest.raises(FilterError):
+        parsed(tree)
+
+
 @pytest.mark.parametrize("text", ["platform = (", "A_CONTAINS(tags, ('a'))", "my_function(platform) = 1", "3"])
 def test_what_is_not_understood_is_refused_not_ignored(text):
     with pytest.raises(FilterError):
