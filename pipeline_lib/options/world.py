@@ -17,7 +17,7 @@ class RadarOptions(Options):
 
     looks: float = Field(default=4.4, ge=1.0, le=100.0)
     """Equivalent number of looks of the speckle; IW GRDH has 4.4."""
-    correlation_px: float = Field(default=0.6, ge=0.0, le=3.0)
+    correlation_px: float = Field(default=0.76, ge=0.0, le=3.0)
     """Standard deviation of the Gaussian kernel that correlates the speckle, pixels."""
     noise_floor_db: float = Field(default=-28.0, ge=-40.0, le=-15.0)
     """Noise-equivalent sigma0."""
@@ -118,7 +118,7 @@ def _random_radar(draw: random.Random) -> RadarOptions:
     """The sensor's part of a randomised world."""
     return RadarOptions(
         looks=draw.uniform(3.0, 10.0),
-        correlation_px=draw.uniform(0.3, 0.9),
+        correlation_px=draw.uniform(0.5, 1.0),
         noise_floor_db=draw.uniform(-31.0, -24.0),
         gain_db=draw.uniform(-1.0, 1.0),
         ascending_incidence_deg=draw.uniform(30.0, 45.0),

@@ -28,7 +28,7 @@ from pipeline_lib.world.simulate import make_land, optical_scenes, radar_scenes,
 from pipeline_lib.world.statistics import Statistics
 from pipeline_lib.world.truth_files import CODES, write_landscape, write_optical_truth, write_radar_truth
 
-FORMAT = 3
+FORMAT = 4
 """Grows when the same options give other files."""
 DESCRIPTION = "world.json"
 AOI_MARGIN = 0.03

@@ -129,7 +129,7 @@ def _forest(options: WorldOptions, relief: Relief, steep: Field, rng: np.random.
     liking = fractal(shape, rng, beta=3.3, largest_px=160) + np.clip(gaussian_filter(steep, 3) / 0.12, 0, 2)
     woods = above_quantile(liking, options.forest_share, np.ones_like(relief.river))
     bank = relief.distance_m < 0.1 * shape[0] * PIXEL_M
-    gallery = (smooth(shape, rng, sigma_px=10) > 1.15) & bank & (relief.hand_m < 4)
+    gallery = (smooth(shape, rng, sigma_px=14) > 1.3) & bank & (relief.hand_m < 4)
     return np.asarray(woods | gallery)
 
 

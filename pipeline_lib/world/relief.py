@@ -144,7 +144,7 @@ def _valley(options: WorldOptions, frame: _Frame, distance: Field, rng: np.rando
     relative = distance / width
     levee = 0.4 * np.exp(-(((distance - 0.9 * frame.river_px) / (1.4 * frame.river_px)) ** 2))
     plain = 0.25 + levee + 1.35 * np.minimum(relative, 1.2) ** 1.7
-    plain += 0.55 * fractal(shape, rng, beta=3.5, largest_px=size / 4)
+    plain += 0.6 * fractal(shape, rng, beta=4.4, largest_px=size / 4)
     rise = np.clip((relative - 0.92) / 1.5, 0, 1)
     ridged = 1 - np.abs(fractal(shape, rng, beta=4.2, largest_px=size / 2.2)).clip(0, 2) / 2
     relief_m = options.relief_m * min(1.0, size / 1152) ** 0.75

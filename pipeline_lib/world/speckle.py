@@ -16,8 +16,8 @@ def speckle(shape: tuple[int, int], rng: np.random.Generator, *, looks: float, c
     """Multilook speckle: Gamma(shape L, scale 1/L) in every pixel, mean 1, variance 1/L.
 
     A correlated Gaussian field is turned into the Gamma marginal through its quantiles, so that the marginal is exact
-    whatever the correlation. The default kernel of 0.6 pixels gives neighbours of a 10 m pixel at 20 m resolution a
-    correlation of 0.5.
+    whatever the correlation. The default kernel of 0.76 pixels gives neighbours a correlation of 0.64 and second
+    neighbours 0.18, as measured on homogeneous land of real Sentinel-1 GRD and RTC chips on 10 m grids.
 
     Args:
         shape: rows, columns.

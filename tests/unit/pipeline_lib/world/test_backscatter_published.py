@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import rasterio
 from scipy.ndimage import binary_erosion
 
 from pipeline_lib.model.acquisition import OrbitDirection
@@ -164,3 +165,27 @@ def test_noise_floor_is_never_undercut(simulated):
     floor = 10 ** (simulated.options.radar.noise_floor_db / 10)
     means = [np.nanmean(one.vh[water(simulated, one)]) for one in simulated.radar]
     assert min(means) > floor
+
+
+def correlation_on_even_land(power):
+    """Correlation of neighbours and second neighbours in the most homogeneous windows of 16 pixels."""
+    rows, columns = (side // 16 * 16 for side in power.shape)
+    windows = power[:rows, :columns].reshape(rows // 16, 16, columns // 16, 16).swapaxes(1, 2).reshape(-1, 16, 16)
+    windows = windows[np.isfinite(windows).all((1, 2)) & (windows.mean((1, 2)) > 10**-1.4)]
+    spread = windows.std((1, 2)) / windows.mean((1, 2))
+    even = windows[spread < np.quantile(spread, 0.2)]
+    centred = even / even.mean((1, 2), keepdims=True) - 1
+    return [(centred[:, :, :-lag] * centred[:, :, lag:]).mean() / (centred**2).mean() for lag in (1, 2)]
+
+
+def test_speckle_correlates_as_in_real_scenes(simulated, real_data):
+    real = []
+    for path in sorted((real_data / "sen1floods11/S1Hand").glob("*.tif")):
+        with rasterio.open(path) as opened:
+            decibels = opened.read(1)
+        if np.isfinite(decibels).all():
+            real.append(correlation_on_even_land(10 ** (decibels.astype(float) / 10)))
+    assert len(real) >= 4
+    first, second = correlation_on_even_land(simulated.radar[0].vv.astype(float))
+    assert first == pytest.approx(np.median(real, axis=0)[0], abs=0.1)
+    assert min(pair[1] for pair in real) - 0.05 < second < np.median(real, axis=0)[1] + 0.05

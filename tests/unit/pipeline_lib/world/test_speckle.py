@@ -5,6 +5,7 @@ import pytest
 from scipy.special import digamma, polygamma
 from scipy.stats import gamma, kstest
 
+from pipeline_lib.options.world import RadarOptions
 from pipeline_lib.world.speckle import speckle
 
 
@@ -28,10 +29,11 @@ def test_marginal_is_gamma_whatever_the_correlation():
 
 
 def test_neighbours_correlate_and_distant_pixels_do_not():
-    values = speckle((800, 800), np.random.default_rng(3), looks=4.4, correlation_px=0.6)
+    values = speckle((800, 800), np.random.default_rng(3), looks=4.4, correlation_px=RadarOptions().correlation_px)
     along = [np.corrcoef(values[:, :-lag].ravel(), values[:, lag:].ravel())[0, 1] for lag in (1, 2, 3, 6)]
-    assert along[0] == pytest.approx(0.48, abs=0.06)
+    assert along[0] == pytest.approx(0.64, abs=0.04)
     assert along[0] > along[1] > along[2]
+    assert along[1] == pytest.approx(0.18, abs=0.04)
     assert abs(along[3]) < 0.01
     alone = speckle((400, 400), np.random.default_rng(3), looks=4.4, correlation_px=0)
     assert abs(np.corrcoef(alone[:, :-1].ravel(), alone[:, 1:].ravel())[0, 1]) < 0.01
