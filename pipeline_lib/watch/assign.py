@@ -15,7 +15,8 @@ def event_of(watch: Watch, due: DuePass, known: tuple[KnownPass, ...]) -> Event:
     """The event that a due pass is mapped into.
 
     A revision stays in its event. A new pass joins the latest event in which flood worth publishing was seen not
-    longer than ``event_gap_days`` before it; otherwise it opens one of its own, named by the watch and its day.
+    longer than ``event_gap_days`` before or after it, or in which a pass is being mapped whose outcome is not known
+    yet; otherwise it opens one of its own, named by the watch and its day.
 
     Args:
         watch: the watched area's rules.
@@ -41,8 +42,7 @@ def _open_event(watch: Watch, due: DuePass, known: tuple[KnownPass, ...]) -> str
         one
         for one in known
         if one.event_id
-        and one.flood_km2 is not None
-        and one.flood_km2 > watch.publish_if.min_flood_km2
+        and (one.flood_km2 is None or one.flood_km2 > watch.publish_if.min_flood_km2)
         and abs(due.acquisition.start - one.start) <= gap
     ]
     return max(flooded, key=lambda one: one.start).event_id if flooded else None

@@ -1,0 +1,153 @@
+"""A whole desk: server, worker, pages; every deployment applied; a *schedule* fires; killed services come back."""
+
+import os
+import signal
+import socket
+import time
+import urllib.error
+import urllib.request
+from datetime import UTC, datetime
+
+import psutil
+import pytest
+
+from flows.desk.services import Desk
+from flows.desk.start import check_exposure, start_detached, status_lines, stop
+from flows.desk.supervisor import running_services, running_supervisor
+from pipeline_lib.errors import InputError, OverbankError
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("desk"), pytest.mark.timeout(900)]
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory):
+    """A running desk with a password, on free ports; stopped by its own pid."""
+    out = tmp_path_factory.mktemp("desk")
+    desk = Desk(out=out, port=free_port(), pages_port=free_port(), auth="duty:officer")
+    before = dict(os.environ)
+    start_detached(desk)
+    os.environ.update(
+        PREFECT_API_URL=desk.api_url, PREFECT_API_AUTH_STRING="duty:officer", PREFECT_HOME=str(desk.state / "prefect")
+    )
+    try:
+        yield desk
+    finally:
+        stop(desk)
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@pytest.fixture(scope="module")
+def client(desk):
+    import httpx
+
+    with httpx.Client(base_url=desk.api_url, auth=("duty", "officer"), timeout=30) as client:
+        yield client
+
+
+def wait_for(condition, seconds, what):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = condition()
+        if found:
+            return found
+        time.sleep(1)
+    raise AssertionError(f"{what} did not happen within {seconds} s")
+
+
+def runs_of(client, deployment_id):
+    answer = client.post("/flow_runs/filter", json={"deployments": {"id": {"any_": [deployment_id]}}, "limit": 50})
+    return answer.raise_for_status().json()
+
+
+def deployment(client, name):
+    return client.get(f"/deployments/name/{name}").raise_for_status().json()
+
+
+def test_every_deployment_is_applied_with_its_schedule(client):
+    found = {one["name"]: one for one in client.post("/deployments/filter", json={}).raise_for_status().json()}
+    assert set(found) == {
+        "map-event",
+        "map-events",
+        "map-watched-pass",
+        "map-on-event",
+        "watch-catalogue",
+        "update-reference",
+        "retention",
+    }
+    for name in ("watch-catalogue", "update-reference", "retention"):
+        assert found[name]["schedules"], name
+        assert found[name]["schedules"][0]["active"]
+    assert found["map-event"]["parameter_openapi_schema"]["properties"]["event"]
+
+
+def test_the_server_asks_for_its_password(desk):
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(f"{desk.api_url}/deployments/count", data=b"{}", timeout=10)  # noqa: S310 - loopback
+
+
+def test_a_schedule_fires_and_its_run_completes(client, desk):
+    """With a wrong SQLAlchemy everything looks healthy and no scheduled run is ever created."""
+    retention = deployment(client, "retention/retention")
+    anchor = datetime.now(UTC).isoformat()
+    schedule = {"schedule": {"interval": 20, "anchor_date": anchor, "timezone": "UTC"}, "active": True}
+    created = client.post(f"/deployments/{retention['id']}/schedules", json=[schedule]).raise_for_status().json()
+    try:
+        done = wait_for(
+            lambda: [
+                run
+                for run in runs_of(client, retention["id"])
+                if run["auto_scheduled"] and run["state_type"] == "COMPLETED"
+            ],
+            300,
+            "a scheduled run",
+        )
+    finally:
+        client.delete(f"/deployments/{retention['id']}/schedules/{created[0]['id']}")
+    assert done[0]["created_by"]["type"] == "SCHEDULE"
+
+
+def test_the_zombie_automation_is_there(client):
+    found = client.post("/automations/filter", json={}).raise_for_status().json()
+    assert any("heartbeat" in one["name"] for one in found)
+
+
+def test_killed_services_come_back(desk):
+    before = running_services(desk)["pages"]
+    before.send_signal(signal.SIGKILL)
+
+    def back():
+        now = running_services(desk).get("pages")
+        return now is not None and now.pid != before.pid
+
+    wait_for(back, 120, "the pages coming back")
+    lines, healthy = status_lines(desk)
+    assert healthy, lines
+
+
+def test_a_second_desk_for_the_same_folder_is_refused(desk):
+    with pytest.raises(OverbankError, match="already runs"):
+        start_detached(Desk(out=desk.out, port=free_port(), pages_port=free_port()))
+    assert running_supervisor(desk) is not None
+
+
+def test_down_leaves_no_process(tmp_path_factory, desk):
+    family = psutil.Process(running_supervisor(desk).pid).children(recursive=True)
+    assert stop(desk)
+    _, alive = psutil.wait_procs(family, timeout=30)
+    assert alive == []
+    assert not stop(desk)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.7", "desk.example"])
+def test_beyond_loopback_needs_a_password(tmp_path, host):
+    with pytest.raises(InputError, match="--auth"):
+        check_exposure(Desk(out=tmp_path, host=host))
+    check_exposure(Desk(out=tmp_path, host=host, auth="a:b"))
+    check_exposure(Desk(out=tmp_path))
