@@ -1,7 +1,7 @@
 """Build one version of an event and make it the one that readers see."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from pipeline_lib.publish.quicklook import write_quicklook
 from pipeline_lib.publish.rasters import take_over, write_layers, write_vectors
 from pipeline_lib.publish.records import RECORD, read_record
 from pipeline_lib.publish.vectors import make_polygons
+from pipeline_lib.publish.zonal import area_by_zone, exposure
 
 __all__ = ["Publication", "PublishedPass", "product_of", "publish", "read_record"]
 FORMAT = 1
@@ -57,8 +58,6 @@ class Publication:
     environment: dict[str, str]
     """Versions of whatever can change a pixel."""
     published: datetime
-    extra_figures: dict[str, Any] = field(default_factory=dict)
-    """Zones and exposure."""
 
     @property
     def key(self) -> str:
@@ -171,7 +170,6 @@ def _record(publication: Publication, number: int, inside: xr.DataArray) -> dict
             "dem": [item.item_id for item in plan.dem],
             "water_occurrence": [item.item_id for item in plan.water_occurrence],
         },
-        **publication.extra_figures,
     }
 
 
@@ -265,6 +263,8 @@ def _write_event(publication: Publication, place: Path, record: dict[str, Any]) 
     polygons = make_polygons(event, plan.grid, _longitude(plan), record["epoch"], len(publication.passes), options)
     record["polygons"] = {"written": len(polygons), "left_out": polygons.attrs["left_out"]}
     assets |= write_vectors(folder, polygons, options)
+    record["zones"] = [row for zones in options.zones for row in area_by_zone(folder / "flood_class.tif", zones)]
+    record["exposure"] = exposure(polygons, options.exposure)
     properties = {
         "title": record["title"],
         "datetime": None,
@@ -276,6 +276,8 @@ def _write_event(publication: Publication, place: Path, record: dict[str, Any]) 
         "overbank:significance": record["significance"],
         "overbank:figures": record["figures"],
         "overbank:polygons": record["polygons"],
+        "overbank:zones": record["zones"],
+        "overbank:exposure": record["exposure"],
         **_common(publication, place),
     }
     item = make_item(

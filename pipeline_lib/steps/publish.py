@@ -5,10 +5,12 @@ from pathlib import Path
 
 import xarray as xr
 
+from pipeline_lib.flood.depth import water_depth
 from pipeline_lib.model import MappingPlan, PlannedPass, Product, Stored
 from pipeline_lib.options.publish import PublishOptions
 from pipeline_lib.publish.environment import environment
 from pipeline_lib.publish.publication import Publication, PublishedPass, publish
+from pipeline_lib.steps.prepare import key_of
 from pipeline_lib.steps.provenance import software
 from pipeline_lib.store import Store
 
@@ -43,7 +45,7 @@ def publish_event(
     publication = Publication(
         plan=plan,
         passes=tuple(sorted(opened, key=lambda one: one.planned.acquisition.start)),
-        event=_event(store, event),
+        event=_event(store, event, plan, options or PublishOptions()),
         event_key=event.key,
         options=options or PublishOptions(),
         software=software(),
@@ -53,10 +55,13 @@ def publish_event(
     return publish(publication, out)
 
 
-def _event(store: Store, event: Stored) -> xr.Dataset:
-    """The event with its lists as lists, whatever the store made of one-element ones."""
+def _event(store: Store, event: Stored, plan: MappingPlan, options: PublishOptions) -> xr.Dataset:
+    """The event with depth where there is an elevation model, and its lists as lists, whatever the store made of them."""
     dataset = store.open(event)
     for name in ("pass_times", "pass_ids"):
         value = dataset.attrs[name]
         dataset.attrs[name] = [value] if isinstance(value, str) else list(value)
+    terrain = store.place("terrain", key_of(plan, "terrain", *plan.dem))
+    if options.depth and plan.dem and store.has(terrain):
+        dataset["depth"] = water_depth(dataset["flood_extent"], store.open(terrain)["elevation_m"])
     return dataset

@@ -1,0 +1,60 @@
+"""Depth: exact in a plain valley, unknown where it cannot be told, never zero."""
+
+import numpy as np
+import xarray as xr
+
+from pipeline_lib.flood.depth import UNKNOWN_CM, water_depth
+
+
+def layer(values):
+    return xr.DataArray(
+        values,
+        dims=("y", "x"),
+        coords={"y": -10.0 * np.arange(values.shape[0]), "x": 10.0 * np.arange(values.shape[1])},
+    )
+
+
+def valley(level=4.0):
+    """A V-shaped valley along y, 0.1 m a pixel; flooded to ``level`` metres."""
+    ground = np.abs(np.arange(161) - 80)[None, :] * 0.1 + np.zeros((90, 1))
+    return (ground < level).astype(np.uint8), ground.astype(np.float32)
+
+
+def test_depth_in_a_valley_is_level_less_ground():
+    flood, ground = valley()
+    depth = water_depth(layer(flood), layer(ground)).values
+    inner = (flood == 1) & (ground < 3.3)
+    np.testing.assert_allclose(depth[inner] / 100, 3.9 - ground[inner], atol=0.06)
+    assert (depth[flood == 0] == UNKNOWN_CM).all()
+    assert (depth != 0).all()
+
+
+def test_no_edge_no_elevation_no_depth():
+    flood, ground = valley()
+    assert (water_depth(layer(np.ones_like(flood)), layer(ground)).values == UNKNOWN_CM).all()
+    assert (water_depth(layer(flood), layer(np.full_like(ground, np.nan))).values == UNKNOWN_CM).all()
+    unseen = np.where(flood == 0, 255, flood).astype(np.uint8)
+    assert (water_depth(layer(unseen), layer(ground)).values == UNKNOWN_CM).all(), (
+        "the edge of what was seen is no shore"
+    )
+
+
+def test_beyond_reach_is_unknown():
+    flood, ground = valley()
+    depth = water_depth(layer(flood), layer(ground), reach_px=10).values
+    assert (depth[:, 80] == UNKNOWN_CM).all()
+    assert (depth[:, 45] != UNKNOWN_CM).all()
+
+
+def test_windows_leave_no_seam(monkeypatch):
+    from functools import partial
+
+    from pipeline_lib.flood.depth import _depth
+    from pipeline_lib.flood.window import map_windows
+
+    flood, ground = valley()
+    ground = ground + np.random.default_rng(0).normal(0, 0.3, ground.shape).astype(np.float32)
+    cut = map_windows(
+        partial(_depth, reach_px=12), (layer(flood), layer(ground)), {"depth": "uint16"}, halo=18, size=32
+    )["depth"].values
+    assert np.abs(cut.astype(int) - water_depth(layer(flood), layer(ground), reach_px=12).values).max() <= 1
