@@ -1,9 +1,11 @@
 """From an href in a plan to one that GDAL can open: checked, its redirects followed under the same rules, signed."""
 
 import os
+import time
 from urllib.parse import urljoin, urlsplit
 
 import requests
+import urllib3
 
 from pipeline_lib.catalog.profiles import Signing, profile_of
 from pipeline_lib.catalog.safety import AccessPolicy, UnsafeHrefError, check_addresses, check_href, policy_of
@@ -11,6 +13,19 @@ from pipeline_lib.errors import AssetError
 from pipeline_lib.model import CatalogReference
 
 MAX_REDIRECTS = 5
+ATTEMPTS = 3
+PAUSE_S = 0.5
+_HEAD = 1024
+_DESCRIPTIONS = (
+    b"<VRTDataset",
+    b"<GDAL_WMS",
+    b"<WCS_GDAL",
+    b"<GDALWMTS",
+    b"<OGRVRT",
+    b"<GDALTileIndexDataset",
+    b'"STACIT"',
+)
+"""How files begin that make GDAL open other files or addresses, which nobody has checked."""
 _TIMEOUT_S = (10.0, 30.0)
 
 
@@ -62,13 +77,13 @@ def _signed_by_planetary_computer(href: str) -> str:
         return str(planetary_computer.sign_url(href))
     except (requests.RequestException, ValueError, KeyError) as error:
         raise AssetError(
-            f"The Planetary Computer did not sign {href}: {type(error).__name__}. Check the network, or set "
+            f"The Planetary Computer did not sign {_shown(href)}: {type(error).__name__}. Check the network, or set "
             "PC_SDK_SUBSCRIPTION_KEY if it limits requests without a key."
         ) from error
 
 
 def _final_href(href: str, policy: AccessPolicy) -> str:
-    """Where an http(s) href ends after its redirects, each hop checked.
+    """Where an http(s) href ends after its redirects, each hop checked, and what it begins with checked as well.
 
     GDAL follows redirects without asking, so they are followed here first and GDAL is given the last address.
     """
@@ -76,14 +91,47 @@ def _final_href(href: str, policy: AccessPolicy) -> str:
     with requests.Session() as session:
         for _ in range(MAX_REDIRECTS):
             check_addresses(check_href(here, policy), policy)
-            try:
-                answer = session.get(
-                    here, headers={"Range": "bytes=0-0"}, timeout=_TIMEOUT_S, allow_redirects=False, stream=True
-                )
-                answer.close()
-            except requests.RequestException as error:
-                raise AssetError(f"The asset {href} cannot be reached ({type(error).__name__}).") from error
-            if not answer.is_redirect:
+            onward, head = _asked(session, here)
+            if onward is None:
+                _check_kind(here, head)
                 return here
-            here = urljoin(here, answer.headers["Location"])
-    raise UnsafeHrefError(f"The asset {href} redirects more than {MAX_REDIRECTS} times; refused.")
+            here = urljoin(here, onward)
+    raise UnsafeHrefError(f"The asset {_shown(href)} redirects more than {MAX_REDIRECTS} times; refused.")
+
+
+def _asked(session: requests.Session, href: str) -> tuple[str | None, bytes]:
+    """Where an href redirects to, if it does, and else its first bytes; a broken connection is tried again."""
+    for attempt in range(ATTEMPTS):
+        try:
+            with session.get(
+                href,
+                headers={"Range": f"bytes=0-{_HEAD - 1}", "Accept-Encoding": "identity"},
+                timeout=_TIMEOUT_S,
+                allow_redirects=False,
+                stream=True,
+            ) as answer:
+                onward = answer.headers["Location"] if answer.is_redirect else None
+                return onward, b"" if onward else answer.raw.read(_HEAD)
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            if attempt + 1 == ATTEMPTS:
+                raise AssetError(
+                    f"The asset {_shown(href)} cannot be reached ({type(error).__name__}, {ATTEMPTS} attempts); "
+                    "try again later."
+                ) from error
+            time.sleep(PAUSE_S * 2**attempt)
+    return None, b""
+
+
+def _check_kind(href: str, head: bytes) -> None:
+    """Refuse a file that is a description of others, whatever its name says."""
+    found = next((mark for mark in _DESCRIPTIONS if mark in head), None)
+    if found is not None:
+        raise UnsafeHrefError(
+            f"The asset {_shown(href)} is no image but a description of others ({found.decode()}); refused, because "
+            "what it names has not been checked."
+        )
+
+
+def _shown(href: str) -> str:
+    """An href as a message may show it: a query may hold a signature."""
+    return href.split("?", 1)[0]

@@ -99,8 +99,29 @@ def test_a_hostile_href_of_an_edited_plan_is_refused():
             signed(href, resolve_catalog("cdse"))
 
 
+@pytest.fixture(autouse=True)
+def _no_pause(monkeypatch):
+    monkeypatch.setattr(signing, "PAUSE_S", 0.0)
+
+
+def test_a_connection_that_breaks_once(served):
+    served.faults.set([Rule("cut", path="^/assets/")])
+    assert signed(served.url + ASSET, resolve_catalog(served.url)) == served.url + ASSET
+    assert len(served.faults.log) == 1
+
+
 def test_a_store_that_is_down(served):
     served.faults.set([Rule("cut", path="^/assets/", times=None)])
     with pytest.raises(AssetError, match="cannot be reached"):
         signed(served.url + ASSET, resolve_catalog(served.url))
     assert signing.MAX_REDIRECTS < 10
+
+
+@pytest.mark.parametrize("start", ["", '<?xml version="1.0"?>\n'])
+def test_a_file_that_makes_gdal_open_others_is_refused(small_archive, start):
+    from pipeline_lib.world.server import serve
+
+    hostile = small_archive.folder / "assets" / "image.tif"
+    hostile.write_text(f'{start}<VRTDataset rasterXSize="1" rasterYSize="1"><!-- /etc/passwd --></VRTDataset>')
+    with serve(small_archive.folder) as url, pytest.raises(UnsafeHrefError, match="description of others"):
+        signed(f"{url}/assets/image.tif", resolve_catalog(url))
