@@ -56,7 +56,7 @@ def publish_event(
 
 
 def _event(store: Store, event: Stored, plan: MappingPlan, options: PublishOptions) -> xr.Dataset:
-    """The event with depth where there is an elevation model, and its lists as lists, whatever the store made of them."""
+    """The event, with depth where there is an elevation model, and its lists as lists again."""
     dataset = store.open(event)
     for name in ("pass_times", "pass_ids"):
         value = dataset.attrs[name]
