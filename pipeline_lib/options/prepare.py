@@ -26,5 +26,5 @@ class PrepareOptions(Options):
     """Largest residual shift between passes that co-registration looks for, pixels."""
     min_correction_px: float = Field(default=0.5, ge=0)
     """Shifts up to this are reported and left; larger confident ones are corrected."""
-    optical_days_before: int = Field(default=60, ge=0)
-    """How far before the event optical scenes may lie that enter the composite."""
+    cloud_margin_px: int = Field(default=10, ge=0, le=100)
+    """Pixels by which optical clouds are grown; their shadows by a third of it."""

@@ -1,0 +1,129 @@
+"""Optical steps on a small archive over HTTP: composite before the event, water during it, radar against both."""
+
+from datetime import datetime, timedelta, timezone
+
+import numpy as np
+import pytest
+import rasterio
+from rasterio.transform import from_origin
+from scipy import ndimage
+
+from pipeline_lib.model import Acquisition, CatalogItem, CatalogReference, Event, Grid, MappingPlan, ProductType
+from pipeline_lib.steps.optical import map_optical_water, optical_shift, prepare_composite
+from pipeline_lib.store import Store
+from pipeline_lib.world.server import serve
+
+EVENT_START = datetime(2024, 5, 10, tzinfo=timezone.utc)
+SIZE = 240
+GRID = Grid(crs="EPSG:32632", transform=(10, 0, 578000, 0, -10, 4985000), shape=(SIZE, SIZE))
+AREA = {"type": "Polygon", "coordinates": [[[10, 45], [10.02, 45], [10.02, 45.02], [10, 45.02], [10, 45]]]}
+LAND = {"B02": 0.04, "B03": 0.07, "B04": 0.06, "B08": 0.30, "B11": 0.20, "B12": 0.12}
+WATER = {"B02": 0.05, "B03": 0.06, "B04": 0.04, "B08": 0.02, "B11": 0.01, "B12": 0.01}
+
+
+def patches() -> np.ndarray:
+    return np.exp(ndimage.gaussian_filter(np.random.default_rng(1).normal(0, 8, (SIZE, SIZE)), 4))
+
+
+def write_overpass(folder, name, water, cloud) -> dict[str, str]:
+    hrefs = {}
+    for band in (*LAND, "SCL"):
+        if band == "SCL":
+            numbers = np.where(cloud, 9, np.where(water, 6, 4))[::2, ::2]
+        else:
+            reflectance = np.where(water, WATER[band], LAND[band] * patches() ** 0.3)
+            numbers = np.where(cloud, 0.6, reflectance) * 10_000 + 1_000
+        path = folder / "assets" / "sentinel-2-l2a" / f"{name}-{band}.tif"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        step = 20 if band == "SCL" else 10
+        with rasterio.open(
+            path,
+            "w",
+            driver="GTiff",
+            count=1,
+            dtype="uint16",
+            height=numbers.shape[0],
+            width=numbers.shape[1],
+            crs=GRID.crs,
+            transform=from_origin(578000, 4985000, step, step),
+        ) as dataset:
+            dataset.write(numbers.astype("u2"), 1)
+        hrefs[band] = f"assets/sentinel-2-l2a/{path.name}"
+    return hrefs
+
+
+def acquisition(base, name, days, hrefs) -> Acquisition:
+    start = EVENT_START + timedelta(days=days)
+    item = CatalogItem(
+        item_id=name,
+        collection="sentinel-2-l2a",
+        start=start,
+        end=start,
+        footprint=AREA,
+        assets={band: f"{base}/{href}" for band, href in hrefs.items()},
+        facts={"s2:processing_baseline": "05.11"},
+    )
+    return Acquisition(
+        acquisition_id=name, platform="S2A", product=ProductType.L2A, start=start, end=start, slices=(item,)
+    )
+
+
+@pytest.fixture
+def plan_of(tmp_path):
+    """Two overpasses before the event, cloudy in different halves, and one during it, cloudy in a corner."""
+    lake, flood = np.zeros((2, SIZE, SIZE), bool)
+    lake[60:120, 60:120] = True
+    flood[60:180, 60:180] = True
+    halves = np.zeros((3, SIZE, SIZE), bool)
+    halves[0][:, :100], halves[1][:, 160:], halves[2][:40, :40] = True, True, True
+    root = tmp_path / "archive"
+    hrefs = [
+        write_overpass(root, name, water, cloud)
+        for name, water, cloud in zip(("old", "new", "wet"), (lake, lake, flood), halves, strict=True)
+    ]
+    (root / "collections").mkdir()
+    (root / "items").mkdir()
+    with serve(root) as url:
+        passes = tuple(
+            acquisition(url, name, days, href)
+            for name, days, href in zip(("old", "new", "wet"), (-20, -5, 2), hrefs, strict=True)
+        )
+        event = Event(event_id="e", aoi=AREA, start=EVENT_START, end=EVENT_START + timedelta(days=9))
+        yield (
+            MappingPlan(
+                event=event,
+                catalog=CatalogReference(profile="generic", url=url),
+                grid=GRID,
+                passes=(),
+                optical=passes,
+            ),
+            Store(tmp_path / "store"),
+        )
+
+
+def test_composite_water_and_shift(plan_of):
+    plan, store = plan_of
+    composite = store.open(prepare_composite(plan, store))
+    assert prepare_composite(plan, store).href == prepare_composite(plan, store).href
+    assert np.isfinite(composite["B08"]).all()
+    assert float(composite["B08"].max()) < 0.55  # no cloud in it
+    assert np.allclose(composite["days_before"][:, :80], 5)
+    assert np.allclose(composite["days_before"][:, 180:], 20)
+    assert np.allclose(composite["B08"][80:100, 80:100], WATER["B08"], atol=1e-4)
+
+    water = store.open(map_optical_water(plan, store, plan.optical[2]))["water"].to_numpy()
+    assert (water[:40, :40] == 255).all()
+    assert (water[70:170, 70:170] == 1).all()
+    assert (water[190:] == 0).all()
+
+    power = 0.1 * ndimage.shift(patches(), (1.2, -0.7), order=3, mode="nearest")
+    speckle = np.random.default_rng(2).gamma(4.4, 1 / 4.4, power.shape)
+    scene = composite[["B03"]].rename(B03="vv").copy(data={"vv": (power * speckle).astype("f4")})
+    estimate = optical_shift(plan, store, store.save("scene", "s", scene), prepare_composite(plan, store))
+    assert np.hypot(estimate.dy_px - 1.2, estimate.dx_px + 0.7) < 0.4
+    assert "optical composite before 2024-05-10" in estimate.reference
+
+
+def test_without_an_overpass_before_there_is_no_composite(plan_of):
+    plan, store = plan_of
+    assert prepare_composite(plan.model_copy(update={"optical": plan.optical[2:]}), store) is None
