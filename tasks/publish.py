@@ -20,5 +20,5 @@ def publish_event(
     text = summary.summary_markdown(plan, product)
     create_markdown_artifact(key="summary", markdown=text, description="The event in numbers")
     create_image_artifact(key="map", image_url=summary.image_for_ui(product), description="Quicklook of the event")
-    create_link_artifact(key="page", link=product.page_href, link_text=f"Page of {plan.event.event_id}")
+    create_link_artifact(key="page", link=summary.page_link(product), link_text=f"Page of {plan.event.event_id}")
     return product

@@ -1,6 +1,7 @@
 """A run in words: for the terminal, for the UI."""
 
 import base64
+import os
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -67,6 +68,12 @@ def image_for_ui(product: Product) -> str:
     """The quicklook as a data URI: the UI may run where the product's folder cannot be reached."""
     picture = local_path(product.quicklook_href).read_bytes()
     return f"data:image/png;base64,{base64.b64encode(picture).decode()}"
+
+
+def page_link(product: Product) -> str:
+    """Where people open the page: on the pages' server where one runs (``OVERBANK_PAGES_URL``), else the file."""
+    server = os.environ.get("OVERBANK_PAGES_URL", "").rstrip("/")
+    return f"{server}/{product.event_id}/index.html" if server else local_path(product.page_href).as_uri()
 
 
 def local_path(href: str) -> Path:
