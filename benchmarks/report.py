@@ -72,7 +72,8 @@ def run_one(given: argparse.Namespace, kind: str, name: str) -> None:
     """Score one detector or model on every set it can take."""
     from pipeline_lib.errors import OverbankError
     from pipeline_lib.options.evaluate import EvaluateOptions
-    from pipeline_lib.steps.evaluate import evaluate_chips, subject_of, write_evaluation
+    from pipeline_lib.steps.answer import subject_of
+    from pipeline_lib.steps.evaluate import evaluate_chips, write_evaluation
 
     for title, entry in available(given).items():
         target = given.out / "scores" / title / f"{name}.json"
@@ -104,7 +105,7 @@ def run_peer(given: argparse.Namespace, peer: str) -> None:
     import numpy as np
 
     for title, entry in available(given).items():
-        target = given.out / "scores" / title / f"{peer}.json"
+        target = given.out / "scores" / title / f"peer-{peer}.json"
         if target.is_file() or title in WITHOUT_DUAL_POLARISATION:
             continue
         chips = chips_of(entry, given.limit)
@@ -130,7 +131,8 @@ def score_peer(given: argparse.Namespace, peer: str, data: tuple, chips: list, a
 
     from pipeline_lib.evaluate import Subject
     from pipeline_lib.options.evaluate import EvaluateOptions
-    from pipeline_lib.steps.evaluate import Answer, evaluate_chips, write_evaluation
+    from pipeline_lib.steps.answer import Answer
+    from pipeline_lib.steps.evaluate import evaluate_chips, write_evaluation
 
     title, entry = data
     facts = json.loads((answers / "facts.json").read_text())
@@ -143,10 +145,10 @@ def score_peer(given: argparse.Namespace, peer: str, data: tuple, chips: list, a
     notes += [f"crashed on {chip}: {error}" for chip, error in facts["errors"].items()]
     options = EvaluateOptions(dataset=entry[0], root=entry[1], split=entry[2])
     subject = Subject(kind="map", name=peer)
-    plot = given.out / "maps" / title / peer if title == "sen1floods11" else None
+    plot = given.out / "maps" / title / f"peer-{peer}" if title == "sen1floods11" else None
     found = evaluate_chips(chips, subject, answer, options=options, notes=tuple(notes), plot=plot)
     found = found.model_copy(update={"peak_memory_bytes": facts["peak_memory_bytes"]})
-    write_evaluation(found, given.out / "scores" / title / f"{peer}.json")
+    write_evaluation(found, given.out / "scores" / title / f"peer-{peer}.json")
 
 
 def make_world(given: argparse.Namespace) -> None:

@@ -38,9 +38,9 @@ def write_page(out: Path) -> Path:
         f"<!doctype html><html lang='en'><meta charset='utf-8'><meta name='viewport' content='width=device-width'>"
         f"<title>Detectors compared</title><style>{STYLE}</style><h1>Detectors compared</h1>"
         "<p>Water IoU is TP / (TP + FP + FN). <b>Pooled</b>: all pixels of all chips in one confusion; <b>chip</b>: "
-        "one score a chip; <b>event</b>: pixels pooled within an event, then averaged. Brackets: 95 % bootstrap interval "
-        "over events and chips within events. What a method leaves unmapped counts as dry. Sets differ in what they "
-        "call water: never compare numbers of two sets. Shaded rows are peers, in their own environment, on the "
+        "one score a chip; <b>event</b>: pixels pooled within an event, then averaged. Brackets: 95 % bootstrap "
+        "interval over events and chips within events. What a method leaves unmapped counts as dry. Sets differ in "
+        "what they call water: never compare numbers of two sets. Shaded rows are peers, in their own environment, on the "
         "same pixels, without the elevation, history or whole scenes they were made for. Times and memory: the "
         "machine may have been busy; compare them with each other only.</p>"
         f"{body}</html>"
@@ -122,7 +122,7 @@ def row(name: str, evaluation: Evaluation, best: dict[str, float | None]) -> str
     notes = html.escape(" ".join(evaluation.notes), quote=True)
     kind = " class=peer" if is_peer(evaluation) else ""
     return (
-        f"<tr{kind} title='{notes}'><td>{name}{' (peer)' if kind else ''}</td>{cells}<td>{alarms}</td>"
+        f"<tr{kind} title='{notes}'><td>{name}</td>{cells}<td>{alarms}</td>"
         f"<td>{evaluation.seconds:.1f}</td><td>{number(evaluation.megapixels_per_second)}</td><td>{memory}</td></tr>"
     )
 

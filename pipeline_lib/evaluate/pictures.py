@@ -54,6 +54,7 @@ def reliability_svg(calibration: Calibration, *, size: int = 320) -> str:
     most = max((row.pixels for row in rows), default=1)
 
     def place(likelihood: float, share: float) -> tuple[float, float]:
+        """Position in the picture, pixels from its upper left."""
         return margin + span * likelihood, 20 + span * (1 - share)
 
     points = [(*place(row.mean_likelihood or 0.0, row.water_share or 0.0), row) for row in rows]

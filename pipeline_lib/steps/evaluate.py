@@ -2,21 +2,18 @@
 
 import os
 import resource
-import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 from PIL import Image
-from pydantic import JsonValue
 
-from pipeline_lib.datasets import Chip, Meaning, read_dataset
+from pipeline_lib.datasets import Chip, read_dataset
 from pipeline_lib.errors import InputError, StoreError
 from pipeline_lib.evaluate import (
     Boundary,
@@ -39,25 +36,7 @@ from pipeline_lib.evaluate.pictures import panel, reliability_svg
 from pipeline_lib.evaluate.summary import ChipConfusion, compared
 from pipeline_lib.model import DRY, NOT_OBSERVED, WATER
 from pipeline_lib.options.evaluate import EvaluateOptions
-from pipeline_lib.terrain import terrain_of
-from pipeline_lib.water import Detector, Observation, detector
-
-CHUNK = 2048
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """What a subject says of one chip."""
-
-    water: NDArray[np.uint8]
-    """0 dry, 1 water (or flood), 255 unmapped; dims (y, x)."""
-    likelihood: NDArray[np.float32] | None
-    """P(water), NaN = unmapped; None where the subject gives none."""
-    excluded_pixels: int
-    seconds: float
-
-
-Answerer = Callable[[Chip], Answer]
+from pipeline_lib.steps.answer import Answer, Answerer, subject_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,91 +112,6 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise StoreError(f"Cannot write {path}: {error}. Free space or choose another folder.") from error
     finally:
         partial.unlink(missing_ok=True)
-
-
-def subject_of(options: EvaluateOptions, chips: Sequence[Chip]) -> tuple[Subject, Answerer, tuple[str, ...]]:
-    """Who answers, how, and what a reader of the scores should know about it."""
-    name, parameters = options.detector or "default", dict(options.parameters)
-    if options.model is not None:
-        name, parameters = "learned", parameters | {"model": str(options.model)}
-    found = detector(name, parameters)
-    flood = _asks_for_flood(options, chips)
-    notes = [note for chip in chips[:1] for note in _notes(chip, is_flood=flood)]
-    subject = Subject(
-        kind="detector" if options.model is None else "model",
-        name=found.name if options.model is None else options.model.name,
-        parameters=_shown(parameters) if options.model is None else {},
-    )
-    return subject, lambda chip: _detected(found, chip, is_flood=flood), tuple(notes)
-
-
-def _shown(parameters: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    return dict(parameters)
-
-
-def _asks_for_flood(options: EvaluateOptions, chips: Sequence[Chip]) -> bool:
-    if options.target == "flood" and any(chip.sar_before is None for chip in chips):
-        raise InputError("--target flood needs an image before the flood for every chip; this set does not have them.")
-    flood_only = all(chip.meaning is Meaning.FLOOD and chip.sar_before is not None for chip in chips)
-    return options.target == "flood" or (options.target == "auto" and options.model is None and flood_only)
-
-
-def _notes(chip: Chip, *, is_flood: bool) -> list[str]:
-    notes = [f"{chip.dataset} labels {chip.meaning.value}."]
-    if is_flood:
-        notes.append("Flood = the detector's water in the event image that is not its water in the image before.")
-    elif chip.meaning is Meaning.FLOOD:
-        notes.append("The label counts permanent water as dry: a right answer there is scored as a false alarm.")
-    if chip.sar.stretch:
-        notes.append("8 bit set: backscatter by a nominal stretch; thresholds in dB mean little.")
-    return notes
-
-
-def observation_of(chip: Chip) -> Observation:
-    """Everything a chip offers to a detector, chunked."""
-    scene = _located(chip.sar.scene(), chip)
-    layers = chip.history or ((chip.sar_before,) if chip.sar_before is not None else ())
-    history = xr.concat([_located(layer.scene(), chip) for layer in layers], dim="time") if layers else None
-    terrain = None
-    if chip.elevation is not None:
-        terrain = terrain_of(_plane(chip.elevation.read(), scene, "m"))
-    occurrence = None if chip.water_occurrence is None else _plane(chip.water_occurrence.read(), scene, "percent")
-    return Observation(scene=scene, history=history, terrain=terrain, water_occurrence=occurrence)
-
-
-def _located(scene: xr.Dataset, chip: Chip) -> xr.Dataset:
-    """Pixel centres in metres from the upper left corner, where the pixel size is known."""
-    step = chip.pixel_m or 1.0
-    rows, columns = scene.sizes["y"], scene.sizes["x"]
-    placed = scene.assign_coords(y=-(np.arange(rows) + 0.5) * step, x=(np.arange(columns) + 0.5) * step)
-    return placed.chunk({"y": CHUNK, "x": CHUNK})
-
-
-def _plane(values: NDArray[np.generic], scene: xr.Dataset, units: str) -> xr.DataArray:
-    coords = {"y": scene["y"], "x": scene["x"]}
-    plane = xr.DataArray(values.astype(np.float32), coords, dims=("y", "x"), attrs={"units": units})
-    return plane.chunk({"y": CHUNK, "x": CHUNK})
-
-
-def _detected(found: Detector, chip: Chip, *, is_flood: bool) -> Answer:
-    observation = observation_of(chip)
-    before = None
-    if is_flood and chip.sar_before is not None:
-        before = Observation(scene=_located(chip.sar_before.scene(), chip), terrain=observation.terrain)
-    start = time.perf_counter()
-    now = found.detect(observation).compute(scheduler="threads", num_workers=2)
-    water, likelihood = now["water"].to_numpy(), now["likelihood"].to_numpy()
-    if before is not None:
-        past = found.detect(before).compute(scheduler="threads", num_workers=2)
-        was = past["water"].to_numpy() == WATER
-        water = np.where(was & (water == WATER), np.uint8(DRY), water)
-        likelihood = likelihood * (1 - np.nan_to_num(past["likelihood"].to_numpy(), nan=0.0))
-    return Answer(
-        water=water,
-        likelihood=likelihood.astype(np.float32),
-        excluded_pixels=int(np.count_nonzero(now["excluded"].to_numpy())),
-        seconds=time.perf_counter() - start,
-    )
 
 
 def _judge(chip: Chip, answer: Answer, plot: Path | None) -> Judged:

@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 from pipeline_lib.errors import InputError, UnknownNameError
 from pipeline_lib.evaluate import Evaluation, Subject, schema
 from pipeline_lib.options.evaluate import EvaluateOptions
-from pipeline_lib.steps.evaluate import Answer, evaluate, evaluate_chips, observation_of, write_evaluation
+from pipeline_lib.steps.answer import Answer, observation_of
+from pipeline_lib.steps.evaluate import evaluate, evaluate_chips, write_evaluation
 from pipeline_lib.steps.score_text import score_text
 
 
