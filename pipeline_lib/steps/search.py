@@ -1,5 +1,6 @@
 """Step: ask a catalogue for everything an event may need."""
 
+import logging
 from datetime import datetime, timedelta
 
 from shapely.geometry import shape
@@ -10,6 +11,8 @@ from pipeline_lib.catalog.merge import acquisitions_of, prefer_terrain_corrected
 from pipeline_lib.catalog.search import CatalogSession, Query
 from pipeline_lib.model import Acquisition, CatalogItem, CatalogReference, Event, Record
 from pipeline_lib.options.search import ProductChoice, SearchOptions
+
+logger = logging.getLogger(__name__)
 
 
 class Found(Record):
@@ -24,7 +27,8 @@ class Found(Record):
     optical: tuple[Acquisition, ...] = ()
     """Sentinel-2 passes before and during the event, in order of time."""
     notes: tuple[str, ...] = ()
-    """What a person should know: missing collections, skipped items, doubles, retries."""
+    """What a person should know: missing collections, skipped items, doubles. The same catalogue gives the same notes,
+    however often it had to be asked, so that the same plan comes out."""
 
 
 def search_event(
@@ -48,29 +52,23 @@ def search_event(
     optical, optical_notes = _optical(session, event) if wanted.optical else ([], [])
     dem, _ = without_doubles(session.find(Query("dem", event.aoi)))
     occurrence, _ = without_doubles(session.find(Query("water_occurrence", event.aoi)))
+    notes += _missing_notes(session, has_radar=bool(radar))
     if session.io.retries:
-        notes.append(
-            f"The catalogue had to be asked again {len(session.io.retries)} time(s): {session.io.retries[-1]}."
-        )
+        logger.warning("%s was asked again %d time(s): %s", catalog.url, len(session.io.retries), session.io.retries)
     return Found(
         passes=tuple(one for one in radar if one.end >= event.start),
         references=tuple(one for one in radar if one.end < event.start),
         dem=tuple(sorted(dem, key=lambda item: item.item_id)),
         water_occurrence=tuple(sorted(occurrence, key=lambda item: item.item_id)),
         optical=tuple(optical),
-        notes=tuple(dict.fromkeys([*session.notes, *notes, *optical_notes])),
+        notes=tuple(dict.fromkeys([*sorted(session.notes), *notes, *optical_notes])),
     )
 
 
-def _session_notes(session: CatalogSession, *, has_radar: bool) -> list[str]:
-    """Collections that are missed, and retries; one kind of Sentinel-1 product is enough."""
+def _missing_notes(session: CatalogSession, *, has_radar: bool) -> list[str]:
+    """Collections that are missed; one kind of Sentinel-1 product is enough."""
     enough = {"rtc", "grd"} if has_radar else set()
-    notes = [f"The catalogue has no {names}." for role, names in session.missing.items() if role not in enough]
-    if session.io.retries:
-        notes.append(
-            f"The catalogue had to be asked again {len(session.io.retries)} time(s): {session.io.retries[-1]}."
-        )
-    return notes
+    return [f"The catalogue has no {names}." for role, names in session.missing.items() if role not in enough]
 
 
 def _radar(session: CatalogSession, event: Event, since: datetime) -> tuple[list[Acquisition], list[str]]:

@@ -1,8 +1,10 @@
 """What a search does when the archive fails: the same result, a note, or one clear error. Never a silent part."""
 
 import contextlib
+import json
 
 import pytest
+from shapely.geometry import Point, box, mapping
 
 from pipeline_lib.catalog.client import CatalogIO
 from pipeline_lib.catalog.profiles import resolve_catalog
@@ -10,6 +12,7 @@ from pipeline_lib.catalog.safety import policy_of
 from pipeline_lib.errors import CatalogError
 from pipeline_lib.options.search import SearchOptions
 from pipeline_lib.steps.search import Found, search_event
+from pipeline_lib.world.server import serve
 from pipeline_lib.world.server.faults import Rule, fault, fault_names
 
 OPTIONS = SearchOptions(page_size=4, attempts=3, backoff_s=0.02, request_timeout_s=0.4, total_time_s=4)
@@ -186,10 +189,37 @@ def test_without_a_time_the_waits_grow_and_stay_below_the_limit(served, flood_ev
     assert all(ceiling / 2 <= wait <= ceiling for wait, ceiling in zip(slept, ceilings, strict=True))
 
 
-def test_retries_are_told(served, flood_event):
+def test_retries_are_logged_and_change_nothing_in_the_result(served, flood_event, undisturbed, caplog):
     served.faults.set([Rule("unavailable", path="^/search$")])
     found, _ = search(served, flood_event)
-    assert any("asked again 1 time" in note and "503" in note for note in found.notes)
+    assert found == undisturbed
+    assert "asked again 1 time" in caplog.text
+    assert "503" in caplog.text
+
+
+def test_a_detailed_area_is_asked_for_as_a_box_and_answered_exactly(served, flood_event, undisturbed, small_archive):
+    circle = Point(10.05, 45.05).buffer(0.04, quad_segs=500)
+    event = flood_event.model_copy(update={"aoi": json.loads(json.dumps(mapping(circle)))})
+    corner = small_archive.items()[-1] | {"id": "corner", "bbox": [10.085, 45.085, 10.09, 45.09]}
+    corner["geometry"] = mapping(box(*corner["bbox"]))
+    small_archive.add(corner)
+    with serve(small_archive.folder) as url:
+        found = search_event(event, resolve_catalog(url), OPTIONS)
+    assert len(found.passes) == 3
+    assert "corner" not in {one for group in ids(found) for one in group}
+
+
+def test_missing_collections_are_noted_but_not_grd_where_there_is_rtc(small_archive, flood_event):
+    (small_archive.folder / "collections" / "cop-dem-glo-30.json").unlink()
+    with serve(small_archive.folder) as url:
+        found = search_event(flood_event, resolve_catalog(url), OPTIONS)
+        assert found.notes == ("The catalogue has no cop-dem-glo-30 or cop-dem-glo-30-dged-cog.",)
+        assert found.dem == ()
+        (small_archive.folder / "collections" / "sentinel-1-rtc.json").unlink()
+        found = search_event(flood_event, resolve_catalog(url), OPTIONS)
+    assert found.passes == ()
+    assert "The catalogue has no sentinel-1-rtc or sentinel1-rtc." in found.notes
+    assert "The catalogue has no sentinel-1-grd or sentinel1-grd." in found.notes
 
 
 def test_a_catalogue_that_is_down_is_one_sentence(flood_event):
