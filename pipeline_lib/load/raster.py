@@ -22,8 +22,8 @@ LOWEST_DB, HIGHEST_DB = -70.0, 30.0
 """Calibrated backscatter in dB lies between."""
 DARKEST_LINEAR_MEDIAN, BRIGHTEST_LINEAR_MEDIAN = 1e-4, 10.0
 """The median of calibrated linear backscatter of a scene lies between (-40 dB, +10 dB)."""
-AMPLITUDE_DB_MEDIAN = -9.5
-"""No landscape has a median of cross-polarised backscatter above -9.5 dB (town -10 to -16 dB)."""
+AMPLITUDE_DB_MEDIAN = -10.0
+"""No landscape has a median of cross-polarised backscatter above -10 dB (town -10 to -16 dB)."""
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,7 @@ def _with_halo(array: da.Array, halo_px: int) -> da.Array:
     """The array with each block widened by its neighbours' pixels, not beyond the scene."""
     if halo_px == 0:
         return array
-    depth = {array.ndim - 2: halo_px, array.ndim - 1: halo_px}
+    depth = {axis: halo_px if array.numblocks[axis] > 1 else 0 for axis in (array.ndim - 2, array.ndim - 1)}
     return da.overlap.overlap(array, depth=depth, boundary="none", allow_rechunk=False)
 
 

@@ -60,7 +60,7 @@ def _change_block(
         dark = (np.float32(wanted.water_db) - value) / np.float32(SPREAD_DB)
         always = (np.float32(wanted.water_db) - expected) / np.float32(SPREAD_DB)
         log_odds = np.fmin(dark, np.fmax(changed, always))
-        log_odds = np.where(np.isnan(expected), dark, log_odds)
+        log_odds = np.where(np.isnan(expected) | np.isnan(value), dark, log_odds)
         best = log_odds if best is None else np.fmax(best, log_odds)
     answer: Plane = (1.0 / (1.0 + np.exp(-2.0 * np.asarray(best, dtype=np.float32)))).astype(np.float32)
     return answer

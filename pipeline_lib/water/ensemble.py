@@ -17,7 +17,7 @@ import numpy.typing as npt
 import xarray as xr
 from pydantic import JsonValue
 
-from pipeline_lib.errors import InputError
+from pipeline_lib.errors import ContractError, InputError
 from pipeline_lib.model import NOT_OBSERVED, WATER, check_scene, check_water_extent
 from pipeline_lib.options import Options
 from pipeline_lib.options.detect import EnsembleOptions
@@ -156,7 +156,10 @@ class EnsembleDetector:
             if missing:
                 silent.append(f"{name} did not deliver: it needs {', '.join(missing)}.")
                 continue
-            extents[name] = member.detect(observation)
+            try:
+                extents[name] = member.detect(observation)
+            except ContractError as error:
+                silent.append(f"{name} did not deliver: {error}")
         if not extents:
             raise InputError("No member of the ensemble can work with this observation. " + " ".join(silent))
         combined = combine(extents)

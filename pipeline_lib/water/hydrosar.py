@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from pipeline_lib.water.classes import CO_POLARISED, Physics
 from pipeline_lib.water.histogram import CENTRES_DB, TileHistograms
+from pipeline_lib.water.threshold import fit_two_normals
 from pipeline_lib.water.thresholding import Cut, published_cut
 
 Values = npt.NDArray[np.float64]
@@ -23,6 +24,8 @@ HIGHEST_CO_DB = -15.5
 HIGHEST_CROSS_DB = -23.0
 WANTED_TILES = 5
 CLASSES = 3
+LEAST_APART = 2.0
+"""Ashman's D below which a tile has a single mode (the original thresholds it all the same)."""
 EM_ROUNDS = 200
 EM_TOLERANCE = 1e-6
 
@@ -81,10 +84,10 @@ def em_threshold(counts: Values) -> float:
 def hydrosar_cut(tiles: TileHistograms, physics: Physics) -> Cut:
     """Threshold of a scene from its most heterogeneous dark tiles; the published one where there is none."""
     highest = HIGHEST_CO_DB if physics.brightest_threshold == CO_POLARISED.brightest_threshold else HIGHEST_CROSS_DB
-    chosen = _heterogeneous_tiles(tiles)
+    chosen = [tile for tile in _heterogeneous_tiles(tiles) if fit_two_normals(tile, CENTRES_DB).ashman_d > LEAST_APART]
     found = sorted(em_threshold(tile) for tile in chosen)
     if not found:
-        return published_cut(physics, "no tile is heterogeneous and dark")
+        return published_cut(physics, "no heterogeneous tile has two modes")
     level = float(np.median(found[: WANTED_TILES - 1]))
     if level > highest:
         return Cut(threshold_db=highest, note=f"{highest:.1f} dB (upper limit; {len(found)} tiles say {level:.1f})")

@@ -81,6 +81,7 @@ def log_odds_table(cut: Cut, counts: Values, physics: Physics) -> Plane:
     classes = Classes(water=sides[0], land=sides[1], tiles=1)
 
     def log_odds(decibel: Values) -> Values:
+        """Log-odds by backscatter in dB."""
         level = classes.log_ratio(np.concatenate([decibel, [cut.threshold_db]]))
         ratio = np.clip(level[:-1] - level[-1], -8.0, 8.0)
         below = decibel < cut.threshold_db
