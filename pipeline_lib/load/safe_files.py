@@ -164,6 +164,7 @@ def _from_zip(href: str, storage: dict[str, Any]) -> SafeFiles:
     outer = href if remote else str(Path(href.removeprefix("file://")).resolve())
 
     def place(entry: str) -> str:
+        """Href of one member: images through GDAL's zip file system, XML through fsspec's."""
         if entry.lower().endswith((".tif", ".tiff")):
             return f"/vsizip/{{{gdal_path(outer)}}}/{entry}"
         return f"zip://{entry}::{outer}"

@@ -144,6 +144,7 @@ def geolocation_of(reader: Reader, epoch: datetime) -> GeolocationGrid:
     points = reader.all(".//geolocationGridPointList/geolocationGridPoint", least=4)
 
     def column(name: str) -> Floats:
+        """One value of every point."""
         return np.array([reader.number(name, point) for point in points])
 
     return GeolocationGrid(

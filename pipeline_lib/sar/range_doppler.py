@@ -122,49 +122,62 @@ def _state(coefficients, u, out):  # type: ignore[no-untyped-def] # noqa: ANN001
 
 
 @compiled
+def _abeam(point, coefficients, state):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+    """Scaled time at which the satellite is abeam of a point, by Newton from the middle; NaN where it never is."""
+    u = 0.0
+    step = 1.0
+    for _ in range(12):
+        _state(coefficients, u, state)
+        f = 0.0
+        slope = 0.0
+        for axis in range(3):
+            d = point[axis] - state[0, axis]
+            f += d * state[1, axis]
+            slope += d * state[2, axis] - state[1, axis] * state[1, axis]
+        step = f / slope
+        u -= step
+        if not abs(u) < 10.0:
+            return np.nan
+        if abs(step) < 1e-13:
+            break
+    return u if abs(step) < 1e-9 else np.nan
+
+
+@compiled
+def _sight(point, state, out):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+    """Distance to the satellite and, in ``out``, the unit vector to it; NaN for ground that it cannot see.
+
+    Abeam to the left, or on the far side of the Earth, is the same range and not in this image.
+    """
+    distance = 0.0
+    for axis in range(3):
+        out[axis] = state[0, axis] - point[axis]
+        distance += out[axis] * out[axis]
+    distance = np.sqrt(distance)
+    upward = 0.0
+    rightward = 0.0
+    for axis in range(3):
+        out[axis] /= distance
+        upward += out[axis] * point[axis]
+        k = (axis + 1) % 3
+        m = (axis + 2) % 3
+        rightward -= out[axis] * (state[1, k] * state[0, m] - state[1, m] * state[0, k])
+    return distance if upward > 0.0 and rightward > 0.0 else np.nan
+
+
+@compiled
 def _to_radar(points, coefficients, span, record_time, origin, polynomial, spacing, out):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
-    """Newton on zero Doppler per point, always from the middle: the result depends on the point alone."""
+    """Each point by itself: the result depends on the point alone, not on its neighbours."""
     state = np.empty((3, 3))
     for n in range(points.shape[0]):
-        u = 0.0
-        converged = False
-        for _ in range(12):
-            _state(coefficients, u, state)
-            f = 0.0
-            slope = 0.0
-            for axis in range(3):
-                d = points[n, axis] - state[0, axis]
-                f += d * state[1, axis]
-                slope += d * state[2, axis] - state[1, axis] * state[1, axis]
-            step = f / slope
-            u -= step
-            if not abs(u) < 10.0:
-                break
-            if abs(step) < 1e-13:
-                converged = True
-                break
-            converged = abs(step) < 1e-9
+        u = _abeam(points[n], coefficients, state)
         t = span[0] + u * span[1]
-        if not converged or t < span[2] - 30.0 or t > span[3] + 30.0:
+        if not (span[2] - 30.0 <= t <= span[3] + 30.0):
             out[n, :] = np.nan
             continue
         _state(coefficients, u, state)
-        distance = 0.0
-        for axis in range(3):
-            d = state[0, axis] - points[n, axis]
-            out[n, 3 + axis] = d
-            distance += d * d
-        distance = np.sqrt(distance)
-        upward = 0.0
-        rightward = 0.0
-        for axis in range(3):
-            out[n, 3 + axis] /= distance
-            upward += out[n, 3 + axis] * points[n, axis]
-            k = (axis + 1) % 3
-            m = (axis + 2) % 3
-            rightward -= out[n, 3 + axis] * (state[1, k] * state[0, m] - state[1, m] * state[0, k])
-        # Abeam to the left, or on the far side of the Earth: the same range, and not in this image.
-        if not (upward > 0.0 and rightward > 0.0):
+        distance = _sight(points[n], state, out[n, 3:])
+        if not np.isfinite(distance):
             out[n, :] = np.nan
             continue
         out[n, 0] = t / spacing[0]

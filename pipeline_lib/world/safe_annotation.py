@@ -176,6 +176,7 @@ def _posts(samples: int) -> Floats:
 
 def _clock(facts: SafeFacts):  # type: ignore[no-untyped-def] # noqa: ANN202 - a small local function
     def at(seconds: float) -> str:
+        """Seconds after the first line, as the files write times."""
         return (facts.first_line + timedelta(seconds=float(seconds))).strftime("%Y-%m-%dT%H:%M:%S.%f")
 
     return at

@@ -101,8 +101,8 @@ def _slant_areas(geometry: RadarGeometry) -> Floats:
 
 
 @compiled
-def _between(values, band, i, j, s, t):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, PLR0913
-    """Cubic (Keys) between pixel centres, kept between the four around; the map's pixels are samples of smooth ground."""
+def _between(values, band, i, j, s, t):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+    """Cubic (Keys) between pixel centres, kept between the four around; pixels are samples of smooth ground."""
     low = min(values[band, i, j], values[band, i, j + 1], values[band, i + 1, j], values[band, i + 1, j + 1])
     high = max(values[band, i, j], values[band, i, j + 1], values[band, i + 1, j], values[band, i + 1, j + 1])
     total = 0.0

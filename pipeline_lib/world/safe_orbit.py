@@ -75,6 +75,7 @@ def fly_past(longitude_deg: float, latitude_deg: float, incidence_deg: float, di
     node = abeam - np.arctan2(np.cos(INCLINATION) * np.sin(phase), np.cos(phase))
 
     def miss(unknown: Floats) -> list[float]:
+        """Off abeam, and off the angle."""
         position, velocity = Flight(float(unknown[0]), float(unknown[1])).state(np.zeros(1))
         sight = position[0] - place
         distance = np.linalg.norm(sight)
