@@ -44,6 +44,7 @@ def exclusion_flags(evidence: Evidence, options: DeriveOptions) -> np.ndarray:
     land = ~np.isin(evidence.reference, (1, 2))
 
     def mark(where: np.ndarray, reason: Exclusion) -> None:
+        """Set a reason's bit."""
         flags[where] |= np.uint16(reason.value)
 
     if evidence.layover_shadow is not None:

@@ -216,6 +216,7 @@ def cut_at_antimeridian(outline: shapely.Geometry, centre_longitude: float) -> s
     """One outline whose longitudes may jump by 360, as parts within -180 to 180."""
 
     def unwrap(xy: np.ndarray) -> np.ndarray:
+        """Longitudes within 180 degrees of the centre."""
         away = xy[:, 0] - centre_longitude
         return np.column_stack([xy[:, 0] - 360 * np.round(away / 360), xy[:, 1]])
 

@@ -41,6 +41,7 @@ def windows_of(shape: tuple[int, int], *, halo: int = 0, size: int = WINDOW_PX) 
     rows, columns = shape
 
     def spans(length: int) -> list[tuple[slice, slice]]:
+        """Own span and span with halo, along one side."""
         starts = range(0, length, size)
         own = [slice(start, min(start + size, length)) for start in starts]
         return [(part, slice(max(part.start - halo, 0), min(part.stop + halo, length))) for part in own]

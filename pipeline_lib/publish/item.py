@@ -14,9 +14,9 @@ from typing import Any
 import shapely
 from shapely.geometry import mapping, shape
 
-from pipeline_lib.model import Acquisition, Grid
+from pipeline_lib.model import Acquisition, Advisory, Exclusion, Grid
 from pipeline_lib.model.area import crosses_antimeridian
-from pipeline_lib.publish.layers import Layer
+from pipeline_lib.publish.layers import Code, Layer
 
 STAC_VERSION = "1.1.0"
 _EXTENSIONS = "https://stac-extensions.github.io"
@@ -55,32 +55,42 @@ def raster_asset(layer: Layer, facts: dict[str, Any], grid: Grid) -> dict[str, A
         "roles": ["data"],
         "raster:bands": [band],
     }
+    return asset | _classification(layer) | facts
+
+
+def _classification(layer: Layer) -> dict[str, Any]:
+    """Fields of the classification extension: classes of a class layer, bits of a flag layer."""
     if layer.codes:
-        asset["classification:classes"] = [
-            {
-                "value": code.value,
-                "name": code.name,
-                "title": code.title,
-                "description": code.title,
-                "color_hint": "{:02X}{:02X}{:02X}".format(*code.colour[:3]),
-                "nodata": code.value == layer.nodata,
-            }
-            for code in layer.codes
-        ]
+        return {"classification:classes": [_class(layer, code) for code in layer.codes]}
     if layer.flags is not None:
-        asset["classification:bitfields"] = [
-            {
-                "name": str(flag.name).lower(),
-                "offset": flag.value.bit_length() - 1,
-                "length": 1,
-                "classes": [
-                    {"value": 0, "name": "no", "description": "does not hold"},
-                    {"value": 1, "name": "yes", "description": str(flag.name).lower().replace("_", " ")},
-                ],
-            }
-            for flag in layer.flags
-        ]
-    return asset | facts
+        return {"classification:bitfields": [_bitfield(flag) for flag in layer.flags]}
+    return {}
+
+
+def _class(layer: Layer, code: Code) -> dict[str, Any]:
+    """One class."""
+    return {
+        "value": code.value,
+        "name": code.name,
+        "title": code.title,
+        "description": code.title,
+        "color_hint": "{:02X}{:02X}{:02X}".format(*code.colour[:3]),
+        "nodata": code.value == layer.nodata,
+    }
+
+
+def _bitfield(flag: Exclusion | Advisory) -> dict[str, Any]:
+    """One bit."""
+    name = str(flag.name).lower()
+    return {
+        "name": name,
+        "offset": flag.value.bit_length() - 1,
+        "length": 1,
+        "classes": [
+            {"value": 0, "name": "no", "description": "does not hold"},
+            {"value": 1, "name": "yes", "description": name.replace("_", " ")},
+        ],
+    }
 
 
 def make_item(

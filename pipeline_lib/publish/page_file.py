@@ -2,6 +2,7 @@
 
 import html
 import json
+from collections.abc import Callable
 from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
@@ -57,18 +58,7 @@ def _embedded(data: dict[str, Any]) -> str:
 
 def _data(record: dict[str, Any], imagery: Imagery) -> dict[str, Any]:
     """What the script of the page reads."""
-    pictures: dict[str, str] = {}
-
-    def key(uri: str | None) -> str | None:
-        """Each picture once, however many passes show it."""
-        if uri is None:
-            return None
-        for name, known in pictures.items():
-            if known == uri:
-                return name
-        pictures[f"p{len(pictures)}"] = uri
-        return f"p{len(pictures) - 1}"
-
+    pictures, key = _numbered()
     west, south, east, north = imagery.canvas.bounds
     return {
         "eventId": record["event_id"],
@@ -100,6 +90,23 @@ def _data(record: dict[str, Any], imagery: Imagery) -> dict[str, Any]:
         },
         "pictures": pictures,
     }
+
+
+def _numbered() -> tuple[dict[str, str], Callable[[str | None], str | None]]:
+    """An empty set of pictures and what adds to it: each picture once, however many passes show it."""
+    names: dict[str, str] = {}
+    pictures: dict[str, str] = {}
+
+    def key(uri: str | None) -> str | None:
+        """Name of a picture."""
+        if uri is None:
+            return None
+        if uri not in names:
+            names[uri] = f"p{len(names)}"
+            pictures[names[uri]] = uri
+        return names[uri]
+
+    return pictures, key
 
 
 def _outline(area: dict[str, Any]) -> list[Any]:

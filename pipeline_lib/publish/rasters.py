@@ -27,6 +27,7 @@ def write_layers(
     present = [layer for layer in layers if layer.name in dataset]
 
     def write(layer: Layer) -> dict[str, Any]:
+        """One file and its asset."""
         path = folder / f"{layer.name}.tif"
         digest = write_cog(path, layer, dataset[layer.name], grid, compression=compression)
         return raster_asset(layer, file_facts(path, digest), grid)

@@ -194,4 +194,5 @@
   window.addEventListener("beforeprint", () => { map.closePopup(); document.body.classList.add("printing"); resize(); });
   window.addEventListener("afterprint", () => { document.body.classList.remove("printing"); resize(); });
   await refresh();
+  map.invalidateSize({ animate: false }); fit(); /* the legend has taken its room only now */
 })();

@@ -1,0 +1,66 @@
+"""What a version of an event is made of."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import xarray as xr
+from shapely.geometry import shape
+
+from pipeline_lib.model import MappingPlan, PlannedPass, digest_of
+from pipeline_lib.options.publish import PublishOptions
+
+FORMAT = 1
+"""Of what is written; a new one makes every version anew."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedPass:
+    """One pass, opened lazily."""
+
+    planned: PlannedPass
+    scene: xr.Dataset
+    flood: xr.Dataset
+    key: str
+    """Of the stored FloodMap: same key, same pixels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Publication:
+    """Everything a version is made of."""
+
+    plan: MappingPlan
+    passes: tuple[PublishedPass, ...]
+    """In order of time."""
+    event: xr.Dataset
+    event_key: str
+    options: PublishOptions
+    software: str
+    environment: dict[str, str]
+    """Versions of whatever can change a pixel."""
+    published: datetime
+
+    @property
+    def key(self) -> str:
+        """Same key, same version: publishing again changes nothing."""
+        event = self.plan.event
+        return digest_of(
+            {
+                "passes": [one.key for one in self.passes],
+                "event": [self.event_key, event.event_id, event.title, event.aoi],
+                "options": self.options.model_dump(mode="json"),
+                "software": self.software,
+                "format": FORMAT,
+            }
+        )
+
+    @property
+    def longitude(self) -> float:
+        """Longitude of the middle of the area, degrees; 180 where it lies over the antimeridian."""
+        area = shape(self.plan.event.aoi)
+        west, _, east, _ = area.bounds
+        return 180.0 if west <= -180 and east >= 180 else float(area.centroid.x)
+
+    def derived_with(self, name: str) -> Any:
+        """One option of the derive step; None where the plan does not say."""
+        return self.plan.options.get("derive", {}).get(name)

@@ -1,0 +1,148 @@
+"""The items of a version: files and description of each pass and of the event."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pipeline_lib.model import Acquisition, digest_of
+from pipeline_lib.publish.contents import FORMAT, Publication, PublishedPass
+from pipeline_lib.publish.item import footprint, grid_properties, make_item, moment
+from pipeline_lib.publish.layers import DEPTH, EVENT_LAYERS, PASS_LAYERS
+from pipeline_lib.publish.rasters import take_over, write_layers, write_vectors
+from pipeline_lib.publish.vectors import make_polygons
+from pipeline_lib.publish.zonal import area_by_zone, exposure
+
+
+def write_pass(
+    publication: Publication, one: PublishedPass, place: Path, old: Path | None, known: dict[str, Any] | None
+) -> dict[str, Any]:
+    """Files and item of one pass; return what the record keeps of it.
+
+    Args:
+        publication: of the version.
+        one: the pass.
+        place: folder of the version being built.
+        old: folder of the version before, None where there is none.
+        known: what its record keeps of the pass, None where it did not hold it.
+    """
+    acquisition = one.planned.acquisition
+    identity = acquisition.acquisition_id
+    folder = place / "passes" / identity
+    folder.mkdir(parents=True)
+    written_by = digest_of([one.key, publication.options.model_dump(mode="json"), FORMAT])
+    assets = _known_assets(folder, identity, written_by, old, known)
+    item = make_item(
+        identity,
+        geometry=footprint(acquisition, publication.plan.event.aoi),
+        properties=_pass_properties(publication, one, place),
+        assets=assets or _pass_files(publication, one, folder),
+        collection_id=publication.plan.event.event_id,
+        acquisition=acquisition,
+    )
+    (folder / f"{identity}.json").write_text(json.dumps(item, indent=1), encoding="utf-8")
+    return {
+        "key": one.key,
+        "written_by": written_by,
+        "time": acquisition.start.isoformat(),
+        "slices": [part.item_id for part in acquisition.slices],
+        "references": [reference.acquisition_id for reference in one.planned.references],
+        "platform": acquisition.platform,
+        "relative_orbit": acquisition.relative_orbit,
+        "orbit_direction": None if acquisition.orbit_direction is None else str(acquisition.orbit_direction),
+        "assets": item["assets"],
+    }
+
+
+def _known_assets(
+    folder: Path, identity: str, written_by: str, old: Path | None, known: dict[str, Any] | None
+) -> dict[str, Any] | None:
+    """Assets taken over from the version before; None where the pass changed or is new."""
+    if old is None or known is None or known["written_by"] != written_by:
+        return None
+    assets: dict[str, Any] = known["assets"]
+    return assets if take_over(old / "passes" / identity, folder, assets) else None
+
+
+def _pass_files(publication: Publication, one: PublishedPass, folder: Path) -> dict[str, Any]:
+    """Rasters and polygons of a pass; return their assets."""
+    options, grid = publication.options, publication.plan.grid
+    start = one.planned.acquisition.start.isoformat()
+    polygons = make_polygons(one.flood, grid, publication.longitude, start, 1, options)
+    return write_layers(folder, one.flood, PASS_LAYERS, grid, options.compression) | write_vectors(
+        folder, polygons, options
+    )
+
+
+def _pass_properties(publication: Publication, one: PublishedPass, place: Path) -> dict[str, Any]:
+    """Properties of a pass's item: when, from what, by what."""
+    acquisition = one.planned.acquisition
+    return {
+        "title": f"Flood, {acquisition.start:%Y-%m-%d %H:%M} UTC",
+        "datetime": moment(acquisition.start),
+        "start_datetime": moment(acquisition.start),
+        "end_datetime": moment(acquisition.end),
+        "overbank:inputs": _digests((acquisition,)),
+        "overbank:references": _digests(one.planned.references),
+        "overbank:key": one.key,
+        **_common(publication, place),
+    }
+
+
+def _digests(acquisitions: tuple[Acquisition, ...]) -> dict[str, str]:
+    """Digest of every slice by its item's id."""
+    return {item.item_id: digest_of(item.identity) for one in acquisitions for item in one.slices}
+
+
+def _common(publication: Publication, place: Path) -> dict[str, Any]:
+    """Properties that every item carries."""
+    number = int(place.name.split(".")[1])
+    return {
+        "created": moment(publication.published),
+        "updated": moment(publication.published),
+        "version": str(number),
+        "license": publication.options.license,
+        "processing:software": publication.environment,
+        "processing:level": "L3",
+        "processing:lineage": "Sentinel-1 -> water -> flood (water that is not reference water, where radar can tell)",
+        "overbank:minimum_mapping_unit_m2": publication.derived_with("min_mapping_unit_m2"),
+        "overbank:detector": publication.plan.options.get("detect", {}),
+        "overbank:plan_digest": publication.plan.digest,
+        **grid_properties(publication.plan.grid),
+    }
+
+
+def write_event(publication: Publication, place: Path, record: dict[str, Any]) -> dict[str, Any]:
+    """Files and item of the event's mosaic."""
+    plan, event, options = publication.plan, publication.event, publication.options
+    folder = place / "event"
+    folder.mkdir()
+    assets = write_layers(folder, event, (*EVENT_LAYERS, DEPTH), plan.grid, options.compression)
+    polygons = make_polygons(event, plan.grid, publication.longitude, record["epoch"], len(publication.passes), options)
+    record["polygons"] = {"written": len(polygons), "left_out": polygons.attrs["left_out"]}
+    assets |= write_vectors(folder, polygons, options)
+    record["zones"] = [row for zones in options.zones for row in area_by_zone(folder / "flood_class.tif", zones)]
+    record["exposure"] = exposure(polygons, options.exposure)
+    properties = {
+        "title": record["title"],
+        "datetime": None,
+        "start_datetime": moment(record["figures"]["first_pass"]),
+        "end_datetime": moment(record["figures"]["last_pass"]),
+        "overbank:rule": record["rule"],
+        "overbank:epoch": moment(record["epoch"]),
+        "overbank:state": record["figures"]["state"],
+        "overbank:significance": record["significance"],
+        "overbank:figures": record["figures"],
+        "overbank:polygons": record["polygons"],
+        "overbank:zones": record["zones"],
+        "overbank:exposure": record["exposure"],
+        **_common(publication, place),
+    }
+    item = make_item(
+        f"{plan.event.event_id}-event",
+        geometry=plan.event.aoi,
+        properties=properties,
+        assets=assets,
+        collection_id=plan.event.event_id,
+    )
+    (folder / f"{item['id']}.json").write_text(json.dumps(item, indent=1), encoding="utf-8")
+    return assets
