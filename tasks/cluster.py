@@ -1,10 +1,16 @@
-"""Where the arrays of a task are computed: threads of this process, or a Dask cluster by its address."""
+"""Where a task computes: threads of this process or a Dask cluster by its address, and a slot of the GPU."""
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from distributed import Client
+from prefect.concurrency.sync import concurrency
+
+GPU_SLOT = "overbank-gpu"
+"""Global concurrency limit that `overbank up` makes: as many slots as GPUs, so that runs share none by accident."""
+LEASE_S = 120.0
+"""A killed run gives its slot back after so long."""
 
 _lock = threading.Lock()
 _clients: dict[str, tuple[Client, int]] = {}
@@ -44,3 +50,16 @@ def _give_back(address: str) -> None:
         else:
             del _clients[address]
             client.close()  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def gpu_slot(*, needed: bool) -> Iterator[None]:
+    """Hold a slot of the GPU inside the block, waiting for one if need be; nothing where it is not needed.
+
+    Where no such limit exists (no desk runs), nobody else is there to share with, and the block runs at once.
+    """
+    if not needed:
+        yield
+        return
+    with concurrency(GPU_SLOT, occupy=1, lease_duration=LEASE_S, strict=False):
+        yield

@@ -6,7 +6,7 @@ from prefect.cache_policies import NO_CACHE
 from pipeline_lib.model import MappingPlan, PlannedPass, Stored
 from pipeline_lib.steps import map_event
 from pipeline_lib.steps.workspace import Workspace
-from tasks.cluster import computing
+from tasks.cluster import computing, gpu_slot
 
 
 @task(name="detect water", task_run_name="detect water in {planned.acquisition.acquisition_id}", cache_policy=NO_CACHE)
@@ -19,5 +19,5 @@ def detect_water(
     place: map_event.Place,
 ) -> Stored:
     """Water and its likelihood in one pass."""
-    with computing(place.dask_address):
+    with gpu_slot(needed=map_event.uses_gpu(plan)), computing(place.dask_address):
         return map_event.detect_pass(plan, scene, history, ancillaries, Workspace(place.workspace).store)

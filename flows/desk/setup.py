@@ -63,6 +63,7 @@ def _create_pool_and_limits() -> None:
     from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 
     from pipeline_lib.steps.hardware import gpu_count
+    from tasks.cluster import GPU_SLOT
 
     with get_client(sync_client=True) as client:
         try:
@@ -70,9 +71,9 @@ def _create_pool_and_limits() -> None:
         except ObjectAlreadyExists:
             client.read_work_pool(POOL)
         try:
-            client.read_global_concurrency_limit_by_name("gpu")
+            client.read_global_concurrency_limit_by_name(GPU_SLOT)
         except ObjectNotFound:
-            limit = GlobalConcurrencyLimitCreate(name="gpu", limit=max(1, gpu_count()), active=True)
+            limit = GlobalConcurrencyLimitCreate(name=GPU_SLOT, limit=max(1, gpu_count()), active=True)
             client.create_global_concurrency_limit(limit)
 
 

@@ -6,9 +6,11 @@ from pathlib import Path
 from pipeline_lib.model import MappingPlan, PlannedPass, Product, Record, Stored, digest_of
 from pipeline_lib.options.publish import PublishOptions
 from pipeline_lib.steps.derive import derive
-from pipeline_lib.steps.detect import detect_water
+from pipeline_lib.steps.detect import detect_water, needs_of
+from pipeline_lib.steps.hardware import gpu_count
 from pipeline_lib.steps.publish import publish_event
 from pipeline_lib.store import Store
+from pipeline_lib.water import Need
 
 
 class Ancillaries(Record):
@@ -31,6 +33,11 @@ class MappedPass(Record):
     planned: PlannedPass
     scene: Stored
     flood: Stored
+
+
+def uses_gpu(plan: MappingPlan) -> bool:
+    """Whether detection will run a network on a GPU of this machine."""
+    return Need.MODEL in needs_of(str(plan.options["detect"]["detector"])) and gpu_count() > 0
 
 
 def detect_pass(
