@@ -17,6 +17,9 @@ NOTABLE_GAP = timedelta(seconds=5)
 SAME_GROUND = 0.8
 """Two items of one moment are doubles where they share this much of the smaller footprint."""
 
+_BUCKET_S = 600
+"""Doubles start within so many seconds of each other."""
+
 _NEWNESS = (
     "s2:processing_baseline",
     "s2:generation_time",
@@ -59,10 +62,16 @@ def without_doubles(items: Iterable[CatalogItem]) -> tuple[list[CatalogItem], li
     """Of items that show the same moment and ground, the newest processing alone; and a note for each left out."""
     kept: list[CatalogItem] = []
     notes: list[str] = []
+    near: dict[tuple[object, ...], list[CatalogItem]] = defaultdict(list)
     for item in sorted(items, key=_newness, reverse=True):
-        newer = next((other for other in kept if _doubles(item, other)), None)
+        name, here = (item.collection, item.item_id), int(item.start.timestamp() // _BUCKET_S)
+        places = [(item.facts.get("platform"), here + step) for step in (-1, 0, 1)]
+        candidates = [other for place in (name, *places) for other in near[place]]
+        newer = next((other for other in candidates if _doubles(item, other)), None)
         if newer is None:
             kept.append(item)
+            near[name].append(item)
+            near[places[1]].append(item)
         elif newer.item_id != item.item_id:
             notes.append(f"{item.item_id} shows the same as {newer.item_id}, which is newer and used instead.")
     return kept, notes

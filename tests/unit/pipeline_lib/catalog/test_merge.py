@@ -80,6 +80,21 @@ def test_the_same_item_twice_is_no_note():
     assert notes == []
 
 
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 2), st.integers(1, 30)), max_size=12))
+def test_no_two_kept_items_are_doubles_and_each_left_out_has_a_newer_one(parts):
+    from pipeline_lib.catalog.merge import _doubles, _newness, without_doubles
+
+    items = [
+        item(f"i{n}", 300 * part, seconds=length, bounds=(9, 44 + place, 11, 45 + place))
+        for n, (part, place, length) in enumerate(parts)
+    ]
+    kept, notes = without_doubles(items)
+    assert not any(_doubles(one, other) for one in kept for other in kept if one is not other)
+    left = [one for one in items if one not in kept]
+    assert len(notes) == len(left)
+    assert all(any(_doubles(one, other) and _newness(other) >= _newness(one) for other in kept) for one in left)
+
+
 def test_tiles_of_one_moment_are_no_doubles_but_the_same_tile_is():
     tiles = [
         item(f"t{n}", seconds=0, bounds=(9 + n, 44, 10.1 + n, 46), assets=("B03",), **{"grid:code": f"MGRS-32TN{n}"})
