@@ -36,6 +36,11 @@ GDAL_SETTINGS: dict[str, str | int] = {
 _READERS = 8
 """Headers read at a time: they wait for the network, not for the processor."""
 
+_failed: set[str] = set()
+"""Addresses whose last opening in this process failed: GDAL keeps such an answer for good unless told otherwise."""
+
+_ASK_AGAIN = {"CPL_VSIL_CURL_NON_CACHED": "/vsicurl/http:/vsis3/"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Asset:
@@ -94,10 +99,14 @@ class Asset:
 @contextmanager
 def opened(item_id: str, key: str, href: str, gdal: Mapping[str, str | int]) -> Iterator[rasterio.DatasetReader]:
     """Open a raster under `GDAL_SETTINGS`; every failure becomes an `AssetError` that names item and asset."""
+    address = href.partition("?")[0]
+    settings = {**GDAL_SETTINGS, **gdal, **(_ASK_AGAIN if address in _failed else {})}
     try:
-        with rasterio.Env(**{**GDAL_SETTINGS, **gdal}), rasterio.open(href) as dataset:
+        with rasterio.Env(**settings), rasterio.open(href) as dataset:
+            _failed.discard(address)
             yield dataset
     except (RasterioError, OSError) as error:
+        _failed.add(address)
         reason = re.sub(r"\?[^\s'\"]*", "?...", str(error.__cause__ or error))  # a signed href is a secret
         raise AssetError(
             f"Asset {key!r} of item {item_id} cannot be read: {reason}. It is missing, truncated or not a raster; "

@@ -1,7 +1,7 @@
 """Assets onto the grid, held against a literal twin, odc-stac and GDAL."""
 
 from datetime import datetime, timezone
-from http.server import HTTPServer, SimpleHTTPRequestHandler
+from http.server import HTTPServer, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
@@ -229,6 +229,35 @@ class TestAssetsThatCannotBeUsed:
             )
             with pytest.raises(AssetError, match=r"'vv' of item far cannot be read.*404"):
                 assets_of((item,), "vv", sign=lambda href: f"{href}?token=SECRET")
+        finally:
+            server.shutdown()
+            server.server_close()
+
+    @pytest.mark.parametrize("code", [404, 500])
+    def test_trying_again_asks_the_archive_again(self, tmp_path, field, code):
+        write(tmp_path / "a.tif", field, transform=self.origin)
+
+        class Flaky(SimpleHTTPRequestHandler):
+            broken = True
+
+            def __init__(self, *arguments):
+                super().__init__(*arguments, directory=str(tmp_path))
+
+            def send_head(self):
+                return self.send_error(code) if Flaky.broken else super().send_head()
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Flaky)
+        Thread(target=server.serve_forever, daemon=True).start()
+        href = f"http://127.0.0.1:{server.server_port}/a.tif"
+        item = CatalogItem(item_id="far", collection="c", start=NOW, end=NOW, footprint=ANYWHERE, assets={"vv": href})
+        once = {"GDAL_HTTP_MAX_RETRY": "0"}
+        try:
+            for _ in range(2):
+                with pytest.raises(AssetError, match=str(code)):
+                    assets_of((item,), "vv", sign=lambda url: f"{url}?token=SECRET", gdal=once)
+            Flaky.broken = False
+            found = assets_of((item,), "vv", sign=lambda url: f"{url}?token=SECRET", gdal=once)
+            assert np.array_equal(found[0].read(slice(0, 50), slice(0, 60)), field[:50, :60])
         finally:
             server.shutdown()
             server.server_close()
