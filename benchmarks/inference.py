@@ -1,0 +1,114 @@
+"""Net time of every backend, and of a whole scene through the segmenter, in wall and in CPU seconds.
+
+    python benchmarks/inference.py [MODEL] [--side 1024] [--rounds 5] [--threads 2] [--scene-px 4096]
+
+Backends are run in turn within each round, so that a busy machine slows all of them alike; the smallest time counts.
+``eager`` is torch as most people run it: default memory order, no inference mode tricks. The scene is random
+backscatter, lazily made block by block, so that nothing but the network and Dask's own work is measured; a full IW
+scene is 4.2e8 pixels (250 km x 170 km at 10 m). On a busy machine compare CPU seconds: wall time counts waiting.
+"""
+
+import argparse
+import resource
+import time
+
+import dask.array as da
+import numpy as np
+import torch
+import xarray as xr
+
+from pipeline_lib.nn.backends import open_backend
+from pipeline_lib.nn.losses import water_logit
+from pipeline_lib.nn.model_folder import INT8, ONNX, load_model
+from pipeline_lib.nn.networks import gigaflops, parameter_count
+from pipeline_lib.nn.segmenter import Segmenter
+
+FULL_SCENE_PX = 4.2e8
+
+
+class Eager:
+    """Torch without any of our settings."""
+
+    name = "torch eager"
+
+    def __init__(self, model, threads):
+        self.network = model.network()
+        torch.set_num_threads(threads)
+
+    def odds(self, tiles):
+        with torch.no_grad():
+            return water_logit(self.network(torch.from_numpy(tiles))).numpy()
+
+
+def backends_of(model, threads):
+    names = ["torch-cpu"]
+    if (model.folder / ONNX).is_file():
+        names += ["onnxruntime", "openvino"]
+    if (model.folder / INT8).is_file():
+        names += ["onnxruntime-int8", "openvino-int8"]
+    if torch.cuda.is_available():
+        names.append("torch-cuda")
+    return [Eager(model, threads), *(open_backend(model, name, threads=threads) for name in names)]
+
+
+def net_times(model, side, rounds, threads):
+    tiles = np.random.default_rng(0).normal(size=(1, len(model.card.inputs.bands), side, side)).astype(np.float32)
+    backends = backends_of(model, threads)
+    best = {backend.name: (np.inf, np.inf) for backend in backends}
+    for backend in backends:
+        backend.odds(tiles)
+    for _ in range(rounds):
+        for backend in backends:
+            wall, cpu = time.perf_counter(), time.process_time()
+            backend.odds(tiles)
+            spent = time.perf_counter() - wall, time.process_time() - cpu
+            best[backend.name] = tuple(min(a, b) for a, b in zip(best[backend.name], spent, strict=True))
+    return best
+
+
+def scene_time(model, side, threads):
+    """Wall and CPU seconds of a lazily made scene of ``side`` squared pixels through the default backend."""
+    segmenter = Segmenter.load(model.folder, "auto", threads=threads, tile=2048 if side > 2048 else 1024)
+    rng = da.random.default_rng(0)
+    power = {p: rng.gamma(4, 0.01, (side, side), chunks=2048).astype("float32") for p in ("vv", "vh")}
+    scene = xr.Dataset({p: (("y", "x"), a, {"units": "1"}) for p, a in power.items()}, attrs={"backscatter": "gamma0"})
+    history = scene if model.card.inputs.needs_history else None
+    wall, cpu = time.perf_counter(), time.process_time()
+    share = float((segmenter.likelihood(scene, history) > 0.5).mean().compute(scheduler="threads", num_workers=1))
+    return segmenter.backend, time.perf_counter() - wall, time.process_time() - cpu, share
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model", nargs="?", default="shipped_post_event")
+    parser.add_argument("--side", type=int, default=1024)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--scene-px", type=int, default=4096)
+    options = parser.parse_args()
+    model = load_model(options.model)
+    network = model.network()
+    bands = len(model.card.inputs.bands)
+    print(
+        f"{model.card.name}: {parameter_count(network)} parameters, {gigaflops(network, bands):.2f} GFLOP at 512 x 512"
+    )
+    best = net_times(model, options.side, options.rounds, options.threads)
+    slow = best["torch eager"]
+    print("| backend | wall ms | CPU ms | x eager (wall) | x eager (CPU) | Mpx/s (wall) |\n|---|---|---|---|---|---|")
+    for name, (wall, cpu) in best.items():
+        rate = options.side**2 / 1e6 / wall
+        print(
+            f"| {name} | {wall * 1e3:.1f} | {cpu * 1e3:.1f} | {slow[0] / wall:.2f} | {slow[1] / cpu:.2f} | {rate:.2f} |"
+        )
+    backend, wall, cpu, _ = scene_time(model, options.scene_px, options.threads)
+    scale = FULL_SCENE_PX / options.scene_px**2
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(
+        f"scene {options.scene_px} squared on {backend}: {wall:.1f} s wall, {cpu:.1f} s CPU; full IW scene by pixels: "
+        f"{wall * scale:.0f} s wall, {cpu * scale:.0f} s CPU ({cpu * scale / options.threads:.0f} s on "
+        f"{options.threads} idle cores); peak memory {peak:.2f} GiB"
+    )
+
+
+if __name__ == "__main__":
+    main()
