@@ -10,7 +10,6 @@ from pipeline_lib.world.land_cover import Cover, LandCover
 from pipeline_lib.world.noise import Field, smooth
 
 REFERENCE_INCIDENCE_DEG = 39.0
-POLARISATIONS = ("vv", "vh")
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,8 @@ class LandCover(IntEnum):
     SAND = 12
 
 
-WATER_CLASSES = (LandCover.RIVER, LandCover.LAKE)
 LOOK_ALIKES = (LandCover.DARK_FIELD, LandCover.TARMAC, LandCover.SAND)
+"""Land as dark as water on every date."""
 FIELDS = (LandCover.CROPS, LandCover.GRASS, LandCover.BARE, LandCover.DARK_FIELD)
 
 

@@ -12,7 +12,7 @@ from pipeline_lib.options.world import WorldOptions
 from pipeline_lib.world.backscatter import BACKSCATTER, REFERENCE_INCIDENCE_DEG, WATER, Ground
 from pipeline_lib.world.calendar import HEADING_DEG, RadarPass
 from pipeline_lib.world.inundation import Inundation, Truth
-from pipeline_lib.world.land_cover import FIELDS, Cover, LandCover
+from pipeline_lib.world.land_cover import FIELDS, LOOK_ALIKES, Cover, LandCover
 from pipeline_lib.world.noise import Field, smooth
 from pipeline_lib.world.radar_geometry import RadarGeometry, footprint
 from pipeline_lib.world.relief import Mask, Relief
@@ -186,7 +186,7 @@ def _measured(
 
 def _look_alikes(cover: Cover, flood: Inundation, snow: Mask, rolled: Mask) -> NDArray[np.uint8]:
     """Dry pixels that a radar may take for water."""
-    lasting = np.isin(cover.classes, (LandCover.DARK_FIELD, LandCover.TARMAC, LandCover.SAND))
+    lasting = np.isin(cover.classes, LOOK_ALIKES)
     codes = np.where(lasting, cover.classes, 0).astype(np.uint8)
     codes[rolled], codes[snow] = FRESHLY_ROLLED, WET_SNOW
     codes[flood.truth != Truth.DRY] = 0

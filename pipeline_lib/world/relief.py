@@ -76,6 +76,7 @@ class _Frame:
 
     @classmethod
     def draw(cls, options: WorldOptions, rng: np.random.Generator) -> "_Frame":
+        """A valley along one of the map's axes, up to 26 degrees askew."""
         angle = rng.uniform(-0.45, 0.45) + rng.integers(4) * np.pi / 2
         return cls(
             size=options.size,
