@@ -16,8 +16,9 @@ from pyproj import Transformer
 from rasterio.transform import Affine, from_origin
 
 from pipeline_lib.errors import AssetError, UnknownNameError
+from pipeline_lib.load import mosaic
 from pipeline_lib.load.asset import assets_of
-from pipeline_lib.load.mosaic import aligned, load_band
+from pipeline_lib.load.mosaic import _strip, aligned, load_band
 from pipeline_lib.load.resample import Kernel, Locator, kernel_named, resample
 from pipeline_lib.model import CatalogItem, Grid
 
@@ -177,6 +178,18 @@ def test_a_coarser_grid_averages_instead_of_picking(tmp_path):
     got = load([path], grid_at(500000, 5000000, shape=(50, 50), pixel=80.0))
     assert abs(got.mean() - 1) < 0.03
     assert got[2:-2, 2:-2].var() < 0.03  # a triangle over 8 x 8 pixels holds > 60 looks
+
+
+def test_strips_that_bound_the_memory_change_nothing(tmp_path, field, monkeypatch):
+    path = write(tmp_path / "a.tif", field, transform=from_origin(500000, 5000000, 10, 10))
+    grid = grid_at(500000, 5000000, shape=(30, 40), pixel=33.0)
+    whole = load([path], grid)
+    read = []
+    monkeypatch.setattr(mosaic, "MAX_SOURCE_PIXELS", 2_000)
+    monkeypatch.setattr(mosaic, "_strip", lambda *given: read.append(len(given[4])) or _strip(*given))
+    assert np.array_equal(load([path], grid), whole, equal_nan=True)
+    assert len(read) > 4
+    assert max(read) * 40 * 3.3**2 <= 2_000
 
 
 def test_tiles_across_the_antimeridian_are_neighbours(tmp_path):
