@@ -37,12 +37,13 @@ def write_page(out: Path) -> Path:
     text = (
         f"<!doctype html><html lang='en'><meta charset='utf-8'><meta name='viewport' content='width=device-width'>"
         f"<title>Detectors compared</title><style>{STYLE}</style><h1>Detectors compared</h1>"
-        "<p>Water IoU is TP / (TP + FP + FN). <b>Pooled</b>: all pixels of all chips in one confusion; <b>chip</b>: "
-        "one score a chip; <b>event</b>: pixels pooled within an event, then averaged. Brackets: 95 % bootstrap "
-        "interval over events and chips within events. What a method leaves unmapped counts as dry. Sets differ in "
-        "what they call water: never compare numbers of two sets. Shaded rows are peers, in their own environment, on the "
-        "same pixels, without the elevation, history or whole scenes they were made for. Times and memory: the "
-        "machine may have been busy; compare them with each other only.</p>"
+        "<p>Water IoU is TP / (TP + FP + FN). <b>Pooled</b>: all pixels of all chips in one confusion; "
+        "<b>chip</b>: one score a chip; <b>event</b>: pixels pooled within an event, then averaged. "
+        "Brackets: 95 % bootstrap interval over events and chips within events. What a method leaves "
+        "unmapped counts as dry. Sets differ in what they call water: never compare numbers of two sets. "
+        "Shaded rows are peers, in their own environment, on the same pixels, without the elevation, "
+        "history or whole scenes they were made for. Times and memory: the machine may have been busy; "
+        "compare them with each other only.</p>"
         f"{body}</html>"
     )
     partial = page.with_name(".index.html")

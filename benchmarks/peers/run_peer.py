@@ -22,13 +22,14 @@ WATER, NO_DATA = 1, 255
 def hydrosar(vv, vh):
     """HydroSAR's own tiling, EM threshold and fuzzy refinement, unmodified; only its GDAL file access is replaced.
 
-    HAND is flat ground (1 m with 0.5 m of smooth relief): the chips come without elevation. HydroSAR refuses HAND = 0.
+    The chips come without elevation. HAND is smooth relief of 0.1 to 10.1 m, inside every limit of HydroSAR: it refuses
+    HAND = 0, and its membership table of slopes (steps of 0.1 degree) is empty on ground flatter than that.
     """
     from scipy.ndimage import gaussian_filter
 
     rng = np.random.default_rng(0)
     relief = gaussian_filter(rng.normal(size=vv.shape), 25)
-    hand = 1.0 + 0.5 * (relief - relief.min()) / np.ptp(relief)
+    hand = 0.1 + 10.0 * (relief - relief.min()) / np.ptp(relief)
     rasters = {
         "vv.tif": np.ma.masked_invalid(vv.astype(np.float64)),
         "vh.tif": np.ma.masked_invalid(vh.astype(np.float64)),
