@@ -14,8 +14,10 @@ _S1_ID = re.compile(
 )
 _S2_ID = re.compile(r"^S2(?P<unit>[A-D])_MSIL(?P<level>1C|2A)_(?P<start>\d{8}T\d{6})(?:_N\d{4})?_R(?P<orbit>\d{3})_")
 _RELATIVE_ORBIT_OFFSET = {"S1A": 73, "S1B": 27, "S1C": 172, "S1D": 42}
-"""Relative orbit = (absolute orbit - offset) mod 175 + 1. S1A and S1B: Sentinel-1 product specification; S1C: checked
-against products of 2025; S1D: provisional, as given at launch."""
+"""Relative orbit = (absolute orbit - offset) mod 175 + 1, used only where an item does not say it. S1A and S1B agree
+with the manifests and items in the test data; S1C and S1D are as published readers of the products have them."""
+_S1C_MOVED = datetime(2026, 6, 9, tzinfo=timezone.utc)
+"""From here S1C was moved along its orbit to make room for S1D, and the offset no longer holds: nothing is guessed."""
 
 
 def platform_of(properties: Mapping[str, Any], item_id: str) -> str | None:
@@ -66,6 +68,9 @@ def relative_orbit_of(properties: Mapping[str, Any], item_id: str, platform: str
             return int(named["orbit"])
     absolute = absolute_orbit_of(properties, item_id)
     offset = _RELATIVE_ORBIT_OFFSET.get(platform)
+    sensing = sensing_of(properties, item_id)
+    if platform == "S1C" and (sensing is None or sensing[1] >= _S1C_MOVED):
+        return None
     return None if absolute is None or offset is None else (absolute - offset) % 175 + 1
 
 

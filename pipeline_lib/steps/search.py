@@ -52,7 +52,7 @@ def search_event(
     optical, optical_notes = _optical(session, event) if wanted.optical else ([], [])
     dem, _ = without_doubles(session.find(Query("dem", event.aoi)))
     occurrence, _ = without_doubles(session.find(Query("water_occurrence", event.aoi)))
-    notes += _missing_notes(session, has_radar=bool(radar))
+    notes += _missing_notes(session)
     if session.io.retries:
         logger.warning("%s was asked again %d time(s): %s", catalog.url, len(session.io.retries), session.io.retries)
     return Found(
@@ -65,9 +65,11 @@ def search_event(
     )
 
 
-def _missing_notes(session: CatalogSession, *, has_radar: bool) -> list[str]:
-    """Collections that are missed; one kind of Sentinel-1 product is enough."""
-    enough = {"rtc", "grd"} if has_radar else set()
+def _missing_notes(session: CatalogSession) -> list[str]:
+    """Collections that are missed; one of the Sentinel-1 products that were asked for is enough."""
+    choice = session.options.product
+    radar = {"rtc", "grd"} if choice is ProductChoice.AUTO else {choice.value.lower()}
+    enough = set() if radar <= set(session.missing) else radar
     return [f"The catalogue has no {names}." for role, names in session.missing.items() if role not in enough]
 
 

@@ -10,7 +10,8 @@ from pipeline_lib.catalog.client import CatalogIO
 from pipeline_lib.catalog.profiles import resolve_catalog
 from pipeline_lib.catalog.safety import policy_of
 from pipeline_lib.errors import CatalogError
-from pipeline_lib.options.search import SearchOptions
+from pipeline_lib.model.area import area_of_bbox
+from pipeline_lib.options.search import ProductChoice, SearchOptions
 from pipeline_lib.steps.search import Found, search_event
 from pipeline_lib.world.server import serve
 from pipeline_lib.world.server.faults import Rule, fault, fault_names
@@ -215,6 +216,10 @@ def test_missing_collections_are_noted_but_not_grd_where_there_is_rtc(small_arch
         found = search_event(flood_event, resolve_catalog(url), OPTIONS)
         assert found.notes == ("The catalogue has no cop-dem-glo-30 or cop-dem-glo-30-dged-cog.",)
         assert found.dem == ()
+        elsewhere = flood_event.model_copy(update={"aoi": area_of_bbox(100, 10, 100.1, 10.1)})
+        assert not any("sentinel-1" in note for note in search_event(elsewhere, resolve_catalog(url), OPTIONS).notes)
+        only_grd = OPTIONS.model_copy(update={"product": ProductChoice.GRD})
+        assert any("sentinel-1-grd" in note for note in search_event(flood_event, resolve_catalog(url), only_grd).notes)
         (small_archive.folder / "collections" / "sentinel-1-rtc.json").unlink()
         found = search_event(flood_event, resolve_catalog(url), OPTIONS)
     assert found.passes == ()
