@@ -320,6 +320,8 @@ def cut_dem(work: Path, target: Path, size: int) -> None:
 def compare(work: Path) -> None:
     with rasterio.open(work / "sarsen.tif") as a, rasterio.open(work / "ours.tif") as b:
         theirs, ours, codes = a.read(1), b.read(1), b.read(b.count)
+        if a.transform.e > 0:  # sarsen counts rows from the south
+            theirs = theirs[::-1]
     good = np.isfinite(theirs) & np.isfinite(ours) & (theirs > 0) & (codes == 0)
     ratio = 10 * np.log10(ours[good] / theirs[good])
     report(what="agreement", pixels=int(good.sum()), median_db=float(np.median(ratio)), p5=float(np.percentile(ratio, 5)),

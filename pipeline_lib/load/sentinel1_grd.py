@@ -26,7 +26,7 @@ from pipeline_lib.load.safe_tile import INCIDENCE, MASK, Elevation, GrdProduct, 
 from pipeline_lib.model import Acquisition, Grid, check_scene
 from pipeline_lib.options.calibrate import CalibrateOptions
 from pipeline_lib.sar.elevation import BLOCK, Relief
-from pipeline_lib.sar.lattice import MapFrame
+from pipeline_lib.sar.lattice import MapFrame, dem_position
 from pipeline_lib.sar.range_doppler import RadarGeometry
 
 
@@ -131,7 +131,7 @@ def scene_of(products: tuple[GrdProduct, ...], grid: Grid, dem: xr.DataArray, op
         geoid=geoid_of(options.vertical_datum, options.geoid_file),
         pixel_m=_pixel_m(grid.geobox),
     )
-    _check_overlap(grid, dem_box)
+    _check_overlap(frame, grid, dem_box)
     polarisations = tuple(pol for pol in products[0].measurements if all(pol in each.measurements for each in products))
     if not polarisations:
         raise AssetError("The slices of the pass have no polarisation in common; map them one by one.")
@@ -245,18 +245,21 @@ def _horizontal(box: GeoBox) -> str:
     return f"EPSG:{code}" if code else crs.to_wkt()
 
 
-def _check_overlap(grid: Grid, dem_box: GeoBox) -> None:
+def _check_overlap(frame: MapFrame, grid: Grid, dem_box: GeoBox) -> None:
     """Refuse a DEM that lies elsewhere; where it covers a part, the rest stays without data."""
-    ours = grid.geobox.footprint("EPSG:4326", buffer=0, npoints=20)
-    theirs = dem_box.footprint("EPSG:4326", buffer=0, npoints=20)
-    shifted = [theirs.geom] if hasattr(theirs, "geom") else []
-    if shifted and not any(ours.geom.intersects(each) for each in shifted):
+    rows, columns = grid.shape
+    column, row = np.meshgrid(np.linspace(0, columns, 21), np.linspace(0, rows, 21))
+    u, v = dem_position(frame, *(frame.transform * (column, row)))
+    height, width = (int(side) for side in dem_box.shape)
+    known = np.isfinite(u) & np.isfinite(v)
+    if not known.any() or u[known].max() < 0 or v[known].max() < 0 or u[known].min() > width or v[known].min() > height:
         raise RasterError(
-            f"The elevation model covers {_bounds(theirs)}, the grid {_bounds(ours)} (west, south, east, north); "
-            "give a DEM of the area."
+            f"The elevation model covers {_bounds(dem_box)}, the grid {_bounds(grid.geobox)} "
+            "(west, south, east, north); give a DEM of the area."
         )
 
 
-def _bounds(geometry: Any) -> str:
-    box = geometry.boundingbox
-    return f"{box.left:.3f}, {box.bottom:.3f}, {box.right:.3f}, {box.top:.3f}"
+def _bounds(box: GeoBox) -> str:
+    """Extent in degrees, for a message."""
+    extent = box.geographic_extent.boundingbox
+    return f"{extent.left:.3f}, {extent.bottom:.3f}, {extent.right:.3f}, {extent.top:.3f}"

@@ -101,7 +101,7 @@ def build_lattice(
     longitude, latitude = _longitude_latitude(frame.crs, x, y)
     nodes = np.empty((*x.shape, FIELDS))
     _radar_fields(geometry, frame, nodes, (x, y, longitude, latitude))
-    nodes[..., DEM], nodes[..., DEM + 1] = _dem_position(frame, x, y)
+    nodes[..., DEM], nodes[..., DEM + 1] = dem_position(frame, x, y)
     nodes[..., GEOID] = frame.geoid(longitude, latitude)
     inner = np.s_[1:-1, 1:-1]
     return Lattice(np.ascontiguousarray(nodes[inner]), int(node_rows[1]), int(node_columns[1]), step)
@@ -154,8 +154,8 @@ def _cells(line: Floats, pixel: Floats, step: int) -> Floats:
     return np.asarray(np.abs(line_row * pixel_column - line_column * pixel_row))
 
 
-def _dem_position(frame: MapFrame, x: Floats, y: Floats) -> tuple[Floats, Floats]:
-    """Column and row in the elevation grid (integers at its pixel centres)."""
+def dem_position(frame: MapFrame, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+    """Column and row in the elevation grid (integers at its pixel centres) of map positions x, y."""
     u, v = np.asarray(x), np.asarray(y)
     if frame.dem_crs != frame.crs:
         u, v = (np.asarray(axis) for axis in transformer(frame.crs, frame.dem_crs).transform(x, y))

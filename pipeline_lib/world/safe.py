@@ -15,6 +15,7 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
+from pyproj import Transformer
 from rasterio.control import GroundControlPoint
 
 from pipeline_lib.load.geoid import geoid_of
@@ -141,8 +142,9 @@ def write_safe(
 
 def _flight(flown: Pass, geobox: GeoBox) -> Flight:
     """The orbit that passes abeam of the middle of the ground."""
-    middle = geobox.geographic_extent.boundingbox
-    longitude, latitude = (middle.left + middle.right) / 2, (middle.bottom + middle.top) / 2
+    rows, columns = (int(side) for side in geobox.shape)
+    middle = geobox.affine * (columns / 2, rows / 2)
+    longitude, latitude = Transformer.from_crs(str(geobox.crs), "EPSG:4326", always_xy=True).transform(*middle)
     return fly_past(longitude, latitude, flown.incidence_deg, flown.direction)
 
 

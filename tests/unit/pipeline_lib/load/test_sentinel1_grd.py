@@ -158,6 +158,20 @@ def test_dem_elsewhere_or_without_heights_is_refused(safe, ground):
         scene_of((open_grd(str(safe)),), Grid.of_geobox(BOX), xr.DataArray(ground[1], dims=("y", "x")), ELLIPSOID)
 
 
+def test_dem_counted_across_the_antimeridian(tmp_path):
+    """A place at 179.99 E under a DEM that counts it as 180.01 W, and a DEM that ends there."""
+    box = GeoBox((80, 80), Affine(10.0, 0, 735_000, 0, -10.0, 5_000_000), "EPSG:32660")
+    level = {"vv": np.full((80, 80), 0.1, np.float32)}
+    write_safe(tmp_path / "edge.SAFE", FLOWN, level, np.full((80, 80), 30, np.float32), box)
+    outline = box.geographic_extent.boundingbox
+    assert 179.9 < outline.left < outline.right < 180
+    step = 1 / 3600
+    for west in (outline.left - 0.01, outline.left - 360.01):
+        dem = GeoBox((120, 140), Affine(step, 0, west, 0, -step, outline.top + 0.01), "EPSG:4326")
+        scene = chain(tmp_path / "edge.SAFE", np.full((120, 140), 30, np.float32), box=box, dem_box=dem)
+        assert np.nanmedian(scene.vv) == pytest.approx(0.1, rel=0.01)
+
+
 def test_no_data_in_the_image_stays_no_data(safe, ground, mapped, tmp_path):
     copy = tmp_path / safe.name
     shutil.copytree(safe, copy)
