@@ -18,6 +18,8 @@ from pipeline_lib.flood.exclusion import Evidence
 from pipeline_lib.options.derive import DeriveOptions
 
 VEGETATION, TOWN = 3, 4
+DOUBT, DOUBT_PERCENT = 0.55, 26
+"""Share of the limits from which a rise leaves doubt, and the likelihood there."""
 URBAN_MARGIN_DB = 1.5
 """Below the urban limit by this much a bright pixel may still be a street; above it is vegetation no more."""
 
@@ -34,7 +36,9 @@ def brightened(
         pixel_m: pixel size, metres.
 
     Returns:
-        uint8 class (0 none, 3 flooded vegetation, 4 flooded town) and uint8 likelihood in percent (0 where none).
+        uint8 class (0 none, 3 flooded vegetation, 4 flooded town) and uint8 likelihood in percent: of the classes, and
+        of pixels that rose by `DOUBT` of the limits and so may be flooded, which widens the range of the area; 0
+        elsewhere.
     """
     none = np.zeros(evidence.water.shape, np.uint8)
     limits = options.brightening
@@ -42,18 +46,21 @@ def brightened(
         return none, none
     rise = evidence.co_db - evidence.co_mean_db
     deviation = _deviation(evidence, limits.min_deviation_db)
-    candidate = (rise >= limits.min_rise_db) & (rise >= limits.min_deviations * deviation)
-    candidate &= (evidence.water == 0) & (evidence.reference == 0)
-    candidate &= distance_transform_edt(~open_flood) * pixel_m <= limits.reach_m
+    possible = (evidence.water == 0) & (evidence.reference == 0)
+    possible &= distance_transform_edt(~open_flood) * pixel_m <= limits.reach_m
     if evidence.hand_m is not None:
-        candidate &= ~(evidence.hand_m > limits.max_hand_m)
-    candidate &= _cross_is_steadier(evidence, rise)
+        possible &= ~(evidence.hand_m > limits.max_hand_m)
+    possible &= _cross_is_steadier(evidence, rise)
+    strength = np.nan_to_num(np.minimum(rise / limits.min_rise_db, rise / (limits.min_deviations * deviation)), nan=-1)
+    candidate = possible & (strength >= 1)
     town_db = -5.0 if options.urban_vv_db is None else options.urban_vv_db
     town = candidate & (evidence.co_mean_db >= town_db - URBAN_MARGIN_DB)
     classes = np.select([town, candidate], [TOWN, VEGETATION], 0).astype(np.uint8)
     low, high = limits.confidence_percent
-    grown = np.clip(np.nan_to_num(rise) / limits.min_rise_db - 1, 0, 1)
-    return classes, np.where(classes > 0, np.rint(low + (high - low) * grown), 0).astype(np.uint8)
+    sure = low + (high - low) * np.clip(strength - 1, 0, 1)
+    doubtful = DOUBT_PERCENT + (low - 1 - DOUBT_PERCENT) * np.clip((strength - DOUBT) / (1 - DOUBT), 0, 1)
+    percent = np.select([candidate, possible & (strength >= DOUBT)], [sure, doubtful], 0)
+    return classes, np.rint(percent).astype(np.uint8)
 
 
 def _deviation(evidence: Evidence, floor_db: float) -> np.ndarray:

@@ -159,7 +159,8 @@ def _derive(
     classes[exclusion > 0] = EXCLUDED
     classes[~observed] = NOT_OBSERVED
     percent = np.rint(np.nan_to_num(evidence.likelihood) * 100).astype(np.uint8)
-    percent = np.where(bright > 0, confidence, percent)
+    doubted = (bright == 0) & (exclusion == 0) & (evidence.water == DRY) & (confidence > percent)
+    percent = np.where((bright > 0) | doubted, confidence, percent)
     advisory = advisory_flags(evidence, cell_px, window.core)
     return *_extents(classes, evidence, exclusion), *_probabilities(percent, observed, exclusion), advisory, classes
 

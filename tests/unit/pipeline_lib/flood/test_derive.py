@@ -245,6 +245,22 @@ def test_brightening_beside_open_flood_is_flooded_vegetation_and_elsewhere_is_no
     ).any()
 
 
+def test_a_weaker_rise_leaves_doubt_that_widens_the_range():
+    shape = (60, 120)
+    water = np.zeros(shape, np.uint8)
+    water[20:40, 20:40] = 1
+    doubted = np.zeros(shape, bool)
+    doubted[20:40, 45:60] = True
+    vv = np.where(water == 1, 0.01, np.where(doubted, 0.08 * 10**0.22, 0.08))
+    flood = derive_flood(
+        water_of(water), layer(np.zeros(shape), np.uint8), None, scene_of(shape, vv=vv), None, history_of(shape)
+    ).compute()
+    inner = flood.isel(y=slice(25, 35), x=slice(48, 57))
+    assert (inner["flood_class"].values == 0).all()
+    assert ((inner["likelihood"].values > 25) & (inner["likelihood"].values < 50)).all()
+    check_invariants(flood)
+
+
 def test_advisories():
     shape = (256, 256)
     reference = np.zeros(shape, np.uint8)
