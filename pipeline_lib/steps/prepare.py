@@ -10,7 +10,16 @@ from pipeline_lib.catalog.signing import gdal_environment, signed
 from pipeline_lib.load.dem import load_dem
 from pipeline_lib.load.reference_water import load_water_occurrence, load_water_seasonality
 from pipeline_lib.load.scene import load_scene
-from pipeline_lib.model import Acquisition, MappingPlan, PlannedPass, Record, Stored, digest_of, polarisations_of
+from pipeline_lib.model import (
+    Acquisition,
+    MappingPlan,
+    PlannedPass,
+    ProductType,
+    Record,
+    Stored,
+    digest_of,
+    polarisations_of,
+)
 from pipeline_lib.options.prepare import PrepareOptions
 from pipeline_lib.sar.registration import co_registered
 from pipeline_lib.sar.speckle import filter_scene
@@ -79,7 +88,12 @@ def prepare_pass(
     if store.has(stored):
         return stored
     options = _options(plan)
-    scene = _scene(plan, store, planned.acquisition, terrain)
+    acquisition = planned.acquisition
+    if acquisition.product is ProductType.GRD:
+        # Geocoding is dear and would be done twice, for the measuring of the shift and for the saving.
+        scene = store.open(prepare_scene(plan, store, acquisition, terrain))
+    else:
+        scene = _scene(plan, store, acquisition, terrain)
     if history is not None:
         scene = _registered(scene, store.open(history), planned, options)
     scene = filter_scene(scene, options.speckle_filter, window=options.speckle_window, looks=options.looks)
