@@ -206,7 +206,9 @@ def grow(values: da.Array, rule: GrowingRule) -> da.Array:
         rule: seed, tolerance, minimum size.
     """
     meta = np.empty((0, 0), dtype=bool)
-    return values.map_blocks(_decide, whole=_survey(values, rule), rule=rule, dtype=bool, meta=meta)
+    return values.map_blocks(
+        _decide, whole=dask.delayed(_survey(values, rule), traverse=False), rule=rule, dtype=bool, meta=meta
+    )
 
 
 def region_sizes(values: da.Array, tolerance: float) -> da.Array:
@@ -216,7 +218,9 @@ def region_sizes(values: da.Array, tolerance: float) -> da.Array:
     """
     rule = GrowingRule(seed=tolerance, tolerance=tolerance)
     meta = np.empty((0, 0), dtype=np.int64)
-    return values.map_blocks(_sizes, whole=_survey(values, rule), rule=rule, dtype=np.int64, meta=meta)
+    return values.map_blocks(
+        _sizes, whole=dask.delayed(_survey(values, rule), traverse=False), rule=rule, dtype=np.int64, meta=meta
+    )
 
 
 def _survey(values: da.Array, rule: GrowingRule) -> dict[tuple[int, ...], _Regions]:
