@@ -38,7 +38,7 @@ class ClusteringOptions(Options):
     """Add grey level co-occurrence contrast, homogeneity, entropy (slower)."""
     texture_weight: float = Field(default=0.3, gt=0, le=1)
     """Weight of texture against intensity; k-means only, a Gaussian mixture has its own scales."""
-    sample: int = Field(default=60_000, ge=100, le=1_000_000)
+    sample: int = Field(default=20_000, ge=100, le=1_000_000)
     """Pixels the clusters are fitted on, on a regular lattice over the whole image."""
     seed: int = Field(default=0, ge=0)
     """Of the initial centres."""

@@ -130,7 +130,7 @@ def fit(bands: dict[str, da.Array], options: ClusteringOptions | None = None, *,
 def _fitted(standard: Matrix, options: ClusteringOptions) -> tuple[Matrix, Matrix, Matrix]:
     """Means, precision factors, log weights of the method asked for."""
     if options.method == "kmeans":
-        model = KMeans(options.clusters, n_init=10, random_state=options.seed).fit(standard)
+        model = KMeans(options.clusters, n_init=4, random_state=options.seed).fit(standard)
         identity = np.tile(np.eye(standard.shape[1]), (options.clusters, 1, 1))
         return model.cluster_centers_, identity, np.zeros(options.clusters)
     numbers = range(1, options.clusters + 1) if options.choose else (options.clusters,)
@@ -142,7 +142,7 @@ def _fitted(standard: Matrix, options: ClusteringOptions) -> tuple[Matrix, Matri
 
 
 def _mixture(standard: Matrix, clusters: int, seed: int) -> GaussianMixture:
-    model = GaussianMixture(clusters, reg_covar=1e-4, n_init=2, max_iter=200, random_state=seed)
+    model = GaussianMixture(clusters, reg_covar=1e-4, n_init=1, max_iter=200, random_state=seed)
     with warnings.catch_warnings():
         # 200 steps of EM without full convergence still give a usable partition of the sample.
         warnings.simplefilter("ignore", ConvergenceWarning)
