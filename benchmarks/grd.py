@@ -76,8 +76,20 @@ def prepare(safe: Path, work: Path) -> None:
     with rasterio.open(safe / "measurement" / image) as size:
         shape = size.shape
     for pol, level in (("vv", 0.1), ("vh", 0.02)):
-        profile = dict(driver="GTiff", dtype="uint16", count=1, height=shape[0], width=shape[1], nodata=0, tiled=True,
-                       blockxsize=1024, blockysize=1024, compress="zstd", zstd_level=1, num_threads=2)  # fmt: skip
+        profile = {
+            "driver": "GTiff",
+            "dtype": "uint16",
+            "count": 1,
+            "height": shape[0],
+            "width": shape[1],
+            "nodata": 0,
+            "tiled": True,
+            "blockxsize": 1024,
+            "blockysize": 1024,
+            "compress": "zstd",
+            "zstd_level": 1,
+            "num_threads": 2,
+        }
         numbers = np.sqrt(speckle * level * 473.97**2 + 1500).astype(np.uint16)
         with rasterio.open(target / "measurement" / image.replace("-vv-", f"-{pol}-"), "w", **profile) as out:
             for row in range(0, shape[0], 4096):
@@ -107,9 +119,20 @@ def make_dem(work: Path, target: Path) -> None:
         small += weight * field / field.std()
     small = np.clip(small - np.percentile(small, 35), 0, None)
     height = zoom(small * (1900 / small.max()), 8, order=1)[:rows, :columns].astype(np.float32)
-    profile = dict(driver="GTiff", dtype="float32", count=1, height=rows, width=columns, crs="EPSG:4326", tiled=True,
-                   transform=rasterio.transform.from_origin(west, north, 1 / 3600, 1 / 3600), compress="deflate",
-                   blockxsize=512, blockysize=512, predictor=3)  # fmt: skip
+    profile = {
+        "driver": "GTiff",
+        "dtype": "float32",
+        "count": 1,
+        "height": rows,
+        "width": columns,
+        "crs": "EPSG:4326",
+        "tiled": True,
+        "transform": rasterio.transform.from_origin(west, north, 1 / 3600, 1 / 3600),
+        "compress": "deflate",
+        "blockxsize": 512,
+        "blockysize": 512,
+        "predictor": 3,
+    }
     with rasterio.open(work / "dem.tif", "w", **profile) as out:
         out.write(height, 1)
 
@@ -129,30 +152,67 @@ def one_run(work: Path, workers: int, share: float) -> None:
 
     dask.config.set(scheduler="threads", num_workers=workers)
     if share < 1:
-        chosen = step._grid
+        chosen = step._grid  # noqa: SLF001
 
         def northern(*arguments):
             grid = chosen(*arguments)
             return grid.model_copy(update={"shape": (int(grid.shape[0] * share), grid.shape[1])})
 
-        step._grid = northern
+        step._grid = northern  # noqa: SLF001
     with Clock() as clock:
         found = step.calibrate(str(work / "scene.SAFE"), work / "dem.tif", work / "out.tif", options=CalibrateOptions())
     pixels = found.grid.shape[0] * found.grid.shape[1]
     seen = pixels * found.observed_share
     report(
-        what="full" if share == 1 else "half", workers=workers, wall_s=clock.wall, cpu_s=clock.cpu, peak_gib=peak_gib(),
-        grid=list(found.grid.shape), observed_mpx=seen / 1e6, layover_share=found.layover_share,
-        mpx_per_cpu_s=seen / 1e6 / clock.cpu, output_gb=found.path.stat().st_size / 1e9,
-    )  # fmt: skip
+        what="full" if share == 1 else "half",
+        workers=workers,
+        wall_s=clock.wall,
+        cpu_s=clock.cpu,
+        peak_gib=peak_gib(),
+        grid=list(found.grid.shape),
+        observed_mpx=seen / 1e6,
+        layover_share=found.layover_share,
+        mpx_per_cpu_s=seen / 1e6 / clock.cpu,
+        output_gb=found.path.stat().st_size / 1e9,
+    )
     found.path.unlink()
 
 
-def stages(work: Path) -> None:
+def stage_times(product, frame, elevation, window):
     from pipeline_lib.load import safe_tile as tile
-    from pipeline_lib.load.sentinel1_grd import _elevation, _horizontal, _pixel_m, open_grd
-    from pipeline_lib.load.geoid import geoid_of
     from pipeline_lib.options.calibrate import CalibrateOptions
+
+    times = {}
+
+    def timed(name, call, *arguments, **more):
+        with Clock() as clock:
+            result = call(*arguments, **more)
+        times[name] = clock.cpu
+        return result
+
+    row, column, size, _ = window
+    extent = {"rows": (row, row + size), "columns": (column, column + size)}
+    lattice = timed("lattice", tile.build_lattice, product.geometry, frame, **extent)
+    reach = tile.margin_m(elevation.relief, lattice, dem_pixel_m=elevation.pixel_m)
+    pad = tile.RIM + int(np.ceil(reach / frame.pixel_m))
+    located = timed("heights_and_positions", tile.locate_tile, product.geometry, frame, elevation, window, pad)
+    codes = timed("layover_shadow", tile.layover_shadow, located.lattice, located.height, origin=located.origin)
+    line, pixel = located.line[located.inner], located.pixel[located.inner]
+    rectangle = tile.image_window(product.geometry, line, pixel)
+    area = timed("gamma_area", tile.area_on, located, codes, rectangle)
+    vv = product.measurements["vv"]
+    timed("read_image", vv.digital_numbers, rectangle)
+    beta0 = timed("read_and_calibrate", vv.intensity, rectangle, "beta0", border=None)
+    image = timed("flatten", tile.flatten, beta0, area, level_area=product.level_area)
+    timed("resample", tile.sample_image, image, line, pixel, origin=(rectangle[0], rectangle[1]))
+    timed("incidence", tile.viewing_of, located.lattice, located.height, origin=located.origin)
+    timed("whole_tile_dual", tile.map_tile, product, frame, elevation, window, CalibrateOptions())
+    return pad, times
+
+
+def stages(work: Path) -> None:
+    from pipeline_lib.load.geoid import geoid_of
+    from pipeline_lib.load.sentinel1_grd import _elevation, _horizontal, _pixel_m, open_grd
     from pipeline_lib.sar.lattice import MapFrame
     from pipeline_lib.steps.calibrate import _grid, open_dem
 
@@ -166,42 +226,16 @@ def stages(work: Path) -> None:
     )
     size = 2048
     window = ((grid.shape[0] // 2 // size) * size, (grid.shape[1] // 2 // size) * size, size, size)
-    for repeat in range(2):  # the first compiles
-        times = {}
-
-        def timed(name, call, times=times):
-            with Clock() as clock:
-                result = call()
-            times[name] = clock.cpu
-            return result
-
-        lattice = timed(
-            "lattice",
-            lambda: tile.build_lattice(
-                product.geometry, frame, rows=(window[0], window[0] + size), columns=(window[1], window[1] + size)
-            ),
-        )
-        reach = tile.margin_m(elevation.relief, lattice, dem_pixel_m=elevation.pixel_m)
-        pad = tile.RIM + int(np.ceil(reach / frame.pixel_m))
-        located = timed(
-            "heights_and_positions", lambda: tile.locate_tile(product.geometry, frame, elevation, window, pad)
-        )
-        codes = timed(
-            "layover_shadow", lambda: tile.layover_shadow(located.lattice, located.height, origin=located.origin)
-        )
-        line, pixel = located.line[located.inner], located.pixel[located.inner]
-        rectangle = tile.image_window(product.geometry, line, pixel)
-        area = timed("gamma_area", lambda: tile.area_on(located, codes, rectangle))
-        vv = product.measurements["vv"]
-        timed("read_image", lambda: vv.digital_numbers(rectangle))
-        beta0 = timed("read_and_calibrate", lambda: vv.intensity(rectangle, "beta0", border=None))
-        image = timed("flatten", lambda: tile.flatten(beta0, area, level_area=product.level_area))
-        timed("resample", lambda: tile.sample_image(image, line, pixel, origin=(rectangle[0], rectangle[1])))
-        timed("incidence", lambda: tile.viewing_of(located.lattice, located.height, origin=located.origin))
-        timed("whole_tile_dual", lambda: tile.map_tile(product, frame, elevation, window, CalibrateOptions()))
+    stage_times(product, frame, elevation, window)  # compiles
+    pad, times = stage_times(product, frame, elevation, window)
     mpx = size * size / 1e6
-    report(what="stages", pad_px=pad, open_cpu_s=opening.cpu, relief_index_cpu_s=indexing.cpu,
-           mpx_per_cpu_s={name: round(mpx / max(value, 1e-3), 1) for name, value in times.items()})  # fmt: skip
+    report(
+        what="stages",
+        pad_px=pad,
+        open_cpu_s=opening.cpu,
+        relief_index_cpu_s=indexing.cpu,
+        mpx_per_cpu_s={name: round(mpx / max(value, 1e-3), 1) for name, value in times.items()},
+    )
 
 
 def kernel(work: Path) -> None:
@@ -227,9 +261,17 @@ def kernel(work: Path) -> None:
             block = numpy_block(numbers, note.calibration.sigma0, note.noise, row)
             other += float(block[::16, ::16].sum(dtype=np.float64))
     mpx = image.lines * image.samples / 1e6
-    report(what="kernel", mpx=mpx, read_cpu_s=reading.cpu, ours_cpu_s=ours.cpu, numpy_cpu_s=theirs.cpu,
-           ratio_with_reading=theirs.cpu / ours.cpu, ratio_compute=(theirs.cpu - reading.cpu) / (ours.cpu - reading.cpu),
-           ours_mpx_per_cpu_s=mpx / (ours.cpu - reading.cpu), sums=[total, other])  # fmt: skip
+    report(
+        what="kernel",
+        mpx=mpx,
+        read_cpu_s=reading.cpu,
+        ours_cpu_s=ours.cpu,
+        numpy_cpu_s=theirs.cpu,
+        ratio_with_reading=theirs.cpu / ours.cpu,
+        ratio_compute=(theirs.cpu - reading.cpu) / (ours.cpu - reading.cpu),
+        ours_mpx_per_cpu_s=mpx / (ours.cpu - reading.cpu),
+        sums=[total, other],
+    )
 
 
 def numpy_block(numbers, table, noise, row):
@@ -282,9 +324,12 @@ def one_side(who: str, work: Path, size: int) -> None:
         with Clock() as clock:
             product = sarsen.Sentinel1SarProduct(str(work / "scene.SAFE"), measurement_group="IW/VV")
             sarsen.terrain_correction(
-                product, dem_urlpath=str(dem), output_urlpath=str(work / "sarsen.tif"),
-                correct_radiometry="gamma_bilinear", interp_method="linear",
-            )  # fmt: skip
+                product,
+                dem_urlpath=str(dem),
+                output_urlpath=str(work / "sarsen.tif"),
+                correct_radiometry="gamma_bilinear",
+                interp_method="linear",
+            )
     else:
         from pipeline_lib.options.calibrate import CalibrateOptions
         from pipeline_lib.steps.calibrate import calibrate
@@ -293,8 +338,14 @@ def one_side(who: str, work: Path, size: int) -> None:
         calibrate(str(work / "scene.SAFE"), dem, work / "ours.tif", grid=str(dem), options=options)  # compiles
         with Clock() as clock:
             calibrate(str(work / "scene.SAFE"), dem, work / "ours.tif", grid=str(dem), options=options)
-    report(what=f"sarsen {size}", who=who, wall_s=clock.wall, cpu_s=clock.cpu, peak_gib=peak_gib(),
-           us_per_px=1e6 * clock.cpu / size**2)  # fmt: skip
+    report(
+        what=f"sarsen {size}",
+        who=who,
+        wall_s=clock.wall,
+        cpu_s=clock.cpu,
+        peak_gib=peak_gib(),
+        us_per_px=1e6 * clock.cpu / size**2,
+    )
     if who == "ours":
         compare(work)
 
@@ -312,7 +363,15 @@ def cut_dem(work: Path, target: Path, size: int) -> None:
         reproject(
             rasterio.band(source, 1), out, dst_transform=place, dst_crs="EPSG:32633", resampling=Resampling.bilinear
         )
-    profile = dict(driver="GTiff", dtype="float32", count=1, height=size, width=size, crs="EPSG:32633", transform=place)
+    profile = {
+        "driver": "GTiff",
+        "dtype": "float32",
+        "count": 1,
+        "height": size,
+        "width": size,
+        "crs": "EPSG:32633",
+        "transform": place,
+    }
     with rasterio.open(target, "w", **profile) as file:
         file.write(out, 1)
 
@@ -324,8 +383,13 @@ def compare(work: Path) -> None:
             theirs = theirs[::-1]
     good = np.isfinite(theirs) & np.isfinite(ours) & (theirs > 0) & (codes == 0)
     ratio = 10 * np.log10(ours[good] / theirs[good])
-    report(what="agreement", pixels=int(good.sum()), median_db=float(np.median(ratio)), p5=float(np.percentile(ratio, 5)),
-           p95=float(np.percentile(ratio, 95)))  # fmt: skip
+    report(
+        what="agreement",
+        pixels=int(good.sum()),
+        median_db=float(np.median(ratio)),
+        p5=float(np.percentile(ratio, 5)),
+        p95=float(np.percentile(ratio, 95)),
+    )
 
 
 def main() -> None:
