@@ -24,11 +24,14 @@ REACH_PX = 100
 SMOOTHING_PX = 5
 
 
-def water_depth(flood_extent: xr.DataArray, elevation_m: xr.DataArray, *, reach_px: int = REACH_PX) -> xr.DataArray:
+def water_depth(
+    flood_extent: xr.DataArray, water_extent: xr.DataArray, elevation_m: xr.DataArray, *, reach_px: int = REACH_PX
+) -> xr.DataArray:
     """Depth of the flood, lazily.
 
     Args:
         flood_extent: uint8 (y, x), 0 no flood, 1 flood, 254 excluded, 255 not observed.
+        water_extent: uint8 (y, x), the same codes; a river's bank is no shore of the flood.
         elevation_m: float32 (y, x), metres, NaN = unknown.
         reach_px: farthest edge that still tells the surface, pixels.
 
@@ -37,18 +40,21 @@ def water_depth(flood_extent: xr.DataArray, elevation_m: xr.DataArray, *, reach_
     """
     block = partial(_depth, reach_px=reach_px)
     halo = reach_px + SMOOTHING_PX + 1
-    depth = map_windows(block, (flood_extent, elevation_m), {"depth": "uint16"}, halo=halo)["depth"]
+    depth = map_windows(block, (flood_extent, water_extent, elevation_m), {"depth": "uint16"}, halo=halo)["depth"]
     depth.attrs = {"units": "cm", "long_name": "water depth estimated from the elevation at the flood's edge"}
     return depth
 
 
-def _depth(flood_extent: np.ndarray | None, elevation_m: np.ndarray | None, *, reach_px: int) -> tuple[np.ndarray, ...]:
+def _depth(
+    flood_extent: np.ndarray | None, water_extent: np.ndarray | None, elevation_m: np.ndarray | None, *, reach_px: int
+) -> tuple[np.ndarray, ...]:
     """One window, halo included."""
-    assert flood_extent is not None  # noqa: S101 - water_depth gives both
+    assert flood_extent is not None  # noqa: S101 - water_depth gives all three
+    assert water_extent is not None  # noqa: S101
     assert elevation_m is not None  # noqa: S101
     flooded = flood_extent == 1
     unknown = np.full(flooded.shape, UNKNOWN_CM, np.uint16)
-    edge = flooded & binary_dilation(flood_extent == 0, np.ones((3, 3), bool)) & np.isfinite(elevation_m)
+    edge = flooded & binary_dilation(water_extent == 0, np.ones((3, 3), bool)) & np.isfinite(elevation_m)
     if not edge.any():
         return (unknown,)
     distance, nearest = distance_transform_edt(~edge, return_indices=True)

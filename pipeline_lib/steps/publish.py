@@ -63,5 +63,7 @@ def _event(store: Store, event: Stored, plan: MappingPlan, options: PublishOptio
         dataset.attrs[name] = [value] if isinstance(value, str) else list(value)
     terrain = store.place("terrain", key_of(plan, "terrain", *plan.dem))
     if options.depth and plan.dem and store.has(terrain):
-        dataset["depth"] = water_depth(dataset["flood_extent"], store.open(terrain)["elevation_m"])
+        dataset["depth"] = water_depth(
+            dataset["flood_extent"], dataset["water_extent"], store.open(terrain)["elevation_m"]
+        )
     return dataset

@@ -22,7 +22,7 @@ def valley(level=4.0):
 
 def test_depth_in_a_valley_is_level_less_ground():
     flood, ground = valley()
-    depth = water_depth(layer(flood), layer(ground)).values
+    depth = water_depth(layer(flood), layer(flood), layer(ground)).values
     inner = (flood == 1) & (ground < 3.3)
     np.testing.assert_allclose(depth[inner] / 100, 3.9 - ground[inner], atol=0.06)
     assert (depth[flood == 0] == UNKNOWN_CM).all()
@@ -31,17 +31,19 @@ def test_depth_in_a_valley_is_level_less_ground():
 
 def test_no_edge_no_elevation_no_depth():
     flood, ground = valley()
-    assert (water_depth(layer(np.ones_like(flood)), layer(ground)).values == UNKNOWN_CM).all()
-    assert (water_depth(layer(flood), layer(np.full_like(ground, np.nan))).values == UNKNOWN_CM).all()
+    assert (
+        water_depth(layer(np.ones_like(flood)), layer(np.ones_like(flood)), layer(ground)).values == UNKNOWN_CM
+    ).all()
+    assert (water_depth(layer(flood), layer(flood), layer(np.full_like(ground, np.nan))).values == UNKNOWN_CM).all()
     unseen = np.where(flood == 0, 255, flood).astype(np.uint8)
-    assert (water_depth(layer(unseen), layer(ground)).values == UNKNOWN_CM).all(), (
+    assert (water_depth(layer(unseen), layer(unseen), layer(ground)).values == UNKNOWN_CM).all(), (
         "the edge of what was seen is no shore"
     )
 
 
 def test_beyond_reach_is_unknown():
     flood, ground = valley()
-    depth = water_depth(layer(flood), layer(ground), reach_px=10).values
+    depth = water_depth(layer(flood), layer(flood), layer(ground), reach_px=10).values
     assert (depth[:, 80] == UNKNOWN_CM).all()
     assert (depth[:, 45] != UNKNOWN_CM).all()
 
@@ -55,6 +57,17 @@ def test_windows_leave_no_seam(monkeypatch):
     flood, ground = valley()
     ground = ground + np.random.default_rng(0).normal(0, 0.3, ground.shape).astype(np.float32)
     cut = map_windows(
-        partial(_depth, reach_px=12), (layer(flood), layer(ground)), {"depth": "uint16"}, halo=18, size=32
+        partial(_depth, reach_px=12), (layer(flood), layer(flood), layer(ground)), {"depth": "uint16"}, halo=18, size=32
     )["depth"].values
-    assert np.abs(cut.astype(int) - water_depth(layer(flood), layer(ground), reach_px=12).values).max() <= 1
+    assert (
+        np.abs(cut.astype(int) - water_depth(layer(flood), layer(flood), layer(ground), reach_px=12).values).max() <= 1
+    )
+
+
+def test_a_rivers_bank_is_no_shore():
+    water, ground = valley()
+    flood = water.copy()
+    flood[:, 75:86] = 0
+    depth = water_depth(layer(flood), layer(water), layer(ground)).values
+    inner = (flood == 1) & (ground < 3.3)
+    np.testing.assert_allclose(depth[inner] / 100, 3.9 - ground[inner], atol=0.06)
