@@ -70,6 +70,8 @@ def _hydrosar_without_gdal(rasters, written):
     stand_in("hydrosar.hand.prepare", prepare_hand_for_raster=None)
     import hydrosar.water_map as module
 
+    # The module is imported once and keeps the first chip's functions: each chip brings its own.
+    module.read_as_masked_array, module.write_cog = read, write
     return module
 
 
