@@ -5,8 +5,8 @@
 Training worlds have seeds from 100 000; these are small numbers. Passes during the flood only. Counted pixels of the
 flood IoU: dry land and open flood (reference water, flooded vegetation, flooded town and unobserved pixels are left
 out). False alarms: dry look-alikes, and dry layover and shadow, called water, as a share of the open flood's area.
-``--teacher`` scores the SAR + optical teachers (mean of their log-odds) on the same pixels, apart where the optical image
-is clear and where it is hidden.
+``--teacher`` scores the SAR + optical teachers (mean of their log-odds) on the same pixels, apart where the optical
+image is clear and where it is hidden.
 """
 
 import argparse

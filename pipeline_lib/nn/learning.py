@@ -246,3 +246,21 @@ def _validator(session: Session, bands: Index):  # type: ignore[no-untyped-def] 
 def restrict(session: Session, train: Sequence[int]) -> Session:
     """The same session with other training chips."""
     return replace(session, split=replace(session.split, train=np.array(sorted(train), dtype=np.intp)))
+
+
+def deal(groups: list[str], count: int) -> Index:
+    """Fold of each entry, whole groups, largest first; never more folds than groups."""
+    names = sorted(set(groups), key=lambda name: (-groups.count(name), name))
+    count = min(count, len(names))
+    load, of = [0] * count, {}
+    for name in names:
+        of[name] = load.index(min(load))
+        load[of[name]] += groups.count(name)
+    return np.array([of[name] for name in groups], dtype=np.intp)
+
+
+def only(labels: Labels, chips: Index) -> Labels:
+    """Labels of ``chips`` alone; all others ignored."""
+    out = np.full_like(labels, IGNORE)
+    out[chips] = labels[chips]
+    return out

@@ -1,11 +1,14 @@
 """Pseudo labels: from an ensemble's probability to labels, with gates."""
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline_lib.options.train import SelfTrainOptions
 
 Labels = NDArray[np.uint8]
+Kind = TypeVar("Kind", bound=np.generic)
 Probability = NDArray[np.float32]
 
 
@@ -66,3 +69,21 @@ def first_weak_labels(shape: tuple[int, int, int], tag: NDArray[np.bool_]) -> La
 def changed_share(before: Labels, after: Labels) -> float:
     """Share of pixels whose pseudo label changed between two rounds; the loop stops when it is small."""
     return float(np.mean(before != after))
+
+
+def to_tiles(array: NDArray[Kind], tile: int) -> NDArray[Kind]:
+    """``(chip, y, x)`` to ``(chip * tiles, tile, tile)``."""
+    chips, height, width = array.shape
+    rows, columns = height // tile, width // tile
+    cut = array[:, : rows * tile, : columns * tile].reshape(chips, rows, tile, columns, tile)
+    return cut.swapaxes(2, 3).reshape(-1, tile, tile)
+
+
+def from_tiles(tiles: Labels, shape: tuple[int, ...], tile: int) -> Labels:
+    """Inverse of `to_tiles`; the rest of a chip that no tile covers is ignored."""
+    chips, height, width = shape
+    rows, columns = height // tile, width // tile
+    out = np.full(shape, 255, np.uint8)
+    whole = tiles.reshape(chips, rows, columns, tile, tile).swapaxes(2, 3).reshape(chips, rows * tile, columns * tile)
+    out[:, : rows * tile, : columns * tile] = whole
+    return out

@@ -1,17 +1,23 @@
 """One function per way of learning; `train` picks it by the recipe's kind."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
 from pipeline_lib.nn.chips import IGNORE
-from pipeline_lib.nn.learning import Index, Labels, Session, restrict, train_stage
+from pipeline_lib.nn.learning import Index, Labels, Session, deal, only, restrict, train_stage
 from pipeline_lib.nn.objectives import Distillation, Sparse, Unpaired
 from pipeline_lib.nn.predict import predict_odds, sigmoid
-from pipeline_lib.nn.pseudo_label import changed_share, confident_labels, first_weak_labels, weak_labels
+from pipeline_lib.nn.pseudo_label import (
+    changed_share,
+    confident_labels,
+    first_weak_labels,
+    from_tiles,
+    to_tiles,
+    weak_labels,
+)
 
 Odds = NDArray[np.float32]
 ALL_VIEWS = tuple(range(8))
@@ -95,15 +101,15 @@ def weak(session: Session) -> nn.Module:
     options = session.recipe.self_train
     tags, tile = tile_tags(session)
     shape = session.chips.labels.shape
-    labels = _untile(first_weak_labels((len(tags), tile, tile), tags), shape, tile)
+    labels = from_tiles(first_weak_labels((len(tags), tile, tile), tags), shape, tile)
     train_chips = session.split.train
-    network = _student(session, "round0", _only(labels, train_chips), train_chips)
+    network = _student(session, "round0", only(labels, train_chips), train_chips)
     for number in range(1, options.rounds + 1):
         odds = predict_odds([network], session.chips.images, session.student_bands, train_chips, views=TWO_VIEWS)
-        probability = _tile(sigmoid(odds), tile)
+        probability = to_tiles(sigmoid(odds), tile)
         mine = tags.reshape(shape[0], -1)[train_chips].ravel()
         better = np.full(shape, IGNORE, np.uint8)
-        better[train_chips] = _untile(weak_labels(probability, mine, options), (len(train_chips), *shape[1:]), tile)
+        better[train_chips] = from_tiles(weak_labels(probability, mine, options), (len(train_chips), *shape[1:]), tile)
         moved = changed_share(labels[train_chips], better[train_chips])
         labels = better
         network = _student(session, f"round{number}", labels, train_chips, start=network)
@@ -119,7 +125,7 @@ def tile_tags(session: Session) -> tuple[NDArray[np.bool_], int]:
     if known.all() and chips.provenance.get("tags") == "given":
         return chips.tags == 1, chips.size_px[0]
     tile = session.recipe.self_train.tile_px
-    tiles = _tile(session.all_labels(), tile)
+    tiles = to_tiles(session.all_labels(), tile)
     water = (tiles == 1).sum(axis=(1, 2)) / np.maximum((tiles != IGNORE).sum(axis=(1, 2)), 1)
     return water >= session.recipe.self_train.tag_share, tile
 
@@ -179,7 +185,7 @@ def teacher_odds(session: Session) -> tuple[Odds, list[nn.Module]]:
     chips get the mean of all teachers.
     """
     labelled = _with_optical(session, session.labelled())
-    folds = _deal([session.chips.groups[k] for k in labelled], session.recipe.distill.teacher_folds)
+    folds = deal([session.chips.groups[k] for k in labelled], session.recipe.distill.teacher_folds)
     odds = np.full(session.chips.labels.shape, np.nan, np.float32)
     labels, bands = session.visible_labels(), session.teacher_bands
     teachers = []
@@ -210,7 +216,7 @@ def unpaired(session: Session) -> nn.Module:
     chips' label prior where one exists, and is aligned to the teacher by class prototypes and on its water maps.
     """
     recipe = session.recipe
-    side = _deal([session.chips.groups[k] for k in session.split.train], 2)
+    side = deal([session.chips.groups[k] for k in session.split.train], 2)
     optical_half = _with_optical(session, session.split.train[side == 0])
     radar_half = session.split.train[side == 1]
     teacher = train_stage(
@@ -222,7 +228,7 @@ def unpaired(session: Session) -> nn.Module:
         options=recipe.distill.teacher,
         schedule=_teacher_schedule(session),
     )
-    prior = _only(dark_prior(session), radar_half)
+    prior = only(dark_prior(session), radar_half)
     objective = Unpaired(recipe.loss, teacher)
     return train_stage(
         session,
@@ -280,42 +286,6 @@ def _clear(session: Session) -> NDArray[np.float32] | None:
     )
 
 
-def _deal(groups: list[str], count: int) -> Index:
-    """Fold of each entry, whole groups, largest first; never more folds than groups."""
-    names = sorted(set(groups), key=lambda name: (-groups.count(name), name))
-    count = min(count, len(names))
-    load, of = [0] * count, {}
-    for name in names:
-        of[name] = load.index(min(load))
-        load[of[name]] += groups.count(name)
-    return np.array([of[name] for name in groups], dtype=np.intp)
-
-
-def _only(labels: Labels, chips: Index) -> Labels:
-    """Labels of ``chips`` alone; all others ignored."""
-    out = np.full_like(labels, IGNORE)
-    out[chips] = labels[chips]
-    return out
-
-
-def _tile(array: NDArray[np.generic], tile: int):  # type: ignore[no-untyped-def]  # noqa: ANN202
-    """``(chip, y, x)`` to ``(chip * tiles, tile, tile)``."""
-    chips, height, width = array.shape
-    rows, columns = height // tile, width // tile
-    cut = array[:, : rows * tile, : columns * tile].reshape(chips, rows, tile, columns, tile)
-    return cut.swapaxes(2, 3).reshape(-1, tile, tile)
-
-
-def _untile(tiles: Labels, shape: tuple[int, ...], tile: int) -> Labels:
-    """Inverse of `_tile`; the rest of a chip that no tile covers is ignored."""
-    chips, height, width = shape
-    rows, columns = height // tile, width // tile
-    out = np.full(shape, IGNORE, np.uint8)
-    whole = tiles.reshape(chips, rows, columns, tile, tile).swapaxes(2, 3).reshape(chips, rows * tile, columns * tile)
-    out[:, : rows * tile, : columns * tile] = whole
-    return out
-
-
 KINDS: dict[str, Callable[[Session], nn.Module]] = {
     "supervised": supervised,
     "synthetic": supervised,
@@ -326,8 +296,3 @@ KINDS: dict[str, Callable[[Session], nn.Module]] = {
     "distillation": distillation,
     "unpaired": unpaired,
 }
-
-
-def with_recipe(session: Session, **changes: object) -> Session:
-    """The session with some fields of its recipe changed."""
-    return replace(session, recipe=session.recipe.model_copy(update=changes))

@@ -39,11 +39,13 @@ class _ReverseGradient(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, strength: float) -> Tensor:
+        """Hand on."""
         ctx.strength = strength
         return x.view_as(x)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        """Turn round."""
         return -ctx.strength * gradients[0], None
 
 

@@ -24,7 +24,7 @@ from pipeline_lib.nn.networks import coarsest_stride, gigaflops, halo_px, parame
 from pipeline_lib.nn.out_of_range import band_ranges
 from pipeline_lib.nn.predict import predict_odds
 from pipeline_lib.nn.recipes import train
-from pipeline_lib.nn.training import Progress
+from pipeline_lib.nn.training import Progress as Progress  # noqa: PLC0414 - flows may import steps alone
 from pipeline_lib.options.train import Recipe
 from pipeline_lib.steps.training_chips import band_scale, build_chips, contract_of
 
