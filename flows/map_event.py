@@ -109,8 +109,8 @@ def _map_passes(
     for planned in plan.passes:
         name = _history_name(planned)
         if name not in histories:
-            histories[name] = prepare_history.submit(plan, planned, ancillaries.terrain, place)
-        scene = prepare_pass.submit(plan, planned, histories[name], ancillaries.terrain, place, return_state=False)
+            histories[name] = prepare_history.submit(plan, planned, place)
+        scene = prepare_pass.submit(plan, planned, histories[name], place, return_state=False)
         water = detect_water.submit(plan, planned, scene, histories[name], ancillaries, place, return_state=False)
         flood = derive_flood.submit(
             plan, planned, scene, histories[name], water, ancillaries, place, return_state=False

@@ -34,12 +34,12 @@ def update_reference(out: str, name: str | None = None) -> int:
             continue
         references = {item.acquisition_id: item for planned in plan.passes for item in planned.references}
         progress = Progress(run_logger(), total=len(references) + 2)
-        terrain = prepare_terrain(plan, place)
+        prepare_terrain(plan, place)
         progress.finished("terrain")
         prepare_occurrence(plan, place)
         progress.finished("water occurrence")
         for identifier, reference in references.items():
-            prepare_scene(plan, reference, terrain, place)
+            prepare_scene(plan, reference, place)
             progress.finished(f"reference {identifier}")
         prepared += len(references)
     return prepared

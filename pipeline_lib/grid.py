@@ -61,6 +61,17 @@ def _projected(geometry: BaseGeometry, crs: str) -> Geometry:
     return Geometry(geometry, "EPSG:4326").to_crs(crs, resolution=0.05, wrapdateline=False)
 
 
+def padded(grid: Grid, margin_px: int) -> Grid:
+    """The same lattice with ``margin_px`` more pixels on every side."""
+    a, b, left, d, e, top = grid.transform
+    rows, columns = grid.shape
+    return Grid(
+        crs=grid.crs,
+        transform=(a, b, left - margin_px * a, d, e, top - margin_px * e),
+        shape=(rows + 2 * margin_px, columns + 2 * margin_px),
+    )
+
+
 def tiles_of(grid: Grid, size: int) -> list[GeoBox]:
     """Cut a grid into square tiles of ``size`` pixels (smaller at the lower and right edges), row by row."""
     rows, columns = grid.shape

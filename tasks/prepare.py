@@ -34,10 +34,10 @@ def prepare_occurrence(plan: MappingPlan, place: Place) -> Stored | None:
     retry_delay_seconds=RETRY_DELAYS_S,
     cache_policy=NO_CACHE,
 )
-def prepare_scene(plan: MappingPlan, acquisition: Acquisition, terrain: Stored | None, place: Place) -> Stored:
+def prepare_scene(plan: MappingPlan, acquisition: Acquisition, place: Place) -> Stored:
     """A reference pass on the grid."""
     with computing(place.dask_address):
-        return prepare.prepare_scene(plan, Workspace(place.workspace).store, acquisition, terrain)
+        return prepare.prepare_scene(plan, Workspace(place.workspace).store, acquisition)
 
 
 @task(
@@ -47,10 +47,10 @@ def prepare_scene(plan: MappingPlan, acquisition: Acquisition, terrain: Stored |
     retry_delay_seconds=RETRY_DELAYS_S,
     cache_policy=NO_CACHE,
 )
-def prepare_history(plan: MappingPlan, planned: PlannedPass, terrain: Stored | None, place: Place) -> Stored | None:
+def prepare_history(plan: MappingPlan, planned: PlannedPass, place: Place) -> Stored | None:
     """The reference passes of one orbit, stacked."""
     with computing(place.dask_address):
-        return prepare.prepare_history(plan, Workspace(place.workspace).store, planned.references, terrain)
+        return prepare.prepare_history(plan, Workspace(place.workspace).store, planned.references)
 
 
 @task(
@@ -60,9 +60,7 @@ def prepare_history(plan: MappingPlan, planned: PlannedPass, terrain: Stored | N
     retry_delay_seconds=RETRY_DELAYS_S,
     cache_policy=NO_CACHE,
 )
-def prepare_pass(
-    plan: MappingPlan, planned: PlannedPass, history: Stored | None, terrain: Stored | None, place: Place
-) -> Stored:
+def prepare_pass(plan: MappingPlan, planned: PlannedPass, history: Stored | None, place: Place) -> Stored:
     """A pass of the event on the grid, laid onto its reference passes."""
     with computing(place.dask_address):
-        return prepare.prepare_pass(plan, Workspace(place.workspace).store, planned, history, terrain)
+        return prepare.prepare_pass(plan, Workspace(place.workspace).store, planned, history)

@@ -7,6 +7,7 @@ from typing import Any
 import xarray as xr
 
 from pipeline_lib.catalog.signing import gdal_environment, signed
+from pipeline_lib.grid import padded
 from pipeline_lib.load.dem import load_dem
 from pipeline_lib.load.reference_water import load_water_occurrence, load_water_seasonality
 from pipeline_lib.load.scene import load_scene
@@ -25,6 +26,8 @@ from pipeline_lib.sar.registration import co_registered
 from pipeline_lib.sar.speckle import filter_scene
 from pipeline_lib.store import Store
 from pipeline_lib.terrain import terrain_of
+
+DEM_MARGIN_PX = 64
 
 
 def key_of(plan: MappingPlan, step: str, *inputs: Record) -> str:
@@ -67,17 +70,15 @@ def prepare_occurrence(plan: MappingPlan, store: Store) -> Stored | None:
     return stored
 
 
-def prepare_scene(plan: MappingPlan, store: Store, acquisition: Acquisition, terrain: Stored | None) -> Stored:
+def prepare_scene(plan: MappingPlan, store: Store, acquisition: Acquisition) -> Stored:
     """One pass as a Scene on the grid."""
     stored = store.place("scene", key_of(plan, "scene", acquisition))
     if not store.has(stored):
-        store.save(stored.kind, stored.key, _scene(plan, store, acquisition, terrain))
+        store.save(stored.kind, stored.key, _scene(plan, acquisition))
     return stored
 
 
-def prepare_pass(
-    plan: MappingPlan, store: Store, planned: PlannedPass, history: Stored | None, terrain: Stored | None
-) -> Stored:
+def prepare_pass(plan: MappingPlan, store: Store, planned: PlannedPass, history: Stored | None) -> Stored:
     """A pass of the event on the grid: laid onto its reference passes, and filtered if the options say so.
 
     The residual shift against the mean of the reference passes goes into ``attrs["residual_shift"]`` as JSON
@@ -91,9 +92,9 @@ def prepare_pass(
     acquisition = planned.acquisition
     if acquisition.product is ProductType.GRD:
         # Geocoding is dear and would be done twice, for the measuring of the shift and for the saving.
-        scene = store.open(prepare_scene(plan, store, acquisition, terrain))
+        scene = store.open(prepare_scene(plan, store, acquisition))
     else:
-        scene = _scene(plan, store, acquisition, terrain)
+        scene = _scene(plan, acquisition)
     if history is not None:
         scene = _registered(scene, store.open(history), planned, options)
     scene = filter_scene(scene, options.speckle_filter, window=options.speckle_window, looks=options.looks)
@@ -118,9 +119,7 @@ def _named(stored: Stored) -> Stored:
     return stored.model_copy(update={"href": ""})
 
 
-def prepare_history(
-    plan: MappingPlan, store: Store, references: tuple[Acquisition, ...], terrain: Stored | None
-) -> Stored | None:
+def prepare_history(plan: MappingPlan, store: Store, references: tuple[Acquisition, ...]) -> Stored | None:
     """The reference passes of one orbit, dims (time, y, x), oldest first; None where there are none.
 
     Each reference is prepared on its own first, so that the next event on the same grid reads only what is new.
@@ -129,7 +128,7 @@ def prepare_history(
         return None
     stored = store.place("history", key_of(plan, "history", *references))
     if not store.has(stored):
-        scenes = [store.open(prepare_scene(plan, store, reference, terrain)) for reference in references]
+        scenes = [store.open(prepare_scene(plan, store, reference)) for reference in references]
         store.save(stored.kind, stored.key, stack_history(scenes, references))
     return stored
 
@@ -150,9 +149,13 @@ def stack_history(scenes: list[xr.Dataset], references: tuple[Acquisition, ...])
     return stacked.assign_attrs(acquisition_ids=[reference.acquisition_id for reference in references])
 
 
-def _scene(plan: MappingPlan, store: Store, acquisition: Acquisition, terrain: Stored | None) -> xr.Dataset:
+def _scene(plan: MappingPlan, acquisition: Acquisition) -> xr.Dataset:
     """Open one acquisition lazily on the plan's grid."""
-    elevation = store.open(terrain)["elevation_m"] if terrain is not None else None
+    elevation = None
+    if acquisition.product is ProductType.GRD and plan.dem:
+        # Facets of the ground beside unknown ground are unknown too: with a margin the rim of the grid is not lost.
+        grid = padded(plan.grid, DEM_MARGIN_PX)
+        elevation = load_dem(plan.dem, grid, **_access(plan), chunk=_options(plan).chunk)
     return load_scene(
         acquisition,
         plan.grid,
