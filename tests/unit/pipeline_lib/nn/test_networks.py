@@ -161,3 +161,10 @@ def test_same_seed_same_weights() -> None:
     b = network_of("unet")
     for mine, theirs in zip(a.parameters(), b.parameters(), strict=True):
         assert torch.equal(mine, theirs)
+
+
+def test_halo_of_a_network_in_training_order() -> None:
+    """Training leaves networks in channels-last order; the halo is the same, and finding it does not crash."""
+    network = network_of("unet", "resnet18")
+    plain = halo_px(network, 2)
+    assert halo_px(network.to(memory_format=torch.channels_last), 2) == plain
