@@ -110,7 +110,7 @@ def _reach_px(network: nn.Module, bands: int, side: int) -> int:
 def _positive_twin(network: nn.Module) -> nn.Module:
     """The same wiring with weights that cannot cancel: linear, averaging, all positive."""
     # Plain memory order: torch 2.13 corrupts the heap in the backward pass of a padded average pool in channels-last.
-    twin = copy.deepcopy(network).to(memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
+    twin: nn.Module = copy.deepcopy(network).to(memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
     for module in twin.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             nn.init.constant_(module.weight, 1.0 / module.weight[0].numel())
