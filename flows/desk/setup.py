@@ -16,16 +16,8 @@ SILENT_AFTER = timedelta(seconds=90)
 
 
 def deployments_file() -> Path:
-    """``prefect.yaml``: beside the sources, or where the wheel put it.
-
-    Raises:
-        OverbankError: the installation lacks it.
-    """
-    here = Path(__file__).resolve()
-    for candidate in (here.parents[2] / "deployments" / "prefect.yaml", here.parent / "prefect.yaml"):
-        if candidate.is_file():
-            return candidate
-    raise OverbankError("deployments/prefect.yaml is missing from this installation; install overbank again.")
+    """``prefect.yaml``: package data here, so that an installed wheel has it; ``deployments/`` links to it."""
+    return Path(__file__).resolve().with_name("prefect.yaml")
 
 
 def apply(desk: Desk) -> None:

@@ -54,3 +54,11 @@ def test_help_imports_nothing_heavy():
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, cwd=Path(__file__).parents[2])
+
+
+def test_an_editable_install_shadows_no_package(repository):
+    """A file forced into a package of the wheel would stand alone in site-packages and hide the sources."""
+    with (repository / "pyproject.toml").open("rb") as file:
+        targets = tomllib.load(file)["tool"]["hatch"]["build"]["targets"]
+    assert "force-include" not in targets["wheel"]
+    assert (repository / "deployments" / "prefect.yaml").resolve() == repository / "flows" / "desk" / "prefect.yaml"
