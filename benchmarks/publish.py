@@ -60,9 +60,12 @@ def plan_of(width_km: float, height_km: float, passes: int) -> MappingPlan:
         planned.append(PlannedPass(acquisition=acquisition))
     event = Event(event_id="national", aoi=area, start=START, end=START + timedelta(days=30), title="National flood")
     return MappingPlan(
-        event=event, catalog=CatalogReference(profile="generic", url="http://127.0.0.1"), grid=grid, passes=tuple(planned),
+        event=event,
+        catalog=CatalogReference(profile="generic", url="http://127.0.0.1"),
+        grid=grid,
+        passes=tuple(planned),
         options={"derive": DeriveOptions().model_dump(mode="json")},
-    )  # fmt: skip
+    )
 
 
 def build(store: Store, plan: MappingPlan) -> None:

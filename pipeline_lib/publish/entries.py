@@ -83,9 +83,16 @@ def _pass_properties(publication: Publication, one: PublishedPass, place: Path) 
         "end_datetime": moment(acquisition.end),
         "overbank:inputs": _digests((acquisition,)),
         "overbank:references": _digests(one.planned.references),
+        "overbank:residual_shift": _residual_shift(one),
         "overbank:key": one.key,
         **_common(publication, place),
     }
+
+
+def _residual_shift(one: PublishedPass) -> dict[str, Any] | None:
+    """Where the pass lay relative to its references, and whether it was moved; None where it had none."""
+    measured = one.scene.attrs.get("residual_shift")
+    return None if measured is None else dict(json.loads(measured))
 
 
 def _digests(acquisitions: tuple[Acquisition, ...]) -> dict[str, str]:

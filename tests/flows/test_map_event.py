@@ -55,6 +55,17 @@ def test_dry_excluded_and_not_observed_are_three_values(mapped, event):
     assert {0, 1, 254, 255} <= codes
 
 
+def test_every_pass_says_how_well_it_lies_on_its_references(mapped, event):
+    out, _ = mapped
+    items = list((out / event.event_id).glob("current/passes/*/*.json"))
+    assert len(items) == 4
+    for path in items:
+        shift = json.loads(path.read_text())["properties"]["overbank:residual_shift"]
+        assert abs(shift["dy_px"]) < 0.5
+        assert abs(shift["dx_px"]) < 0.5
+        assert shift["corrected"] is False
+
+
 def test_the_run_shows_itself_in_the_ui(mapped, event):
     with get_client(sync_client=True) as client:
         runs = client.read_flow_runs(
