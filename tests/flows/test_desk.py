@@ -35,12 +35,18 @@ def desk(tmp_path_factory):
     os.environ.update(
         PREFECT_API_URL=desk.api_url, PREFECT_API_AUTH_STRING="duty:officer", PREFECT_HOME=str(desk.state / "prefect")
     )
+    family = []
     try:
         yield desk
+        family = psutil.Process(running_supervisor(desk).pid).children(recursive=True)
     finally:
-        stop(desk)
+        stopped = stop(desk)
         os.environ.clear()
         os.environ.update(before)
+    _, alive = psutil.wait_procs(family, timeout=30)
+    assert stopped
+    assert alive == [], "`overbank down` leaves no process"
+    assert not stop(desk)
 
 
 @pytest.fixture(scope="module")
@@ -135,14 +141,6 @@ def test_a_second_desk_for_the_same_folder_is_refused(desk):
     with pytest.raises(OverbankError, match="already runs"):
         start_detached(Desk(out=desk.out, port=free_port(), pages_port=free_port()))
     assert running_supervisor(desk) is not None
-
-
-def test_down_leaves_no_process(tmp_path_factory, desk):
-    family = psutil.Process(running_supervisor(desk).pid).children(recursive=True)
-    assert stop(desk)
-    _, alive = psutil.wait_procs(family, timeout=30)
-    assert alive == []
-    assert not stop(desk)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.7", "desk.example"])
