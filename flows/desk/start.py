@@ -8,7 +8,14 @@ import time
 import psutil
 
 from flows.desk.services import Desk
-from flows.desk.supervisor import READY_TIMEOUT_S, running_services, running_supervisor, stop_group, stop_orphans
+from flows.desk.supervisor import (
+    READY_TIMEOUT_S,
+    refuse_second,
+    running_services,
+    running_supervisor,
+    stop_group,
+    stop_orphans,
+)
 from pipeline_lib.errors import InputError, OverbankError
 from pipeline_lib.steps.watch import register_of
 from pipeline_lib.steps.watch_text import watch_lines
@@ -37,7 +44,9 @@ def start_detached(desk: Desk) -> None:
     Raises:
         OverbankError: it does not come up; the message ends with the last lines of its log.
     """
+    refuse_second(desk)
     desk.state.mkdir(parents=True, exist_ok=True)
+    (desk.state / "ready").unlink(missing_ok=True)
     log_path = desk.state / "supervisor.log"
     options = ("--out", desk.out, "--host", desk.host, "--port", desk.port, "--pages-port", desk.pages_port)
     workers = ("--dask-workers", desk.dask_workers)

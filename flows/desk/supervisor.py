@@ -62,15 +62,11 @@ class Supervisor:
 
     def _claim(self) -> None:
         """Make this process the desk's supervisor; a dead predecessor's claim is taken over."""
+        refuse_second(self._desk)
         self._desk.state.mkdir(parents=True, exist_ok=True)
         (self._desk.state / "ready").unlink(missing_ok=True)
-        claim = self._desk.state / "supervisor.pid"
-        owner = running_supervisor(self._desk)
-        if owner is not None and owner.pid != os.getpid():
-            raise OverbankError(
-                f"A desk already runs for {self._desk.out} (pid {owner.pid}); `overbank down` stops it."
-            )
         stop_orphans(self._desk)
+        claim = self._desk.state / "supervisor.pid"
         _write(claim, {"pid": os.getpid(), "created": psutil.Process().create_time()})
 
     def _start(self, service: Service) -> None:
@@ -133,6 +129,17 @@ class Supervisor:
         """Say which processes belong to the desk."""
         pids = {name: _identity(process.pid) for name, process in self._running.items() if process.poll() is None}
         _write(self._desk.state / "services.json", pids)
+
+
+def refuse_second(desk: Desk) -> None:
+    """One desk a folder.
+
+    Raises:
+        OverbankError: a supervisor is alive there.
+    """
+    owner = running_supervisor(desk)
+    if owner is not None and owner.pid != os.getpid():
+        raise OverbankError(f"A desk already runs for {desk.out} (pid {owner.pid}); `overbank down` stops it.")
 
 
 def running_supervisor(desk: Desk) -> psutil.Process | None:

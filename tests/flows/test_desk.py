@@ -67,8 +67,12 @@ def wait_for(condition, seconds, what):
     raise AssertionError(f"{what} did not happen within {seconds} s")
 
 
-def runs_of(client, deployment_id):
-    answer = client.post("/flow_runs/filter", json={"deployments": {"id": {"any_": [deployment_id]}}, "limit": 50})
+def completed_runs_of(client, deployment_id):
+    wanted = {
+        "deployments": {"id": {"any_": [deployment_id]}},
+        "flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}},
+    }
+    answer = client.post("/flow_runs/filter", json=wanted)
     return answer.raise_for_status().json()
 
 
@@ -106,11 +110,7 @@ def test_a_schedule_fires_and_its_run_completes(client, desk):
     created = client.post(f"/deployments/{retention['id']}/schedules", json=[schedule]).raise_for_status().json()
     try:
         done = wait_for(
-            lambda: [
-                run
-                for run in runs_of(client, retention["id"])
-                if run["auto_scheduled"] and run["state_type"] == "COMPLETED"
-            ],
+            lambda: [run for run in completed_runs_of(client, retention["id"]) if run["auto_scheduled"]],
             300,
             "a scheduled run",
         )
