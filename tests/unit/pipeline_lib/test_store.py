@@ -92,3 +92,20 @@ def test_unwritable_and_damaged_are_said(tmp_path):
     (tmp_path / "scene" / "abc.zarr").mkdir(parents=True)
     with pytest.raises(StoreError, match="cannot be read"):
         store.open(store.place("scene", "abc"))
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(tmp_path):
+    """A file-size limit stands for the full disk: the write fails in the middle, as it would there."""
+    code = (
+        "import resource, signal, sys\nimport numpy as np, xarray as xr\nfrom pathlib import Path\n"
+        "from pipeline_lib.errors import StoreError\nfrom pipeline_lib.store import Store\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nresource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
+        "noise = np.random.default_rng(1).random((400, 400), dtype='float32')\n"
+        "try:\n"
+        f"    Store(Path({str(tmp_path)!r})).save('scene', 'abc', xr.Dataset({{'vv': (('y', 'x'), noise)}}))\n"
+        "except StoreError as error:\n    sys.exit(0 if 'Free space' in str(error) else 3)\n"
+        "sys.exit(4)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()[-500:]
+    assert list((tmp_path / "scene").iterdir()) == []
