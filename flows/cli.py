@@ -20,6 +20,15 @@ def groups() -> list[str]:
     return [name for name in FIRST if name in found] + [name for name in found if name not in FIRST]
 
 
+def show_version(wanted: bool) -> None:
+    """Print version and provenance, and leave, where ``--version`` was given."""
+    if wanted:
+        from pipeline_lib.steps.provenance import version_text
+
+        typer.echo(version_text())
+        raise typer.Exit
+
+
 def build_app() -> typer.Typer:
     """Assemble the command from its groups."""
     app = typer.Typer(
@@ -32,16 +41,16 @@ def build_app() -> typer.Typer:
 
     @app.callback()
     def options(
-        version: Annotated[bool, typer.Option("--version", help="Print version and provenance, and leave.")] = False,
+        version: Annotated[  # noqa: ARG001 - its callback has printed and left
+            bool,
+            typer.Option(
+                "--version", is_eager=True, callback=show_version, help="Print version and provenance, and leave."
+            ),
+        ] = False,
         debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and every log line.")] = False,
     ) -> None:
         if debug:
             os.environ["OVERBANK_DEBUG"] = "1"
-        if version:
-            from pipeline_lib.steps.provenance import version_text
-
-            typer.echo(version_text())
-            raise typer.Exit
 
     for group in groups():
         importlib.import_module(f"flows.commands.{group}").register(app)

@@ -167,6 +167,13 @@ def test_area_over_the_antimeridian_reaches_the_catalogue(capsys, monkeypatch, a
     assert code == 4, said
 
 
+def test_version_tells_what_can_change_a_pixel(capsys, monkeypatch):
+    code, said = run(capsys, monkeypatch, "--version")
+    assert code == 0
+    assert said.startswith("overbank ")
+    assert "rasterio" in said
+
+
 def test_unexpected_errors_ask_for_debug():
     sentence, code = describe(RuntimeError("boom"))
     assert code == 70
