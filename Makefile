@@ -7,7 +7,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: help demo test check lint format docs bench report install install-dev clean
+.PHONY: help demo test check lint format report install install-dev clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -30,9 +30,6 @@ lint: $(VENV)/.installed-dev  ## format, style, types, layers, dead code
 format: $(VENV)/.installed-dev  ## put the code into its form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-
-bench: $(VENV)/.installed-dev  ## measure every stage; results under benchmarks/results
-	$(BIN)/python -m benchmarks
 
 report: $(VENV)/.installed-dev  ## every detector on every labelled set, side by side
 	$(BIN)/python benchmarks/report.py
