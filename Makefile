@@ -21,7 +21,7 @@ test: $(VENV)/.installed-dev  ## every test that needs no internet
 check: $(VENV)/.installed-dev  ## the fast tests alone
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow" $(PYTEST_ARGS)
 
-lint: $(VENV)/.installed-dev  ## format, style, types, layers, dead code
+lint: $(VENV)/.installed-dev  ## format, style, layers, types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
