@@ -1,5 +1,6 @@
 """Fixtures shared by every test: real data where it exists, hypothesis profiles, no telemetry, no network."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from hypothesis import HealthCheck, settings
 os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("GDAL_DISABLE_READDIR_ON_OPEN", "EMPTY_DIR")
+os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")
 os.environ.setdefault("NO_PROXY", "127.0.0.1,localhost")
 
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=30)
@@ -42,3 +44,17 @@ def small_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from pipeline_lib.world.build import build_world
 
     return build_world(tmp_path_factory.mktemp("world") / "small", WorldOptions(seed=7, size=288))
+
+
+@pytest.fixture(autouse=True)
+def _library_logs_reach_caplog(caplog: pytest.LogCaptureFixture):
+    """Once Prefect has set up logging in this process, the library's loggers no longer propagate to the root."""
+    library = logging.getLogger("pipeline_lib")
+    if library.propagate:
+        yield
+        return
+    library.addHandler(caplog.handler)
+    try:
+        yield
+    finally:
+        library.removeHandler(caplog.handler)

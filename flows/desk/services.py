@@ -52,6 +52,7 @@ class Desk:
             "PREFECT_HOME": str(self.state / "prefect"),
             "PREFECT_API_URL": self.api_url,
             "PREFECT_LOGGING_EXTRA_LOGGERS": "pipeline_lib",
+            "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
             "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
             "OVERBANK_OUT": str(self.out),
             "OVERBANK_PAGES_URL": f"http://{self.host}:{self.pages_port}",
