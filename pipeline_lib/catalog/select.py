@@ -8,11 +8,13 @@ from typing import Any
 from shapely.geometry import shape
 
 from pipeline_lib.catalog.footprint import area_m2, geometry_of, share_of, union_of
-from pipeline_lib.model import Acquisition, CatalogItem, Event, PlannedPass
+from pipeline_lib.model import Acquisition, CatalogItem, Event, Grid, PlannedPass
 from pipeline_lib.options.search import Period, PlanOptions
 
 LONG_GAP = timedelta(days=7)
 """A stretch of the event without a pass that the plan mentions."""
+OPTICAL_HALF_LIFE = timedelta(days=30)
+"""An optical pass this much older is worth half."""
 
 
 def references_for(
@@ -58,6 +60,38 @@ def choose_passes(
         chosen.append(PlannedPass(acquisition=one, references=references))
         notes += _reference_notes(one, references, pool, options)
     return tuple(chosen), notes
+
+
+def choose_optical(
+    found: Iterable[Acquisition], event: Event, grid: Grid, options: PlanOptions
+) -> tuple[tuple[Acquisition, ...], list[str]]:
+    """Sentinel-2 passes that show the area before the event, the best few, in order of time; why there are none.
+
+    As radar references they end ``guard_days`` before the event. Best is what shows most of the area without cloud, a
+    pass that is `OPTICAL_HALF_LIFE` older counting half.
+    """
+    latest = event.start - timedelta(days=options.guard_days)
+    before = [one for one in found if one.end <= latest]
+    if not before or not options.optical_passes:
+        return (), []
+    size = grid.shape[0] * grid.shape[1] / 1e6
+    if size > options.optical_max_mpx:
+        limit = f"{size:,.0f} million pixels, more than optical_max_mpx of {options.optical_max_mpx:g}"
+        return (), [f"Sentinel-2 before the event is left out: the grid has {limit}."]
+
+    def worth(one: Acquisition) -> float:
+        """Share of the area that the pass shows, less for its age."""
+        return one.coverage * (1 - _cloud_share(one)) * 0.5 ** ((latest - one.end) / OPTICAL_HALF_LIFE)
+
+    best = sorted(before, key=lambda one: (-worth(one), one.acquisition_id))[: options.optical_passes]
+    return tuple(sorted(best, key=lambda one: (one.start, one.acquisition_id))), []
+
+
+def _cloud_share(one: Acquisition) -> float:
+    """Cloud over an optical pass as its catalogue says, the mean of its tiles; unknown counts as half."""
+    values = [item.facts.get("eo:cloud_cover") for item in one.slices]
+    known = [float(value) / 100 if isinstance(value, (int, float)) else 0.5 for value in values]
+    return sum(known) / len(known)
 
 
 def gap_notes(chosen: Iterable[PlannedPass], event: Event) -> list[str]:

@@ -40,7 +40,7 @@ class MappingPlan(Record):
     water_occurrence: tuple[CatalogItem, ...] = ()
     """Tiles of long-term water occurrence (percent) over the area; empty where the catalogue has none."""
     optical: tuple[Acquisition, ...] = ()
-    """Sentinel-2 passes before and during the event, in order of time; empty unless asked for."""
+    """Sentinel-2 passes before the event that show it in ordinary times, in order of time; may be empty."""
     options: dict[str, dict[str, JsonValue]] = {}
     """Options of each step under its name (``prepare``, ``detect``, ``derive``, ``publish``)."""
     notes: tuple[str, ...] = ()

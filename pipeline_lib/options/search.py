@@ -24,8 +24,8 @@ class SearchOptions(Options):
     """Sentinel-1 product."""
     reference_days: int = Field(default=400, ge=0, le=4000)
     """How far before the event references are looked for, days."""
-    optical: bool = False
-    """Look for Sentinel-2 as well."""
+    optical: bool = True
+    """Look for Sentinel-2 as well; the plan decides what is used of it."""
     optical_days: int = Field(default=90, ge=0, le=4000)
     """How far before the event Sentinel-2 is looked for, days."""
     max_cloud_percent: float = Field(default=80.0, ge=0, le=100)
@@ -70,5 +70,9 @@ class PlanOptions(Options):
     """A pass that covers a smaller share of the area is left out."""
     min_reference_overlap: float = Field(default=0.5, ge=0, le=1)
     """A reference covers at least this share of what the pass sees of the area."""
+    optical_passes: int = Field(default=3, ge=0, le=20)
+    """Sentinel-2 passes before the event that the picture of the time before is made of, at most."""
+    optical_max_mpx: float = Field(default=30.0, ge=0)
+    """Larger grids do without Sentinel-2, which costs several times as much to read as a pass, millions of pixels."""
     require_references: bool = True
     """Refuse an event for which no pass at all has a reference."""

@@ -90,7 +90,13 @@ def shift_between(
 
 
 def shift_to_optical(
-    scene: xr.Dataset, optical: xr.Dataset, *, name: str = "", max_shift_px: int = 8, usable: xr.DataArray | None = None
+    scene: xr.Dataset,
+    optical: xr.Dataset,
+    *,
+    name: str = "",
+    max_shift_px: int = 8,
+    usable: xr.DataArray | None = None,
+    max_blocks: int = MAX_BLOCKS,
 ) -> ShiftEstimate:
     """Shift of a pass against optical reflectance, by the strength of edges in both.
 
@@ -104,6 +110,7 @@ def shift_to_optical(
         name: identifier of the optical image, for the record.
         max_shift_px: largest shift looked for.
         usable: (y, x) bool, False where nothing may be matched.
+        max_blocks: largest number of blocks; fewer cost less and tell less about how sure the shift is.
 
     Raises:
         GridMismatchError: the two do not share one shape.
@@ -112,14 +119,14 @@ def shift_to_optical(
     radar = list(polarisations_of(scene))
 
     def surface(one: Mapping[str, Image], other: Mapping[str, Image], allowed: Mask) -> Image:
-        """Mean over the bands of the correlation of edges."""
+        """Correlation of the edges of all polarisations with those of all bands, relative to their brightness."""
         radar_db = {band: _decibel(one[band]) for band in radar}
         agreed = allowed & ~_grown(_water_in_one(radar_db, other), max_shift_px)
         edges = np.sum([gradient(value) for value in radar_db.values()], axis=0)
-        logarithms = [np.log(np.maximum(other[band], 1e-3)) for band in bands]
-        return _mean(masked_correlation(gradient(image), edges, agreed, max_shift_px) for image in logarithms)
+        seen = np.sum([gradient(np.log(np.maximum(other[band], 1e-3))) for band in bands], axis=0)
+        return masked_correlation(seen, edges, agreed, max_shift_px)
 
-    return _estimate(scene[radar], optical[bands], usable, surface, name, max_shift_px)
+    return _estimate(scene[radar], optical[bands], usable, surface, name, max_shift_px, max_blocks)
 
 
 def co_registered(
@@ -138,12 +145,18 @@ def co_registered(
 
 
 def _estimate(
-    scene: xr.Dataset, other: xr.Dataset, usable: xr.DataArray | None, surface: Surface, name: str, reach: int
+    scene: xr.Dataset,
+    other: xr.Dataset,
+    usable: xr.DataArray | None,
+    surface: Surface,
+    name: str,
+    reach: int,
+    max_blocks: int = MAX_BLOCKS,
 ) -> ShiftEstimate:
     shape = scene.sizes["y"], scene.sizes["x"]
     if shape != (other.sizes["y"], other.sizes["x"]):
         raise GridMismatchError(f"The pass has {shape} pixels, what it is compared with {tuple(other.sizes.values())}.")
-    windows = _windows(shape, reach)
+    windows = _windows(shape, reach, max_blocks)
     layers = [
         (
             {str(band): scene[band][window].data for band in scene},
@@ -187,8 +200,10 @@ def _summary(surfaces: Sequence[Image], name: str) -> ShiftEstimate:
     )
 
 
-def _windows(shape: tuple[int, int], reach: int) -> list[tuple[tuple[slice, slice], tuple[slice, slice]]]:
-    """Evenly spread blocks over the image: at most `MAX_BLOCKS`, of at most `BLOCK_PX` pixels a side.
+def _windows(
+    shape: tuple[int, int], reach: int, max_blocks: int
+) -> list[tuple[tuple[slice, slice], tuple[slice, slice]]]:
+    """Evenly spread blocks over the image: at most ``max_blocks``, of at most `BLOCK_PX` pixels a side.
 
     Returns:
         For each block where it lies in its window, and the window: the block and `MARGIN_PX` around it, from which its
@@ -198,7 +213,7 @@ def _windows(shape: tuple[int, int], reach: int) -> list[tuple[tuple[slice, slic
     for length in shape:
         low, high = (EDGE_PX, length - EDGE_PX) if length > 4 * EDGE_PX else (0, length)
         side = max(min(high - low, 6 * reach), min(BLOCK_PX, (high - low) // 3))
-        count = min(int(np.sqrt(MAX_BLOCKS)), max(1, round(1.5 * (high - low) / side)))
+        count = min(int(np.sqrt(max_blocks)), max(1, round(1.5 * (high - low) / side)))
         starts = np.unique(np.linspace(low, high - side, count).round().astype(int)).tolist()
         spans.append([_span(start, side, length) for start in starts])
     return [((rows[0], columns[0]), (rows[1], columns[1])) for rows in spans[0] for columns in spans[1]]

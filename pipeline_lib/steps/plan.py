@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from pydantic import JsonValue, ValidationError
 
-from pipeline_lib.catalog.select import ancillary_notes, choose_passes, gap_notes
+from pipeline_lib.catalog.select import ancillary_notes, choose_optical, choose_passes, gap_notes
 from pipeline_lib.errors import InputError, NoAcquisitionError, NoReferenceError, StoreError
 from pipeline_lib.grid import choose_grid
 from pipeline_lib.model import CatalogReference, Event, MappingPlan
@@ -54,14 +54,16 @@ def make_plan(
             f"(guard of {wanted.guard_days:g} days). Search further back (reference_days), or map each pass by itself "
             "(require_references: false)."
         )
+    grid = choose_grid(event.aoi, pixel_m=wanted.pixel_m)
+    optical, optical_notes = choose_optical(found.optical, event, grid, wanted)
     return MappingPlan(
         event=event,
         catalog=catalog,
-        grid=choose_grid(event.aoi, pixel_m=wanted.pixel_m),
+        grid=grid,
         passes=passes,
         dem=found.dem,
         water_occurrence=found.water_occurrence,
-        optical=found.optical,
+        optical=optical,
         options={name: _plain(value) for name, value in given.items() if name not in {"plan", "search"}},
         notes=tuple(
             dict.fromkeys(
@@ -75,6 +77,7 @@ def make_plan(
                         event,
                         "reference water rests on the reference passes alone there",
                     ),
+                    *optical_notes,
                     *found.notes,
                 ]
             )

@@ -50,7 +50,8 @@ def _acquisition(one: Acquisition) -> str:
 
 
 def _ancillary(plan: MappingPlan) -> list[str]:
-    optical = f"{len(plan.optical)} Sentinel-2 passes" if plan.optical else "none"
+    dates = ", ".join(f"{one.start:%Y-%m-%d}" for one in plan.optical)
+    optical = f"Sentinel-2 before the event, {dates}" if plan.optical else "none"
     return [
         f"Elevation         {_tiles(len(plan.dem))}",
         f"Water occurrence  {_tiles(len(plan.water_occurrence))}",

@@ -1,4 +1,4 @@
-"""Optical steps on a small archive over HTTP: composite before the event, water during it, radar against both."""
+"""Optical steps on a small archive over HTTP: composite before the event, its water, and radar against it."""
 
 from datetime import datetime, timedelta, timezone
 
@@ -9,7 +9,7 @@ from rasterio.transform import from_origin
 from scipy import ndimage
 
 from pipeline_lib.model import Acquisition, CatalogItem, CatalogReference, Event, Grid, MappingPlan, ProductType
-from pipeline_lib.steps.optical import map_optical_water, optical_shift, prepare_composite
+from pipeline_lib.steps.optical import optical_shift, prepare_composite, true_colour
 from pipeline_lib.store import Store
 from pipeline_lib.world.server import serve
 
@@ -111,15 +111,22 @@ def test_composite_water_and_shift(plan_of):
     assert np.allclose(composite["days_before"][:, 180:], 20)
     assert np.allclose(composite["B08"][80:100, 80:100], WATER["B08"], atol=1e-4)
 
-    water = store.open(map_optical_water(plan, store, plan.optical[2]))["water"].to_numpy()
-    assert (water[:40, :40] == 255).all()
-    assert (water[70:170, 70:170] == 1).all()
-    assert (water[190:] == 0).all()
+    water = composite["water"].to_numpy()
+    assert (water[70:110, 70:110] == 1).all()
+    assert (water[130:] == 0).all()
+    picture = true_colour(composite)
+    assert picture.dtype == "uint8"
+    assert picture.dims == ("band", "y", "x")
+    assert int(picture.min()) > 0
+    hidden = composite.assign(B03=composite["B03"].where(composite["B03"].y < 4982900))
+    assert not true_colour(hidden).isel(y=slice(0, 200)).any()
 
     power = 0.1 * ndimage.shift(patches(), (1.2, -0.7), order=3, mode="nearest")
     speckle = np.random.default_rng(2).gamma(4.4, 1 / 4.4, power.shape)
     scene = composite[["B03"]].rename(B03="vv").copy(data={"vv": (power * speckle).astype("f4")})
-    estimate = optical_shift(plan, store, store.save("scene", "s", scene), prepare_composite(plan, store))
+    saved = store.save("scene", "s", scene)
+    estimate = optical_shift(plan, store, saved, prepare_composite(plan, store))
+    assert optical_shift(plan, store, saved, prepare_composite(plan, store)) == estimate
     assert np.hypot(estimate.dy_px - 1.2, estimate.dx_px + 0.7) < 0.4
     assert "optical composite before 2024-05-10" in estimate.reference
 

@@ -7,8 +7,9 @@ import pytest
 from shapely.geometry import box, mapping
 
 from pipeline_lib.catalog.profiles import resolve_catalog
-from pipeline_lib.catalog.select import references_for
+from pipeline_lib.catalog.select import choose_optical, references_for
 from pipeline_lib.errors import InputError, NoAcquisitionError, NoReferenceError, StoreError
+from pipeline_lib.grid import choose_grid
 from pipeline_lib.model import Acquisition, CatalogItem, CatalogReference, Event, OrbitDirection, ProductType
 from pipeline_lib.model.area import area_of_bbox
 from pipeline_lib.options.search import Period, PlanOptions
@@ -280,3 +281,28 @@ def test_an_event_over_the_antimeridian(small_archive, flood_event):
         plan = make_plan(event, catalog, search_event(event, catalog), {"plan": {"require_references": False}})
     assert [one.acquisition.coverage for one in plan.passes] == [1.0]
     assert plan.grid.shape[1] < 2500
+
+
+def overpass(days, cloud, coverage=1.0):
+    one = acquisition(days, platform="S2A", product=ProductType.L2A, coverage=coverage)
+    part = one.slices[0].model_copy(update={"facts": {"eo:cloud_cover": cloud}})
+    return one.model_copy(update={"slices": (part,), "polarisations": ()})
+
+
+def test_the_best_optical_passes_before_the_event_are_planned():
+    """Clear, recent and whole ones, in order of time; none so late that it may show the flood, none during it."""
+    pool = [
+        overpass(*one) for one in ((-7, 90), (-10, 5), (-20, 0), (-40, 0), (-80, 0), (-12, 0, 0.2), (-3, 0), (2, 0))
+    ]
+    grid = choose_grid(EVENT.aoi, pixel_m=10)
+    chosen, notes = choose_optical(pool, EVENT, grid, PlanOptions(optical_passes=3))
+    assert days_of(chosen) == [-40, -20, -10]
+    assert notes == []
+    assert choose_optical(pool, EVENT, grid, PlanOptions(optical_passes=0)) == ((), [])
+    chosen, notes = choose_optical(pool, EVENT, grid, PlanOptions(optical_max_mpx=0.5))
+    assert chosen == ()
+    assert "optical_max_mpx of 0.5" in notes[0]
+    plan = make_plan(
+        EVENT, CATALOG, Found(passes=(acquisition(1),), references=(acquisition(-12),), optical=tuple(pool))
+    )
+    assert "2024-03-31, 2024-04-20, 2024-04-30" in plan_text(plan)
