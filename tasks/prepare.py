@@ -4,7 +4,8 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from pipeline_lib.model import Acquisition, MappingPlan, PlannedPass, Stored
-from pipeline_lib.steps import prepare
+from pipeline_lib.sar.registration import ShiftEstimate
+from pipeline_lib.steps import optical, prepare
 from pipeline_lib.steps.map_event import Place
 from pipeline_lib.steps.workspace import Workspace
 from tasks.cluster import computing
@@ -25,6 +26,23 @@ def prepare_occurrence(plan: MappingPlan, place: Place) -> Stored | None:
     """Long-term water occurrence."""
     with computing(place.dask_address):
         return prepare.prepare_occurrence(plan, Workspace(place.workspace).store)
+
+
+@task(name="prepare optical composite", retries=2, retry_delay_seconds=RETRY_DELAYS_S, cache_policy=NO_CACHE)
+def prepare_composite(plan: MappingPlan, place: Place) -> Stored | None:
+    """The best clear Sentinel-2 pixels before the event."""
+    with computing(place.dask_address):
+        return optical.prepare_composite(plan, Workspace(place.workspace).store)
+
+
+@task(name="compare with optical", cache_policy=NO_CACHE)
+def compare_with_optical(
+    plan: MappingPlan, scenes: list[Stored], composite: Stored, place: Place
+) -> list[ShiftEstimate]:
+    """Where each pass lies against Sentinel-2."""
+    store = Workspace(place.workspace).store
+    with computing(place.dask_address):
+        return [optical.optical_shift(plan, store, scene, composite) for scene in scenes]
 
 
 @task(

@@ -81,7 +81,7 @@ def choose_optical(
 
     def worth(one: Acquisition) -> float:
         """Share of the area that the pass shows, less for its age."""
-        return one.coverage * (1 - _cloud_share(one)) * 0.5 ** ((latest - one.end) / OPTICAL_HALF_LIFE)
+        return float(one.coverage * (1 - _cloud_share(one)) * 0.5 ** ((latest - one.end) / OPTICAL_HALF_LIFE))
 
     best = sorted(before, key=lambda one: (-worth(one), one.acquisition_id))[: options.optical_passes]
     return tuple(sorted(best, key=lambda one: (one.start, one.acquisition_id))), []

@@ -4,7 +4,6 @@ import json
 from datetime import timezone
 from functools import partial
 
-import numpy as np
 import xarray as xr
 
 from pipeline_lib.catalog.profiles import profile_of
@@ -70,7 +69,7 @@ def true_colour(composite: xr.Dataset) -> xr.DataArray:
     """Red, green and blue for the eye: uint8 (band, y, x), reflectance 0 to 0.3 as 1 to 255, 0 = no data; lazily."""
     bands = xr.concat([composite[name] for name in ("B04", "B03", "B02")], "band")
     level = (bands / 0.3).clip(0, 1) ** (1 / 1.4) * 254 + 1
-    seen = np.isfinite(bands).all("band")
+    seen = bands.notnull().all("band")
     return level.where(seen, 0).round().astype("uint8").transpose("band", "y", "x")
 
 
