@@ -1,0 +1,187 @@
+"""Runs of overbank in processes of their own that can be killed, and a Prefect server that can be killed as well.
+
+Processes are forked from one that has imported everything already (``forkserver``): a run begins with its work and not
+with seconds of imports, so that a random moment falls into the work, and fifty of them are affordable.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from flows.embedded import set_prefect_environment
+from pipeline_lib.errors import IncompleteEventError, OverbankError
+
+PRELOADED = ["flows.map_event", "flows.watch_catalogue", "benchmarks.soak.runs", "geopandas", "distributed"]
+READY_S = 240.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Server:
+    """A Prefect server on loopback with a database of its own."""
+
+    home: Path
+    port: int = field(default_factory=free_port)
+    process: "subprocess.Popen[bytes] | None" = None
+
+    @property
+    def api_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/api"
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        set_prefect_environment()
+        os.environ.update(PREFECT_HOME=str(self.home), PREFECT_API_URL=self.api_url)
+        command = (sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port))
+        with (self.home / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+        deadline = time.monotonic() + READY_S
+        while not _answers(f"{self.api_url}/health"):
+            if time.monotonic() > deadline or self.process.poll() is not None:
+                raise OverbankError(f"The Prefect server did not come up; its log is {self.home / 'server.log'}.")
+            time.sleep(0.25)
+
+    def kill(self) -> None:
+        """SIGKILL, at once."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    def stop(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+
+@contextlib.contextmanager
+def prefect_server(home: Path) -> Iterator[Server]:
+    server = Server(home)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2):  # noqa: S310 - loopback
+            return True
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended."""
+
+    kind: str
+    """``published``, ``incomplete``, ``error`` (one of overbank's own), ``crash`` (any other), or ``killed``."""
+    message: str = ""
+    seconds: float = 0.0
+    cpu_s: float = 0.0
+
+
+@dataclass
+class Run:
+    """A started run: wait for its work to begin, kill it, or wait for its end."""
+
+    process: BaseProcess
+    answers: Connection
+
+    def wait_for_work(self) -> None:
+        assert self.answers.recv() == "begun"
+
+    def kill_after(self, seconds: float) -> Outcome:
+        """Let it work for so long, then SIGKILL; how it ended where it was faster."""
+        begun = time.monotonic()
+        if self.answers.poll(seconds):
+            return self.end()
+        cpu = psutil.Process(self.process.pid).cpu_times()
+        self.process.kill()
+        self.process.join()
+        return Outcome("killed", seconds=time.monotonic() - begun, cpu_s=cpu.user + cpu.system)
+
+    def end(self) -> Outcome:
+        """Wait for its end."""
+        try:
+            outcome = Outcome(*self.answers.recv())
+        except EOFError:
+            outcome = Outcome("crash", "the process ended without a word")
+        self.process.join(timeout=60)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+        return outcome
+
+
+def start(work: Callable[..., object], *arguments: Any) -> Run:
+    """Start ``work(*arguments)`` in a process of its own; needs `Server.start` first."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    here, there = context.Pipe(duplex=False)
+    process = context.Process(target=_child, args=(there, work, arguments), daemon=True)
+    process.start()
+    there.close()
+    run = Run(process, here)
+    run.wait_for_work()
+    return run
+
+
+def _child(answers: Connection, work: Callable[..., object], arguments: tuple[Any, ...]) -> None:
+    """Runs in the child: report begin and end."""
+    answers.send("begun")
+    begun, cpu = time.monotonic(), time.process_time()
+    kind, message = "published", ""
+    try:
+        message = str(work(*arguments))
+    except IncompleteEventError as error:
+        kind, message = "incomplete", str(error)
+    except OverbankError as error:
+        kind, message = "error", f"{type(error).__name__}: {error}"
+    except BaseException as error:  # noqa: BLE001 - reported to the parent, which judges it
+        kind, message = "crash", f"{type(error).__name__}: {error}"
+    answers.send((kind, message, time.monotonic() - begun, time.process_time() - cpu))
+    answers.close()
+
+
+def map_world(world: str, url: str, out: str, options: dict[str, Any], event: dict[str, Any] | None = None) -> int:
+    """Map the event of a simulated world, or another one; return the published version."""
+    from flows.map_event import map_event
+    from pipeline_lib.model import Event
+    from pipeline_lib.options.map_event import MapOptions
+    from pipeline_lib.steps.event import read_event
+
+    wanted = Event.model_validate(event) if event else read_event(Path(world) / "event.yaml")
+    return int(map_event(wanted, url, out, MapOptions.model_validate(options)).version)
+
+
+def poll_watch(out: str, name: str) -> int:
+    """One poll that maps in its own process."""
+    from flows.watch_catalogue import watch_catalogue
+
+    return int(watch_catalogue(out, name=name, inline=True))
