@@ -1,4 +1,4 @@
-"""Map one flood event: search, plan, prepare, detect, derive, mosaic, publish, evaluate."""
+"""Map one flood event: search, plan, prepare, detect, derive, mosaic, assess, publish, evaluate."""
 
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -6,17 +6,22 @@ from typing import Any, NamedTuple, cast
 from prefect import flow
 from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
+from prefect.states import Completed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
+from flows.approval import approved
 from flows.progress import Progress, run_logger
 from pipeline_lib.errors import IncompleteEventError, OverbankError
 from pipeline_lib.model import Event, MappingPlan, PlannedPass, Product, Stored, digest_of
 from pipeline_lib.options.map_event import MapOptions
-from pipeline_lib.steps.map_event import Ancillaries, MappedPass, Place, restricted
+from pipeline_lib.steps.gate import AWAITING, BELOW_RULE, PUBLISHED, REJECTED, Outcome
+from pipeline_lib.steps.map_event import Ancillaries, Mapped, MappedPass, Place, restricted
+from pipeline_lib.steps.published import published_product
 from pipeline_lib.steps.workspace import workspace_of
 from tasks.derive import derive_flood, mosaic_event
 from tasks.detect import detect_water
 from tasks.evaluate import evaluate_event
+from tasks.gate import assess
 from tasks.plan import plan_event
 from tasks.prepare import prepare_history, prepare_occurrence, prepare_pass, prepare_terrain
 from tasks.publish import publish_event
@@ -40,7 +45,7 @@ def _run_name() -> str:
 )
 def map_event(
     event: Event, catalog: str, out: str, options: MapOptions | None = None, truth: str | None = None
-) -> Product:
+) -> Product | None:
     """Map ``event`` with what ``catalog`` holds and publish it under ``out/<event_id>``.
 
     Args:
@@ -51,29 +56,67 @@ def map_event(
         truth: folder of a simulated world, to score against its truth; nothing is scored where None.
 
     Returns:
-        The published product.
+        The published product; None where nothing is published (below the publish-if rule, rejected, or waiting for
+        approval), which the name of the run's state says.
 
     Raises:
         OverbankError: nothing could be mapped.
         IncompleteEventError: published, but some passes failed.
     """
-    options = options or MapOptions()
+    return final_state(  # type: ignore[no-any-return]
+        map_and_publish(event, catalog, out, options or MapOptions(), truth)
+    )
+
+
+def final_state(outcome: Outcome) -> Any:
+    """What a flow returns: the product, or a completed state whose name and message say why there is no new one."""
+    if outcome.state == PUBLISHED:
+        return outcome.product
+    return Completed(name=outcome.state, message=outcome.reason, data=outcome.product)
+
+
+def map_and_publish(event: Event, catalog: str, out: str, options: MapOptions, truth: str | None = None) -> Outcome:
+    """The body of `map_event`, for flows that map an event and do something more.
+
+    Raises:
+        OverbankError: nothing could be mapped.
+        IncompleteEventError: some passes failed.
+    """
     place = Place(workspace=workspace_of(Path(out), event.event_id).folder, dask_address=options.dask_address)
     plan = plan_event(event, catalog, search(event, catalog, options.search), options, place)
     progress = Progress(run_logger(), total=_stages(plan, scored=truth is not None))
     ancillaries = _prepare_ancillaries(plan, place, progress)
-    mapped, failures = _map_passes(plan, ancillaries, place, progress)
-    done = restricted(plan, mapped)
-    mosaic = mosaic_event(done, mapped, place)
-    progress.finished(f"mosaic of {len(mapped)} passes")
-    product = publish_event(done, mapped, mosaic, out, place)
-    progress.finished(f"published {event.event_id}")
+    passes, failures = _map_passes(plan, ancillaries, place, progress)
+    done = restricted(plan, passes)
+    mapped = Mapped(plan=done, passes=tuple(passes), mosaic=mosaic_event(done, passes, place))
+    progress.finished(f"mosaic of {len(passes)} passes")
+    outcome = _publish_or_hold(mapped, out, options, place)
+    progress.finished(f"{outcome.state}: {event.event_id}")
     if truth is not None:
-        evaluate_event(done, mapped, truth, place)
+        evaluate_event(done, passes, truth, place)
         progress.finished("scored against the truth")
     if failures:
-        _raise_incomplete(product, len(mapped), failures)
-    return product
+        _raise_incomplete(outcome, len(passes), failures)
+    return outcome
+
+
+def _publish_or_hold(mapped: Mapped, out: str, options: MapOptions, place: Place) -> Outcome:
+    """Publish where the rule is met and, if one must, a person approved."""
+    assessment = assess(mapped, out, options.publish_if, place)
+    known = published_product(Path(out), assessment.event_id)
+    if not assessment.worth:
+        run_logger().warning("Not published: %s", assessment.reason)
+        return Outcome(state=BELOW_RULE, reason=assessment.reason, product=known, assessment=assessment)
+    record = assessment.record
+    if options.approval.required and not assessment.unchanged:
+        request = approved(assessment, mapped, out, options.approval)
+        if request.decision is None or not request.decision.approved:
+            run_logger().warning("Not published: %s", request.standing)
+            state = AWAITING if request.decision is None else REJECTED
+            return Outcome(state=state, reason=request.standing, product=known, assessment=assessment)
+        record = request.record
+    product = publish_event(mapped, out, place, record)
+    return Outcome(state=PUBLISHED, reason=assessment.reason, product=product, assessment=assessment)
 
 
 def _stages(plan: MappingPlan, *, scored: bool) -> int:
@@ -151,10 +194,12 @@ def _failure(chain: _Chain) -> Exception | None:
     return None
 
 
-def _raise_incomplete(product: Product, mapped: int, failures: dict[str, Exception]) -> None:
-    """Say what is missing from a published event."""
+def _raise_incomplete(outcome: Outcome, mapped: int, failures: dict[str, Exception]) -> None:
+    """Say what is missing from an event."""
     reasons = "; ".join(f"{name}: {error}" for name, error in failures.items())
+    event_id, version = outcome.assessment.event_id, outcome.product.version if outcome.product else 0
+    state = f"Published {event_id} version {version}" if outcome.state == PUBLISHED else f"{outcome.state}: {event_id}"
     raise IncompleteEventError(
-        f"Published {product.event_id} version {product.version} with {mapped} of {mapped + len(failures)} passes; "
-        f"missing are {reasons}. Run again to complete it: what is done is kept."
+        f"{state} with {mapped} of {mapped + len(failures)} passes; missing are {reasons}. Run again to complete it: "
+        "what is done is kept."
     )

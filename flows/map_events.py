@@ -19,7 +19,7 @@ def map_events(events: list[Event], catalog: str, out: str, options: MapOptions 
         options: of every step, the same for all.
 
     Returns:
-        The products of the events that were mapped, in their order.
+        The products of the events that are published, in their order.
 
     Raises:
         OverbankError: after all were tried, naming those that failed and why.
@@ -27,7 +27,9 @@ def map_events(events: list[Event], catalog: str, out: str, options: MapOptions 
     products, failures = [], {}
     for event in events:
         try:
-            products.append(map_event(event, catalog, out, options))
+            product = map_event(event, catalog, out, options)
+            if product is not None:
+                products.append(product)
         except OverbankError as error:
             get_run_logger().exception("Event %s was not mapped", event.event_id)
             failures[event.event_id] = error

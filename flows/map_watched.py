@@ -4,12 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from prefect import flow
+from prefect.exceptions import Pause
 from prefect.runtime import flow_run
 
-from flows.map_event import map_event
+from flows.map_event import PASSES_AT_ONCE, final_state, map_and_publish
 from pipeline_lib.model import Event, Product
 from pipeline_lib.options.map_event import MapOptions
-from pipeline_lib.steps.watch import register_of
+from pipeline_lib.steps.watch import register_of, report_mapped
 from pipeline_lib.watch import PassState
 
 
@@ -23,10 +24,11 @@ def _run_name() -> str:
     name="map-watched-pass",
     flow_run_name=_run_name,
     description="Map the event that a newly found pass belongs to; asked for by watch-catalogue.",
+    task_runner=PASSES_AT_ONCE,
 )
 def map_watched(
     watch: str, pass_id: str, fingerprint: str, event: Event, catalog: str, out: str, options: MapOptions
-) -> Product:
+) -> Product | None:
     """Map the event of a watched pass.
 
     Args:
@@ -37,14 +39,17 @@ def map_watched(
         catalog: profile name or URL.
         out: folder of published events.
         options: of every step.
+
+    Returns:
+        The published product; None where the pass was not worth an event, or was not approved.
     """
     register = register_of(Path(out))
     try:
-        product: Product = map_event(event, catalog, out, options)
+        outcome = map_and_publish(event, catalog, out, options)
+    except Pause:
+        raise  # suspended until a person decides: neither mapped nor failed
     except BaseException:
         register.settle(watch, pass_id, fingerprint, PassState.FAILED)
         raise
-    area = product.figures.get("flood_area_km2")
-    flood_km2 = float(area) if isinstance(area, (int, float)) else None
-    register.settle(watch, pass_id, fingerprint, PassState.MAPPED, flood_km2=flood_km2)
-    return product
+    report_mapped(register, watch, pass_id, fingerprint, outcome)
+    return final_state(outcome)  # type: ignore[no-any-return]

@@ -13,6 +13,7 @@ from prefect.events import emit_event
 from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
 
+from flows.approval import resume_decided
 from flows.map_watched import map_watched
 from pipeline_lib.errors import OverbankError
 from pipeline_lib.steps import watch as steps
@@ -48,6 +49,7 @@ def watch_catalogue(out: str, name: str | None = None, since: datetime | None = 
         OverbankError: a catalogue could not be searched; the other watches were polled all the same.
     """
     register = steps.register_of(Path(out))
+    resume_decided(out)
     now = datetime.now(UTC)
     names = [name] if name else [state.watch.name for state in register.watches() if steps.is_due(state, now)]
     asked, problems = 0, {}

@@ -3,22 +3,37 @@
 from prefect import task
 from prefect.artifacts import create_image_artifact, create_link_artifact, create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.events import emit_event
+from pydantic import JsonValue
 
-from pipeline_lib.model import MappingPlan, Product, Stored
+from pipeline_lib.model import Product
 from pipeline_lib.steps import map_event, summary
 from pipeline_lib.steps.workspace import Workspace
 from tasks.cluster import computing
 
 
-@task(name="publish event", task_run_name="publish {plan.event.event_id}", cache_policy=NO_CACHE)
+@task(name="publish event", task_run_name="publish {mapped.plan.event.event_id}", cache_policy=NO_CACHE)
 def publish_event(
-    plan: MappingPlan, mapped: list[map_event.MappedPass], event: Stored, out: str, place: map_event.Place
+    mapped: map_event.Mapped, out: str, place: map_event.Place, decision: dict[str, JsonValue]
 ) -> Product:
     """Write the product and switch readers to it at once; then show summary, map and page on the run."""
+    plan = mapped.plan
     with computing(place.dask_address):
-        product = map_event.publish(plan, mapped, event, out, Workspace(place.workspace).store)
+        product = map_event.publish(mapped, out, Workspace(place.workspace).store, decision)
     text = summary.summary_markdown(plan, product)
     create_markdown_artifact(key="summary", markdown=text, description="The event in numbers")
     create_image_artifact(key="map", image_url=summary.image_for_ui(product), description="Quicklook of the event")
     create_link_artifact(key="page", link=summary.page_link(product), link_text=f"Page of {plan.event.event_id}")
+    _announce(product)
     return product
+
+
+def _announce(product: Product) -> None:
+    """Tell automations; a version that is announced again has the same id, and is one event."""
+    figures = {name: product.figures.get(name) for name in ("flood_area_km2", "passes", "last_pass", "state")}
+    emit_event(
+        "overbank.event.published",
+        id=summary.event_identity(product.event_id, product.version, product.published),
+        resource={"prefect.resource.id": f"overbank.event.{product.event_id}"},
+        payload={"version": product.version, "page": summary.page_link(product), **figures},
+    )

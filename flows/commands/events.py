@@ -1,4 +1,4 @@
-"""``overbank events``: published events, listed, shown, compared, exported, retracted."""
+"""``overbank events``: published events, listed, shown, compared, exported, retracted; held ones approved."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,12 +11,15 @@ Version = Annotated[int | None, typer.Option(help="Version; the current one with
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
-    events = typer.Typer(no_args_is_help=True, help="Published events: list, show, diff, export, retract.")
+    events = typer.Typer(no_args_is_help=True, help="Events: list, show, diff, export, retract; approve or reject.")
     events.command("list")(list_command)
     events.command("show")(show_command)
     events.command("diff")(diff_command)
     events.command("export")(export_command)
     events.command("retract")(retract_command)
+    events.command("waiting")(waiting_command)
+    events.command("approve")(approve_command)
+    events.command("reject")(reject_command)
     app.add_typer(events, name="events")
 
 
@@ -99,3 +102,47 @@ def retract_command(
     from pipeline_lib.steps.events import retract_event
 
     typer.echo(f"{event_id} is retracted in version {retract_event(out, event_id, reason)}.")
+
+
+def waiting_command(out: Out = Path("out")) -> None:
+    """List what waits for approval, and what was decided."""
+    from pipeline_lib.steps.approval import quicklook_of, requests
+
+    known = requests(out)
+    for request in known:
+        typer.echo(f"{request.standing}\n  {request.assessment.reason}\n  {quicklook_of(out, request)}")
+    if not known:
+        typer.echo(f"Nothing waits for approval in {out}.")
+
+
+def approve_command(
+    event_id: str,
+    comment: Annotated[str, typer.Option(help="Stands in the event's record.")] = "",
+    name: Annotated[str | None, typer.Option(help="Who decides; the login name without it.")] = None,
+    out: Out = Path("out"),
+) -> None:
+    """Publish what was held for approval."""
+    _decide(event_id, comment, name, out, approved=True)
+
+
+def reject_command(
+    event_id: str,
+    comment: Annotated[str, typer.Option(help="Why; stands in the request's record.")],
+    name: Annotated[str | None, typer.Option(help="Who decides; the login name without it.")] = None,
+    out: Out = Path("out"),
+) -> None:
+    """Keep what was held for approval unpublished."""
+    _decide(event_id, comment, name, out, approved=False)
+
+
+def _decide(event_id: str, comment: str, name: str | None, out: Path, *, approved: bool) -> None:
+    from datetime import datetime, timezone
+
+    from pipeline_lib.steps.approval import decide
+    from pipeline_lib.steps.summary import summary_text
+
+    now = datetime.now(timezone.utc)
+    request, product = decide(out.resolve(), event_id, approved=approved, comment=comment, by=name, now=now)
+    typer.echo(request.standing)
+    if product is not None:
+        typer.echo(summary_text(product))

@@ -48,10 +48,11 @@ def map_command(
     dask: Dask = None,
     truth: Annotated[Path | None, typer.Option(help="Simulated world to score against.")] = None,
     again: Annotated[bool, typer.Option("--again", help="Map again even if nothing is new.")] = False,
+    approve: Annotated[bool, typer.Option("--approve", help="Publish only after `overbank events approve`.")] = False,
 ) -> None:
     """Map a flood event and publish it under OUT/<event id>."""
     event = _event(event_file, event_id, bbox, aoi, start, end)
-    options = _options(options_file, detector, pixel, dask)
+    options = _options(options_file, detector, pixel, dask, approve=approve)
     show(run_map(event, catalog, out, options, truth=truth, again=again))
 
 
@@ -102,8 +103,8 @@ def demo_command(
 
 def run_map(
     event: "Event", catalog: str, out: Path, options: "MapOptions", *, truth: Path | None, again: bool
-) -> "Product":
-    """Map an event in this process; return what is published already where the catalogue has nothing new."""
+) -> "Product | None":
+    """Map an event in this process; return what is published, None where nothing is."""
     from pipeline_lib.steps.decide import search_and_plan
     from pipeline_lib.steps.published import published_product
 
@@ -118,14 +119,26 @@ def run_map(
     from flows.map_event import map_event
 
     with shown_progress():
-        return map_event(event, catalog, str(out.resolve()), options, str(truth.resolve()) if truth else None)
+        state = map_event(
+            event,
+            catalog,
+            str(out.resolve()),
+            options,
+            str(truth.resolve()) if truth else None,
+            return_state=True,
+        )
+    product: Product | None = state.result()
+    if state.name != "Completed":
+        typer.echo(f"{state.name}. {state.message}", err=True)
+    return product
 
 
-def show(product: "Product") -> None:
-    """Print the figures of an event and the path of its page."""
+def show(product: "Product | None") -> None:
+    """Print the figures of what is published and the path of its page."""
     from pipeline_lib.steps.summary import summary_text
 
-    typer.echo(summary_text(product))
+    if product is not None:
+        typer.echo(summary_text(product))
 
 
 def _event(
@@ -143,7 +156,9 @@ def _event(
     return event_of_flags(event_id, bbox, aoi, start, end)
 
 
-def _options(options_file: Path | None, detector: str, pixel: float, dask: str | None) -> "MapOptions":
+def _options(
+    options_file: Path | None, detector: str, pixel: float, dask: str | None, *, approve: bool = False
+) -> "MapOptions":
     from pipeline_lib.steps.event import read_map_options
 
-    return read_map_options(options_file, detector=detector, pixel_m=pixel, dask_address=dask)
+    return read_map_options(options_file, detector=detector, pixel_m=pixel, dask_address=dask, approve=approve)

@@ -36,7 +36,11 @@ def add(
     every: Annotated[str, typer.Option(help="How often to ask: 15m, 2h, 1d.")] = "15m",
     grace: Annotated[str, typer.Option(help="How long a partial pass waits for further slices.")] = "210m",
     since: Annotated[str | None, typer.Option(help="First moment of interest (ISO 8601); now without it.")] = None,
-    publish_if: Annotated[float, typer.Option(help="Least flooded area that opens an event, km2.")] = 0.0,
+    publish_if: Annotated[float, typer.Option(help="Least flooded area that opens an event, km2.")] = 0.5,
+    anomaly: Annotated[
+        float, typer.Option(help="Least flooded share, in multiples of what the pass's history shows dark; 0: any.")
+    ] = 0.0,
+    approve: Annotated[bool, typer.Option("--approve", help="A person must approve what is published.")] = False,
     options_file: Annotated[Path | None, typer.Option("--options", help="YAML file with mapping options.")] = None,
     out: Out = OUT,
 ) -> None:
@@ -53,8 +57,8 @@ def add(
         every=every,
         grace=grace,
         since=since,
-        min_flood_km2=publish_if,
-        options=read_map_options(options_file),
+        publish_if={"min_flood_km2": publish_if, "min_anomaly": anomaly},
+        options=read_map_options(options_file, approve=approve),
     )
     register_of(out).add(watch)
     typer.echo(f"Watching {name} from {watch.since:%Y-%m-%d %H:%M} UTC, every {every}. `overbank up` polls it.")

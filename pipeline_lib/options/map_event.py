@@ -4,6 +4,7 @@ from pydantic import JsonValue
 
 from pipeline_lib.options.base import Options
 from pipeline_lib.options.derive import DeriveOptions
+from pipeline_lib.options.gate import ApprovalOptions, PublishIf
 from pipeline_lib.options.prepare import PrepareOptions
 from pipeline_lib.options.publish import PublishOptions
 from pipeline_lib.options.search import PlanOptions, SearchOptions
@@ -26,5 +27,9 @@ class MapOptions(Options):
     """How flood is derived from water."""
     publish: PublishOptions = PublishOptions()
     """What is written."""
+    publish_if: PublishIf = PublishIf()
+    """When an event that is not published yet is worth publishing."""
+    approval: ApprovalOptions = ApprovalOptions()
+    """Whether a person decides before anything is published."""
     dask_address: str | None = None
     """Address of a Dask scheduler (``tcp://host:8786``); this process's threads where empty."""

@@ -1,6 +1,6 @@
 """What a version of an event is made of."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -39,6 +39,8 @@ class Publication:
     environment: dict[str, str]
     """Versions of whatever can change a pixel."""
     published: datetime
+    decision: dict[str, Any] = field(default_factory=dict)
+    """Why this may be published: the publish-if rule with what each pass gave, and who approved; no part of the key."""
 
     @property
     def key(self) -> str:
@@ -60,6 +62,10 @@ class Publication:
         area = shape(self.plan.event.aoi)
         west, _, east, _ = area.bounds
         return 180.0 if west <= -180 and east >= 180 else float(area.centroid.x)
+
+    def smaller(self, preview_px: int) -> "Publication":
+        """The same with coarser pictures."""
+        return replace(self, options=self.options.model_copy(update={"preview_px": preview_px}))
 
     def derived_with(self, name: str) -> Any:
         """One option of the derive step; None where the plan does not say."""

@@ -138,6 +138,7 @@ def write_event(publication: Publication, place: Path, record: dict[str, Any]) -
         "overbank:epoch": moment(record["epoch"]),
         "overbank:state": record["figures"]["state"],
         "overbank:significance": record["significance"],
+        "overbank:decision": publication.decision,
         "overbank:figures": record["figures"],
         "overbank:polygons": record["polygons"],
         "overbank:zones": record["zones"],

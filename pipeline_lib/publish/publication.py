@@ -22,7 +22,7 @@ from pipeline_lib.publish.page_file import write_page
 from pipeline_lib.publish.quicklook import write_quicklook
 from pipeline_lib.publish.records import RECORD, read_record
 
-__all__ = ["Publication", "PublishedPass", "product_of", "publish", "read_record"]
+__all__ = ["Publication", "PublishedPass", "draw_quicklook", "product_of", "publish", "read_record"]
 
 
 def publish(publication: Publication, out: Path) -> Product:
@@ -40,6 +40,21 @@ def publish(publication: Publication, out: Path) -> Product:
         record = _build(publication, versions.workplace(folder, number), number, before, folder)
     update_catalogue(out)
     return product_of(folder, record)
+
+
+def draw_quicklook(publication: Publication, folder: Path, path: Path) -> dict[str, Any]:
+    """Draw the quicklook of a version that is not published, for whoever decides on it; return its figures.
+
+    Args:
+        publication: of the version it would be.
+        folder: of the event.
+        path: PNG to write.
+    """
+    inside = inside_area(publication.plan.event.aoi, publication.event["flood_extent"], publication.plan.grid)
+    record = _record(publication, versions.current_version(folder) + 1, inside)
+    _draw(path, record, _imagery(publication))
+    figures: dict[str, Any] = record["figures"]
+    return figures
 
 
 def product_of(folder: Path, record: dict[str, Any]) -> Product:
@@ -70,13 +85,8 @@ def _build(
         record["passes"][identity] = write_pass(publication, one, place, old, known)
     record["event_assets"] = write_event(publication, place, record)
     record["changes"] = describe_changes(before, record)
-    imagery = draw_imagery(
-        publication.event,
-        [(one.scene, one.flood) for one in publication.passes],
-        publication.plan.grid,
-        publication.options,
-    )
-    _draw(place, record, imagery)
+    imagery = _imagery(publication)
+    _draw(place / "quicklook.png", record, imagery)
     (place / "plan.json").write_text(publication.plan.model_dump_json(indent=1), encoding="utf-8")
     write_page(place / "index.html", record, imagery, publication.options)
     write_collections(place, record, publication.options.license)
@@ -113,6 +123,7 @@ def _record(publication: Publication, number: int, inside: xr.DataArray) -> dict
             "software": publication.software,
             "environment": publication.environment,
             "plan_digest": plan.digest,
+            "decision": publication.decision,
             "catalog": plan.catalog.model_dump(mode="json"),
             "grid": plan.grid.model_dump(mode="json"),
             "options": plan.options,
@@ -124,12 +135,18 @@ def _record(publication: Publication, number: int, inside: xr.DataArray) -> dict
     }
 
 
-def _draw(place: Path, record: dict[str, Any], imagery: Imagery) -> None:
+def _imagery(publication: Publication) -> Imagery:
+    """The pictures of the page."""
+    passes = [(one.scene, one.flood) for one in publication.passes]
+    return draw_imagery(publication.event, passes, publication.plan.grid, publication.options)
+
+
+def _draw(path: Path, record: dict[str, Any], imagery: Imagery) -> None:
     """The quicklook, north up on the event's own grid."""
     figures = record["figures"]
     span = f"{figures['first_pass'][:16].replace('T', ' ')} to {figures['last_pass'][:16].replace('T', ' ')} UTC"
     write_quicklook(
-        place / "quicklook.png",
+        path,
         imagery.classes,
         np.zeros_like(imagery.classes) if imagery.backdrop is None else imagery.backdrop,
         title=record["title"],

@@ -62,7 +62,12 @@ def area_of_flags(bbox: str | None, aoi: Path | None) -> dict[str, Any]:
 
 
 def read_map_options(
-    path: Path | None, *, detector: str = "default", pixel_m: float = 10.0, dask_address: str | None = None
+    path: Path | None,
+    *,
+    detector: str = "default",
+    pixel_m: float = 10.0,
+    dask_address: str | None = None,
+    approve: bool = False,
 ) -> MapOptions:
     """Options from a YAML file, overridden by the flags that were given.
 
@@ -76,6 +81,8 @@ def read_map_options(
         fields["plan"] = {**(fields.get("plan") or {}), "pixel_m": pixel_m}
     if dask_address is not None:
         fields["dask_address"] = dask_address
+    if approve:
+        fields["approval"] = {**(fields.get("approval") or {}), "required": True}
     return MapOptions.model_validate(fields)
 
 

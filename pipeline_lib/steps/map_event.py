@@ -3,12 +3,15 @@
 from importlib.metadata import version
 from pathlib import Path
 
+from pydantic import JsonValue
+
 from pipeline_lib.model import MappingPlan, PlannedPass, Product, Record, Stored, digest_of
 from pipeline_lib.options.publish import PublishOptions
+from pipeline_lib.publish.publication import Publication
 from pipeline_lib.steps.derive import derive
 from pipeline_lib.steps.detect import detect_water, needs_of
 from pipeline_lib.steps.hardware import gpu_count
-from pipeline_lib.steps.publish import publish_event
+from pipeline_lib.steps.publish import publication_of, publish_event
 from pipeline_lib.store import Store
 from pipeline_lib.water import Need
 
@@ -78,11 +81,29 @@ def restricted(plan: MappingPlan, mapped: list[MappedPass]) -> MappingPlan:
     return plan.model_copy(update={"passes": tuple(one.planned for one in mapped)})
 
 
-def publish(plan: MappingPlan, mapped: list[MappedPass], event: Stored, out: str, store: Store) -> Product:
+class Mapped(Record):
+    """An event that is mapped and may be published: the plan of what was done, its passes, and their mosaic."""
+
+    plan: MappingPlan
+    passes: tuple[MappedPass, ...]
+    mosaic: Stored
+
+
+def publication(mapped: Mapped, store: Store, decision: dict[str, JsonValue] | None = None) -> Publication:
+    """What publishing ``mapped`` would write."""
+    return publication_of(store, mapped.plan, *_contents(mapped), decision)
+
+
+def publish(mapped: Mapped, out: str, store: Store, decision: dict[str, JsonValue] | None = None) -> Product:
     """Publish the event atomically under ``out/<event_id>``."""
-    options = PublishOptions.model_validate(plan.options["publish"])
-    passes = [(one.planned, one.scene, one.flood) for one in mapped]
-    return publish_event(store, plan, passes, event, Path(out), options)
+    passes, mosaic, options = _contents(mapped)
+    return publish_event(store, mapped.plan, passes, mosaic, Path(out), options, decision)
+
+
+def _contents(mapped: Mapped) -> tuple[list[tuple[PlannedPass, Stored, Stored]], Stored, PublishOptions]:
+    """Passes, mosaic and options as the publishing step takes them."""
+    passes = [(one.planned, one.scene, one.flood) for one in mapped.passes]
+    return passes, mapped.mosaic, PublishOptions.model_validate(mapped.plan.options["publish"])
 
 
 def _key(step: str, options: object, *inputs: Record | None) -> str:

@@ -4,6 +4,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import xarray as xr
+from pydantic import JsonValue
 
 from pipeline_lib.flood.depth import water_depth
 from pipeline_lib.model import MappingPlan, PlannedPass, Product, Stored
@@ -15,34 +16,32 @@ from pipeline_lib.steps.provenance import software
 from pipeline_lib.store import Store
 
 
-def publish_event(
+def publication_of(
     store: Store,
     plan: MappingPlan,
     passes: list[tuple[PlannedPass, Stored, Stored]],
     event: Stored,
-    out: Path,
     options: PublishOptions | None = None,
-) -> Product:
-    """Publish a version of the event under ``out/<event_id>``: rasters, polygons, STAC, quicklook, page.
-
-    Readers see the version before until this one is complete. Publishing the same again changes nothing.
+    decision: dict[str, JsonValue] | None = None,
+) -> Publication:
+    """Everything that a version of the event would be made of, opened lazily; nothing is written.
 
     Args:
         store: where scenes, floods and the event are.
         plan: of the run.
         passes: each with its Scene and its FloodMap.
         event: of `pipeline_lib.steps.derive.mosaic_event`.
-        out: folder of all events.
         options: what is written; defaults where None.
+        decision: why it may be published; goes into the event's item.
 
     Raises:
-        StoreError: the folder is not writable or full, or another process is publishing the same event.
+        StoreError: a dataset is missing.
     """
     opened = [
         PublishedPass(planned=planned, scene=store.open(scene), flood=store.open(flood), key=flood.key)
         for planned, scene, flood in passes
     ]
-    publication = Publication(
+    return Publication(
         plan=plan,
         passes=tuple(sorted(opened, key=lambda one: one.planned.acquisition.start)),
         event=_event(store, event, plan, options or PublishOptions()),
@@ -51,8 +50,28 @@ def publish_event(
         software=software(),
         environment=environment(),
         published=datetime.now(timezone.utc),
+        decision=decision or {},
     )
-    return publish(publication, out)
+
+
+def publish_event(
+    store: Store,
+    plan: MappingPlan,
+    passes: list[tuple[PlannedPass, Stored, Stored]],
+    event: Stored,
+    out: Path,
+    options: PublishOptions | None = None,
+    decision: dict[str, JsonValue] | None = None,
+) -> Product:
+    """Publish a version of the event under ``out/<event_id>``: rasters, polygons, STAC, quicklook, page.
+
+    Readers see the version before until this one is complete. Publishing the same again changes nothing. Arguments
+    are those of `publication_of`, and ``out``, the folder of all events.
+
+    Raises:
+        StoreError: the folder is not writable or full, or another process is publishing the same event.
+    """
+    return publish(publication_of(store, plan, passes, event, options, decision), out)
 
 
 def _event(store: Store, event: Stored, plan: MappingPlan, options: PublishOptions) -> xr.Dataset:

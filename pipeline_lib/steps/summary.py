@@ -1,13 +1,20 @@
 """A run in words: for the terminal, for the UI."""
 
 import base64
+import io
 import os
+import uuid
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from PIL import Image
 from pydantic import JsonValue
 
 from pipeline_lib.model import Acquisition, MappingPlan, Product
+from pipeline_lib.steps.approval import Request, quicklook_of
+
+FORM_PX = 620
+"""Longest side of the map in an approval form."""
 
 LABELS = {
     "flood_area_km2": ("flooded area", "km2"),
@@ -48,14 +55,14 @@ def _row(acquisition: Acquisition) -> dict[str, str]:
 
 def summary_text(product: Product) -> str:
     """The figures of an event and where its page is, for a terminal."""
-    rows = [f"  {label:<32} {value}" for label, value in _figures(product)]
+    rows = [f"  {label:<32} {value}" for label, value in _figures(product.figures)]
     head = f"{product.event_id}, version {product.version}, published {product.published:%Y-%m-%d %H:%M} UTC"
     return "\n".join([head, *rows, f"page: {local_path(product.page_href)}"])
 
 
 def summary_markdown(plan: MappingPlan, product: Product) -> str:
     """The same for the UI, with what the plan noted."""
-    rows = "\n".join(f"| {label} | {value} |" for label, value in _figures(product))
+    rows = "\n".join(f"| {label} | {value} |" for label, value in _figures(product.figures))
     notes = "\n".join(f"- {note}" for note in plan.notes)
     title = plan.event.title or plan.event.event_id
     return (
@@ -64,10 +71,40 @@ def summary_markdown(plan: MappingPlan, product: Product) -> str:
     )
 
 
+def request_markdown(request: Request) -> str:
+    """What a person is asked to decide on."""
+    rows = "\n".join(f"| {label} | {value} |" for label, value in _figures(request.figures))
+    title = request.mapped.plan.event.title or request.event_id
+    what = f"revision of version {request.assessment.version}" if request.assessment.version else "first version"
+    return (
+        f"# {title}\n\n{what}, {request.assessment.reason}\n\n{request.standing}.\n\n"
+        f"| figure | value |\n|---|---|\n{rows}\n"
+    )
+
+
+def form_markdown(out: Path, request: Request) -> str:
+    """The same with the quicklook, small enough to travel in a form."""
+    small = io.BytesIO()
+    with Image.open(quicklook_of(out, request)) as picture:
+        picture.thumbnail((FORM_PX, FORM_PX))
+        picture.convert("RGB").save(small, "JPEG", quality=80)
+    uri = f"data:image/jpeg;base64,{base64.b64encode(small.getvalue()).decode()}"
+    return f"![Map of {request.event_id}]({uri})\n\n{request_markdown(request)}"
+
+
 def image_for_ui(product: Product) -> str:
-    """The quicklook as a data URI: the UI may run where the product's folder cannot be reached."""
-    picture = local_path(product.quicklook_href).read_bytes()
-    return f"data:image/png;base64,{base64.b64encode(picture).decode()}"
+    """The quicklook for the UI."""
+    return data_uri(local_path(product.quicklook_href))
+
+
+def data_uri(picture: Path) -> str:
+    """A PNG as a data URI: the UI may run where the folder cannot be reached."""
+    return f"data:image/png;base64,{base64.b64encode(picture.read_bytes()).decode()}"
+
+
+def event_identity(*parts: object) -> uuid.UUID:
+    """Identifier of an announcement: the same news has the same one."""
+    return uuid.uuid5(uuid.NAMESPACE_URL, "overbank:" + ":".join(map(str, parts)))
 
 
 def page_link(product: Product) -> str:
@@ -82,13 +119,13 @@ def local_path(href: str) -> Path:
     return Path(unquote(parts.path)) if parts.scheme == "file" else Path(href)
 
 
-def _figures(product: Product) -> list[tuple[str, str]]:
+def _figures(figures: dict[str, JsonValue]) -> list[tuple[str, str]]:
     """Figures in the order of `LABELS`, others after them."""
-    names = [name for name in LABELS if name in product.figures]
-    names += [name for name in product.figures if name not in LABELS]
+    names = [name for name in LABELS if name in figures]
+    names += [name for name in figures if name not in LABELS]
     shown = []
     for name in names:
-        value = product.figures[name]
+        value = figures[name]
         if isinstance(value, (dict, list)):
             continue
         label, unit = LABELS.get(name, (name.replace("_", " "), ""))

@@ -9,10 +9,12 @@ from pipeline_lib.errors import NoAcquisitionError, NoReferenceError, OverbankEr
 from pipeline_lib.model import Event, MappingPlan, Record
 from pipeline_lib.options.map_event import MapOptions
 from pipeline_lib.steps.decide import search_and_plan
+from pipeline_lib.steps.gate import Outcome
 from pipeline_lib.steps.search import search_event
 from pipeline_lib.watch import Decision, PassState, Register, Watch, decide
 from pipeline_lib.watch.assign import event_of
 from pipeline_lib.watch.decide import DuePass, silent_since
+from pipeline_lib.watch.records import SAME_PASS
 from pipeline_lib.watch.register import Poll, WatchState
 
 POLL_SLACK = timedelta(seconds=30)
@@ -94,7 +96,7 @@ def request_of(register: Register, watch: Watch, due: DuePass) -> Request:
     event = event_of(watch, due, register.passes(watch.name))
     known = due.known
     parts = (event.event_id, known.pass_id, known.fingerprint, version("overbank"), f"try{known.attempts}")
-    options = MapOptions.model_validate(watch.options)
+    options = MapOptions.model_validate(watch.options).model_copy(update={"publish_if": watch.publish_if})
     return Request(event=event, catalog=watch.catalog, options=options, due=due, idempotency_key=":".join(parts))
 
 
@@ -128,6 +130,22 @@ def settle_lost(register: Register, name: str, pass_id: str) -> None:
     for known in register.passes(name):
         if known.pass_id == pass_id and known.triggered_fingerprint is not None:
             register.settle(name, pass_id, known.triggered_fingerprint, PassState.FAILED)
+
+
+def report_mapped(register: Register, name: str, pass_id: str, fingerprint: str, outcome: Outcome) -> None:
+    """A run has ended: remember what its pass saw, whether that was worth an event, and what became of it."""
+    known = next((one for one in register.passes(name) if one.pass_id == pass_id), None)
+    near = [one for one in outcome.assessment.passes if known and abs(one.start - known.start) < SAME_PASS]
+    own = min(near, key=lambda one: abs(one.start - known.start)) if known and near else None
+    register.settle(
+        name,
+        pass_id,
+        fingerprint,
+        PassState.MAPPED,
+        flood_km2=None if own is None else own.flood_km2,
+        worth=None if own is None else own.worth,
+        outcome=f"{outcome.state}: {outcome.reason}",
+    )
 
 
 def reference_plan(watch: Watch, now: datetime) -> MappingPlan | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from pipeline_lib.errors import InputError
 from pipeline_lib.options.map_event import MapOptions
 from pipeline_lib.steps.event import area_of_flags
-from pipeline_lib.watch import PublishIf, Register, Watch
+from pipeline_lib.watch import Register, Watch
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -33,7 +33,7 @@ def watch_of_flags(  # noqa: PLR0913 - the flags that make a watch
     every: str,
     grace: str,
     since: str | None,
-    min_flood_km2: float,
+    publish_if: dict[str, float],
     options: MapOptions,
 ) -> Watch:
     """Make a watch from command-line flags.
@@ -49,7 +49,7 @@ def watch_of_flags(  # noqa: PLR0913 - the flags that make a watch
         "since": start if start.tzinfo else start.replace(tzinfo=UTC),
         "every_minutes": duration(every).total_seconds() / 60,
         "grace_minutes": duration(grace).total_seconds() / 60,
-        "publish_if": PublishIf(min_flood_km2=min_flood_km2),
+        "publish_if": publish_if,
         "options": options.model_dump(mode="json"),
     }
     return Watch.model_validate(fields)
@@ -71,10 +71,10 @@ def watch_lines(register: Register) -> list[str]:
 
 def history_lines(register: Register, name: str, limit: int) -> list[str]:
     """The passes a watch knows, then its latest polls."""
-    lines = [
-        f"{one.pass_id}  {one.state:<9}  covers {one.coverage:4.0%}  event {one.event_id or '-'}"
-        for one in register.passes(name)[-limit:]
-    ]
+    lines = []
+    for one in register.passes(name)[-limit:]:
+        text = f"{one.pass_id}  {one.state:<9}  covers {one.coverage:4.0%}  event {one.event_id or '-'}"
+        lines += [text] if one.outcome is None else [text, f"    {one.outcome}"]
     for poll in register.history(name, limit):
         outcome = poll.problem or f"{poll.found} found, {poll.new} new, {poll.due} due"
         lines.append(f"{poll.at:%Y-%m-%d %H:%M:%S} UTC  {outcome}")

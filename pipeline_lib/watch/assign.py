@@ -41,8 +41,13 @@ def _open_event(watch: Watch, due: DuePass, known: tuple[KnownPass, ...]) -> str
     flooded = [
         one
         for one in known
-        if one.event_id
-        and (one.flood_km2 is None or one.flood_km2 > watch.publish_if.min_flood_km2)
-        and abs(due.acquisition.start - one.start) <= gap
+        if one.event_id and _keeps_open(watch, one) and abs(due.acquisition.start - one.start) <= gap
     ]
     return max(flooded, key=lambda one: one.start).event_id if flooded else None
+
+
+def _keeps_open(watch: Watch, one: KnownPass) -> bool:
+    """Whether a pass saw flood worth publishing, or its outcome is not known yet."""
+    if one.worth is not None:
+        return one.worth
+    return one.flood_km2 is None or one.flood_km2 > watch.publish_if.min_flood_km2

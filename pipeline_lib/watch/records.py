@@ -10,15 +10,7 @@ from pipeline_lib.errors import InputError
 from pipeline_lib.model import Acquisition, Record, digest_of
 from pipeline_lib.model.area import normalised_area
 from pipeline_lib.model.event import safe_id
-
-
-class PublishIf(Record):
-    """When a mapped pass is worth an event of its own."""
-
-    min_flood_km2: float = Field(default=0.0, ge=0)
-    """Smallest flooded area that opens an event, square kilometres; 0 publishes whatever is found."""
-    min_observed_share: float = Field(default=0.0, ge=0, le=1)
-    """Smallest share of the area that must have been observed."""
+from pipeline_lib.options.gate import PublishIf
 
 
 class Watch(Record):
@@ -42,7 +34,8 @@ class Watch(Record):
     """A pass this long after the last flooded one opens a new event."""
     repeat_days: float = Field(default=12.0, gt=0)
     """Longest time between passes that is normal here; a longer silence is reported."""
-    publish_if: PublishIf = PublishIf()
+    publish_if: PublishIf = PublishIf(min_flood_km2=0.5)
+    """When a pass opens an event; one that does not is in the watch's history only."""
     options: dict[str, JsonValue] = {}
     """Options of the mapping runs (`MapOptions` as JSON)."""
 
@@ -72,7 +65,7 @@ class PassState(StrEnum):
     TRIGGERED = "triggered"
     """A mapping run was asked for."""
     MAPPED = "mapped"
-    """Mapped, and published if it was worth it."""
+    """Mapped, and published if it was worth it: `KnownPass.outcome` says which."""
     FAILED = "failed"
     """The mapping run failed; the next poll asks again."""
 
@@ -101,7 +94,11 @@ class KnownPass(Record):
     """Runs asked for with this fingerprint."""
     event_id: str | None = None
     flood_km2: float | None = None
-    """Flooded area of the event after this pass was mapped; None while that is not known."""
+    """Flooded area that this pass saw; None while that is not known."""
+    worth: bool | None = None
+    """Whether it met the watch's publish-if rule; None while that is not known."""
+    outcome: str | None = None
+    """How its run ended, in words: published, below the publish-if rule (and by how much), rejected, waiting."""
     run_id: str | None = None
 
 

@@ -145,7 +145,15 @@ class Register:
             )
 
     def settle(
-        self, watch: str, pass_id: str, fingerprint: str, state: PassState, *, flood_km2: float | None = None
+        self,
+        watch: str,
+        pass_id: str,
+        fingerprint: str,
+        state: PassState,
+        *,
+        flood_km2: float | None = None,
+        worth: bool | None = None,
+        outcome: str | None = None,
     ) -> None:
         """Record how a run ended, unless the pass has changed since the run was asked for."""
         with self._changing() as connection:
@@ -155,7 +163,9 @@ class Register:
             known = KnownPass.model_validate_json(row[0]) if row else None
             if known is None or known.triggered_fingerprint != fingerprint or known.state is PassState.WAITING:
                 return
-            settled = known.model_copy(update={"state": state, "flood_km2": flood_km2})
+            settled = known.model_copy(
+                update={"state": state, "flood_km2": flood_km2, "worth": worth, "outcome": outcome}
+            )
             connection.execute(
                 "UPDATE passes SET record = ? WHERE watch = ? AND pass_id = ?",
                 (settled.model_dump_json(), watch, pass_id),

@@ -1,0 +1,203 @@
+"""A person decides before readers see: requests with a quicklook, decisions with a comment, kept beside the run's data.
+
+One file a content (`Assessment.key`): the same content is asked about once, whoever runs it again; a decision that was
+taken outlives a crash between it and the publication.
+"""
+
+import getpass
+import os
+import uuid
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import JsonValue
+
+from pipeline_lib.errors import InputError, StoreError
+from pipeline_lib.model import Product, Record
+from pipeline_lib.options.gate import ApprovalOptions
+from pipeline_lib.publish.publication import draw_quicklook
+from pipeline_lib.steps.gate import Assessment
+from pipeline_lib.steps.map_event import Mapped, publication, publish
+from pipeline_lib.steps.workspace import workspace_of
+
+FOLDER = "approvals"
+PREVIEW_PX = 1200
+"""Longest side of the map in the quicklook of a request."""
+
+
+class Decision(Record):
+    """What was decided, by whom, when."""
+
+    approved: bool
+    by: str
+    """Name of the person; ``nobody`` where the time ran out."""
+    comment: str
+    at: datetime
+    through: Literal["form", "command", "timeout"]
+    """The form of the run, ``overbank events approve`` or ``reject``, or the clock."""
+
+
+class Request(Record):
+    """A mapped event that waits, or waited, for a person."""
+
+    assessment: Assessment
+    mapped: Mapped
+    options: ApprovalOptions
+    figures: dict[str, JsonValue]
+    """Of the version that would be published."""
+    asked: datetime
+    run_id: str | None = None
+    """The suspended run that goes on once there is an answer; None where nothing waits."""
+    decisions: tuple[Decision, ...] = ()
+    """The last one counts; a person may decide again after a time-out."""
+
+    @property
+    def event_id(self) -> str:
+        """The event."""
+        return self.assessment.event_id
+
+    @property
+    def deadline(self) -> datetime:
+        """When waiting ends."""
+        return self.asked + timedelta(hours=self.options.timeout_hours)
+
+    @property
+    def decision(self) -> Decision | None:
+        """What holds now; None while nobody has decided."""
+        return self.decisions[-1] if self.decisions else None
+
+    @property
+    def standing(self) -> str:
+        """How things stand, in one sentence."""
+        if self.decision is None:
+            until = f"{self.deadline:%Y-%m-%d %H:%M} UTC"
+            return f"{self.event_id} waits for approval until {until}: `overbank events approve {self.event_id}`"
+        word = "approved" if self.decision.approved else "rejected and kept unpublished"
+        comment = f": {self.decision.comment}" if self.decision.comment else ""
+        return f"{self.event_id} was {word} by {self.decision.by} on {self.decision.at:%Y-%m-%d %H:%M} UTC{comment}"
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The rule's verdict and the approval for the event's item."""
+        decision = self.decision
+        approval = None if decision is None else decision.model_dump(mode="json")
+        return {**self.assessment.record, "approval": approval}
+
+
+def ask(
+    out: Path, assessment: Assessment, mapped: Mapped, options: ApprovalOptions, now: datetime, run_id: str | None
+) -> Request:
+    """The request about this content: the one there is, or a new one with its quicklook.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    path = _path(out, assessment.event_id, assessment.key)
+    if path.exists():
+        known = _read(path)
+        if known.run_id == run_id or run_id is None:
+            return known
+        return _write(out, known.model_copy(update={"run_id": run_id}))
+    content = publication(mapped, workspace_of(out, assessment.event_id).store)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figures = draw_quicklook(content.smaller(PREVIEW_PX), out / assessment.event_id, path.with_suffix(".png"))
+    fresh = Request(assessment=assessment, mapped=mapped, options=options, figures=figures, asked=now, run_id=run_id)
+    return _write(out, fresh)
+
+
+def requests(out: Path, event_id: str | None = None) -> list[Request]:
+    """Every request of one event or of all, oldest first."""
+    found = (out / ".overbank").glob(f"{event_id or '*'}/{FOLDER}/*.json")
+    return sorted((_read(path) for path in found), key=lambda one: one.asked)
+
+
+def waiting(out: Path, event_id: str) -> Request:
+    """The newest request of an event.
+
+    Raises:
+        InputError: nothing of the event was ever held for approval.
+    """
+    known = requests(out, event_id)
+    if not known:
+        raise InputError(
+            f"Nothing of {event_id} waits for approval in {out}; `overbank events waiting` lists what does."
+        )
+    return known[-1]
+
+
+def settle(out: Path, request: Request, decision: Decision) -> Request:
+    """Write a decision down; the answer that was given stays in the request's history.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    return _write(out, request.model_copy(update={"decisions": (*request.decisions, decision)}))
+
+
+def decide(
+    out: Path, event_id: str, *, approved: bool, comment: str, by: str | None, now: datetime
+) -> tuple[Request, Product | None]:
+    """Decide on the newest request of an event from the command line; publish at once where it is approved.
+
+    Raises:
+        InputError: nothing waits, a rejection has no reason, or the same was decided before.
+        StoreError: the mapped data are gone (retention), or the folder cannot be written.
+    """
+    request = waiting(out, event_id)
+    if not approved and not comment.strip():
+        raise InputError("A rejection needs a comment: people wait for this map.")
+    before = request.decision
+    if before is not None and before.approved == approved and before.through != "timeout":
+        word = "approved" if approved else "rejected"
+        raise InputError(f"{event_id} was {word} already by {before.by} on {before.at:%Y-%m-%d %H:%M} UTC.")
+    decision = Decision(approved=approved, by=by or getpass.getuser(), comment=comment, at=now, through="command")
+    request = settle(out, request, decision)
+    if not approved:
+        return request, None
+    return request, publish(request.mapped, str(out), workspace_of(out, event_id).store, request.record)
+
+
+def timed_out(request: Request, now: datetime) -> Decision | None:
+    """The clock's decision, where nobody decided in time."""
+    if request.decision is not None or now < request.deadline:
+        return None
+    hours = request.options.timeout_hours
+    publish_it = request.options.on_timeout == "publish"
+    comment = f"Nobody decided within {hours:g} h; " + ("published unseen." if publish_it else "kept unpublished.")
+    return Decision(approved=publish_it, by="nobody", comment=comment, at=now, through="timeout")
+
+
+def quicklook_of(out: Path, request: Request) -> Path:
+    """Picture of what is to be decided on."""
+    return _path(out, request.event_id, request.assessment.key).with_suffix(".png")
+
+
+def _path(out: Path, event_id: str, key: str) -> Path:
+    return Path(workspace_of(out, event_id).folder) / FOLDER / f"{key}.json"
+
+
+def _read(path: Path) -> Request:
+    """A request.
+
+    Raises:
+        StoreError: the file is damaged or of another version.
+    """
+    try:
+        return Request.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StoreError(f"The approval request {path} cannot be read ({error}); delete it and map again.") from error
+
+
+def _write(out: Path, request: Request) -> Request:
+    """Write a request beside its place and rename it."""
+    path = _path(out, request.event_id, request.assessment.key)
+    partial = path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(request.model_dump_json(indent=1), encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise StoreError(f"The approval request {path} cannot be written: {error}.") from error
+    return request

@@ -1,0 +1,31 @@
+"""Hold what was mapped against the publish-if rule, and keep a request for whoever must approve it."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from prefect import task
+from prefect.artifacts import create_image_artifact, create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+
+from pipeline_lib.options.gate import ApprovalOptions, PublishIf
+from pipeline_lib.steps import approval, gate, summary
+from pipeline_lib.steps.map_event import Mapped, Place
+from pipeline_lib.steps.workspace import Workspace
+
+
+@task(name="assess", task_run_name="assess {mapped.plan.event.event_id}", cache_policy=NO_CACHE)
+def assess(mapped: Mapped, out: str, rule: PublishIf, place: Place) -> gate.Assessment:
+    """What each pass found, and whether that is worth an event."""
+    return gate.assess(mapped, Path(out), rule, Workspace(place.workspace).store)
+
+
+@task(name="ask for approval", task_run_name="ask for approval of {assessment.event_id}", cache_policy=NO_CACHE)
+def ask_for_approval(
+    assessment: gate.Assessment, mapped: Mapped, out: str, options: ApprovalOptions, run_id: str | None
+) -> approval.Request:
+    """Draw the quicklook of what would be published, and show it on the run."""
+    request = approval.ask(Path(out), assessment, mapped, options, datetime.now(UTC), run_id)
+    picture = approval.quicklook_of(Path(out), request)
+    create_markdown_artifact(key="approval", markdown=summary.request_markdown(request), description="For approval")
+    create_image_artifact(key="approval-map", image_url=summary.data_uri(picture), description="For approval")
+    return request
