@@ -1,45 +1,45 @@
 """Flood as polygons: exact in area, smooth in outline, valid in topology, safe over the antimeridian.
 
-Objects are 4-connected. Each window is traced by itself; objects that continue over a window's edge are joined, so that
-no seam shows and no memory is needed for the whole grid. Area, dates and likelihood are counted from pixels before any
-outline is smoothed. Smoothing is the coverage simplification of Visvalingam and Whyatt's triangles: edges move by about
-``smoothing_m``, shared corners stay shared, and no two polygons overlap.
+Objects are 4-connected. Windows are read one by one and leave runs of pixels behind, joined over the windows' edges;
+outlines are then walked over the whole grid at once (`pipeline_lib.flood.outlines`), so that there are no seams. Area,
+dates and likelihood are counted from pixels before any outline is smoothed. Smoothing is the coverage simplification of
+Visvalingam and Whyatt's triangles: edges move by about ``smoothing_m``, shared corners stay shared, and no two polygons
+overlap.
 
 References:
     Visvalingam, Whyatt (1993), Line generalisation by repeated elimination of points, Cartographic Journal 30(1).
     RFC 7946 section 3.1.9, antimeridian cutting.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import geopandas
 import numpy as np
 import shapely
 import xarray as xr
-from rasterio.features import shapes
 from rasterio.transform import Affine
-from scipy.ndimage import label
 from shapely.affinity import translate
-from shapely.geometry import shape
 
 from pipeline_lib.flood.area import column_areas
+from pipeline_lib.flood.outlines import BitGrid
+from pipeline_lib.flood.runs import Runs, edge_labels, extremes, runs_of, sum_areas, sum_runs
 from pipeline_lib.flood.window import Window, windows_of
 
 TRACE_PX = 2048
-LAYERS = ("flood_extent", "flood_class", "likelihood", "first_seen", "last_seen", "observations")
+LAYERS = ("flood_class", "likelihood", "first_seen", "last_seen", "observations")
 NEVER = 65535
 SUMS = ("area_m2", "open_m2", "vegetation_m2", "town_m2", "pixels", "likelihood", "observations")
 
 
 @dataclass
-class _Traced:
-    """Pieces found so far: sums of each, its outline, and which pieces are one object."""
+class _Pieces:
+    """Objects of each window: their runs and sums, and which pieces are one object over the edges."""
 
-    outlines: list[shapely.Geometry] = field(default_factory=list)
+    windows: list[tuple[Window, Runs, int]] = field(default_factory=list)
+    """Each window with flood, its runs, and the number of its first piece."""
     sums: list[np.ndarray] = field(default_factory=list)
-    first: list[int] = field(default_factory=list)
-    last: list[int] = field(default_factory=list)
+    first: list[np.ndarray] = field(default_factory=list)
+    last: list[np.ndarray] = field(default_factory=list)
     parent: list[int] = field(default_factory=list)
 
     def root(self, piece: int) -> int:
@@ -55,6 +55,17 @@ class _Traced:
         for a, b in facing.T:
             roots = sorted((self.root(int(a) - 1), self.root(int(b) - 1)))
             self.parent[roots[1]] = roots[0]
+
+    def add(self, window: Window, runs: Runs, cut: dict[str, np.ndarray], areas: np.ndarray) -> int:
+        """Take a window's objects in; return the number of its first piece."""
+        known = len(self.parent)
+        self.parent += range(known, known + runs.objects)
+        self.windows.append((window, runs, known))
+        self.sums.append(_sums(runs, cut, areas))
+        never = np.full(runs.objects, NEVER)
+        self.first.append(extremes(runs, cut["first_seen"])[0] if "first_seen" in cut else never)
+        self.last.append(extremes(runs, cut["last_seen"])[1] if "last_seen" in cut else never - NEVER - 1)
+        return known
 
 
 def flood_polygons(
@@ -73,20 +84,21 @@ def flood_polygons(
         ``town_km2``, ``likelihood`` (mean percent), ``first_seen_h``, ``last_seen_h`` (hours since the epoch, -1
         unknown), ``observations`` (mean), ``geometry``. ``attrs["left_out"]`` counts the objects not returned.
     """
-    traced = _trace(flood, transform, column_areas(flood["flood_extent"]))
-    roots = np.array([traced.root(piece) for piece in range(len(traced.parent))], dtype=np.int64)
+    pieces = _find_pieces(flood, column_areas(flood["flood_extent"]))
+    roots = np.array([pieces.root(piece) for piece in range(len(pieces.parent))], dtype=np.int64)
     objects, index = np.unique(roots, return_inverse=True)
     sums = np.zeros((objects.size, len(SUMS)))
     first, last = np.full(objects.size, NEVER), np.full(objects.size, -1)
     if objects.size:
-        np.add.at(sums, index, np.array(traced.sums))
-        np.minimum.at(first, index, np.array(traced.first))
-        np.maximum.at(last, index, np.array(traced.last))
+        np.add.at(sums, index, np.concatenate(pieces.sums))
+        np.minimum.at(first, index, np.concatenate(pieces.first))
+        np.maximum.at(last, index, np.concatenate(pieces.last))
     order = np.argsort(-sums[:, 0], kind="stable")
     order = order[sums[order, 0] >= min_area_m2][:max_polygons]
-    table = _table(sums[order], first[order], last[order])
-    outlines = _merged(traced.outlines, index, order, objects.size)
-    result = geopandas.GeoDataFrame(table, geometry=outlines)
+    rank = np.full(objects.size, -1, np.int64)
+    rank[order] = np.arange(order.size)
+    outlines = _outlines(pieces, rank[index], order.size, (flood.sizes["y"], flood.sizes["x"]), transform)
+    result = geopandas.GeoDataFrame(_table(sums[order], first[order], last[order]), geometry=outlines)
     result.attrs["left_out"] = int(objects.size - order.size)
     return result
 
@@ -103,84 +115,59 @@ def _table(sums: np.ndarray, first: np.ndarray, last: np.ndarray) -> dict[str, n
     return table
 
 
-def _merged(
-    outlines: list[shapely.Geometry], index: np.ndarray, order: np.ndarray, count: int
-) -> list[shapely.Geometry]:
-    """One valid outline an object."""
-    pieces: list[list[shapely.Geometry]] = [[] for _ in range(count)]
-    for outline, owner in zip(outlines, index, strict=True):
-        pieces[owner].append(outline)
-    whole = [pieces[i][0] if len(pieces[i]) == 1 else shapely.union_all(pieces[i]) for i in order]
-    return [outline if outline.is_valid else shapely.make_valid(outline) for outline in whole]
+def _outlines(
+    pieces: _Pieces, rank: np.ndarray, count: int, shape_px: tuple[int, int], transform: Affine
+) -> np.ndarray:
+    """Outline of each object that has a rank, in that order."""
+    grid = BitGrid(shape_px)
+    placed = [
+        (runs, rank[known : known + runs.objects], window.rows.start, window.columns.start)
+        for window, runs, known in pieces.windows
+    ]
+    for window in placed:
+        grid.mark(*window)
+    for window in placed:
+        grid.walk(*window)
+    return grid.polygons(count, transform)
 
 
-def _trace(flood: xr.Dataset, transform: Affine, areas: np.ndarray) -> _Traced:
-    """Trace every window and join over its edges; only the last row of labels is kept."""
-    traced = _Traced()
+def _find_pieces(flood: xr.Dataset, areas: np.ndarray) -> _Pieces:
+    """Label every window and join over its edges; of the pixels only the runs are kept."""
+    pieces = _Pieces()
     shape_px = (flood.sizes["y"], flood.sizes["x"])
     above = np.zeros(shape_px[1], np.int64)
     for line in windows_of(shape_px, size=TRACE_PX):
         left = np.zeros(0, np.int64)
         bottom = np.zeros(shape_px[1], np.int64)
         for window in line:
-            pieces = _trace_window(flood, window, transform, areas[window.columns], traced)
-            traced.join(above[window.columns], pieces[0])
+            mask = flood["flood_extent"][window.rows, window.columns].values == 1
+            if not mask.any():
+                left = np.zeros(0, np.int64)
+                continue
+            runs = runs_of(mask)
+            cut = {name: flood[name][window.rows, window.columns].values for name in LAYERS if name in flood}
+            known = pieces.add(window, runs, cut, areas[window.columns])
+            sides = {side: edge_labels(runs, mask.shape, side) for side in ("top", "left", "bottom", "right")}
+            line_of = {side: np.where(labels > 0, labels + known, 0) for side, labels in sides.items()}
+            pieces.join(above[window.columns], line_of["top"])
             if left.size:
-                traced.join(left, pieces[:, 0])
-            left = pieces[:, -1]
-            bottom[window.columns] = pieces[-1]
+                pieces.join(left, line_of["left"])
+            left, bottom[window.columns] = line_of["right"], line_of["bottom"]
         above = bottom
-    return traced
+    return pieces
 
 
-def _trace_window(
-    flood: xr.Dataset, window: Window, transform: Affine, areas: np.ndarray, traced: _Traced
-) -> np.ndarray:
-    """Add a window's pieces; return piece + 1 of each pixel, 0 where there is no flood."""
-    cut = {name: flood[name][window.rows, window.columns].values for name in LAYERS if name in flood}
-    labels, count = label(cut["flood_extent"] == 1)
-    if not count:
-        return np.zeros(labels.shape, np.int64)
-    known = len(traced.parent)
-    traced.parent += range(known, known + count)
-    inside = labels > 0
-    owner = labels[inside] - 1
-    for name, part in _weights(cut, inside, np.broadcast_to(areas, labels.shape)[inside]).items():
-        total = np.bincount(owner, part, count)
-        if name == SUMS[0]:
-            sums = np.zeros((count, len(SUMS)))
-        sums[:, SUMS.index(name)] = total
-    traced.sums += list(sums)
-    for name, into, start, reduce in (
-        ("first_seen", traced.first, NEVER, np.minimum),
-        ("last_seen", traced.last, -1, np.maximum),
-    ):
-        extreme = np.full(count, start, np.int64)
-        if name in cut:
-            reduce.at(extreme, owner, cut[name][inside].astype(np.int64))
-        into.extend(extreme.tolist())
-    traced.outlines += _outlines(labels, count, transform * Affine.translation(window.columns.start, window.rows.start))
-    return np.where(inside, labels + np.int64(known), 0)
-
-
-def _weights(cut: dict[str, np.ndarray], inside: np.ndarray, area: np.ndarray) -> dict[str, np.ndarray]:
-    """What is summed over the pixels of each piece."""
-    kinds = cut["flood_class"][inside] if "flood_class" in cut else np.full(area.shape, 2)
-    weights = {"area_m2": area}
-    for name, code in (("open_m2", 2), ("vegetation_m2", 3), ("town_m2", 4)):
-        weights[name] = area * (kinds == code)
-    weights["pixels"] = np.ones_like(area)
-    weights["likelihood"] = cut["likelihood"][inside].astype(float) if "likelihood" in cut else np.zeros_like(area)
-    weights["observations"] = cut["observations"][inside].astype(float) if "observations" in cut else np.ones_like(area)
-    return weights
-
-
-def _outlines(labels: np.ndarray, count: int, transform: Affine) -> Iterator[shapely.Geometry]:
-    """Outline of each label, 1 first."""
-    found: list[shapely.Geometry] = [shapely.Polygon()] * count
-    for outline, value in shapes(labels.astype(np.int32), mask=labels > 0, connectivity=4, transform=transform):
-        found[int(value) - 1] = shape(outline)
-    return iter(found)
+def _sums(runs: Runs, cut: dict[str, np.ndarray], areas: np.ndarray) -> np.ndarray:
+    """What is summed over the pixels of each object of a window, columns of `SUMS`."""
+    classes = cut.get("flood_class", np.zeros((0, 0), np.uint8))
+    whole = sum_areas(runs, areas, classes, -1)
+    kinds = (
+        [sum_areas(runs, areas, classes, code) for code in (2, 3, 4)] if classes.size else [whole, 0 * whole, 0 * whole]
+    )
+    lengths = np.bincount(runs.label, runs.stop - runs.start, runs.objects)
+    likelihood = sum_runs(runs, cut["likelihood"]) if "likelihood" in cut else 0 * whole
+    observations = sum_runs(runs, cut["observations"]) if "observations" in cut else lengths
+    return np.column_stack([whole, *kinds, lengths, likelihood, observations])
 
 
 def smoothed(polygons: geopandas.GeoDataFrame, smoothing_m: float) -> geopandas.GeoDataFrame:

@@ -5,11 +5,13 @@ References:
 """
 
 import hashlib
+import math
 from pathlib import Path
 
 import dask
 import rasterio
 import xarray as xr
+from rasterio.enums import Resampling
 from rasterio.shutil import copy as raster_copy
 from rasterio.windows import Window
 
@@ -56,9 +58,12 @@ def write_cog(path: Path, layer: Layer, pixels: xr.DataArray, grid: Grid, *, com
         "bigtiff": "IF_SAFER",
     }
     try:
-        with rasterio.Env(GDAL_CACHEMAX=CACHE_MIB):
+        with rasterio.Env(GDAL_CACHEMAX=CACHE_MIB, GDAL_TIFF_OVR_BLOCKSIZE=BLOCK_PX):
             with rasterio.open(flat, "w", **profile) as target:
                 _fill(target, layer, pixels)
+            with rasterio.open(flat, "r+") as target:
+                # Built uncompressed, here: left to the COG driver they cost three times the whole rest of the file.
+                target.build_overviews(_levels(grid.shape), Resampling.nearest)
             raster_copy(
                 flat,
                 path,
@@ -66,7 +71,6 @@ def write_cog(path: Path, layer: Layer, pixels: xr.DataArray, grid: Grid, *, com
                 compress=compression,
                 level=1 if compression == "zstd" else 6,
                 blocksize=BLOCK_PX,
-                overview_resampling="nearest",
                 num_threads=2,
                 bigtiff="IF_SAFER",
             )
@@ -76,6 +80,12 @@ def write_cog(path: Path, layer: Layer, pixels: xr.DataArray, grid: Grid, *, com
         flat.unlink(missing_ok=True)
         flat.with_suffix(".tif.aux.xml").unlink(missing_ok=True)
     return sha256_of(path)
+
+
+def _levels(shape: tuple[int, int]) -> list[int]:
+    """Factors of the overviews: halved until the last fits into one block."""
+    halvings = max(math.ceil(math.log2(max(shape) / BLOCK_PX)), 0)
+    return [2**power for power in range(1, halvings + 1)]
 
 
 def _fill(target: rasterio.io.DatasetWriter, layer: Layer, pixels: xr.DataArray) -> None:

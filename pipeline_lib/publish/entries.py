@@ -1,6 +1,7 @@
 """The items of a version: files and description of each pass and of the event."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from pipeline_lib.model import Acquisition, digest_of
 from pipeline_lib.publish.contents import FORMAT, Publication, PublishedPass
 from pipeline_lib.publish.item import footprint, grid_properties, make_item, moment
 from pipeline_lib.publish.layers import DEPTH, EVENT_LAYERS, PASS_LAYERS
-from pipeline_lib.publish.rasters import take_over, write_layers, write_vectors
+from pipeline_lib.publish.rasters import take_over, write_files
 from pipeline_lib.publish.vectors import make_polygons
 from pipeline_lib.publish.zonal import area_by_zone, exposure
 
@@ -67,10 +68,8 @@ def _pass_files(publication: Publication, one: PublishedPass, folder: Path) -> d
     """Rasters and polygons of a pass; return their assets."""
     options, grid = publication.options, publication.plan.grid
     start = one.planned.acquisition.start.isoformat()
-    polygons = make_polygons(one.flood, grid, publication.longitude, start, 1, options)
-    return write_layers(folder, one.flood, PASS_LAYERS, grid, options.compression) | write_vectors(
-        folder, polygons, options
-    )
+    polygons = partial(make_polygons, one.flood, grid, publication.longitude, start, 1, options)
+    return write_files(folder, one.flood, PASS_LAYERS, grid, options, polygons)[0]
 
 
 def _pass_properties(publication: Publication, one: PublishedPass, place: Path) -> dict[str, Any]:
@@ -123,10 +122,11 @@ def write_event(publication: Publication, place: Path, record: dict[str, Any]) -
     plan, event, options = publication.plan, publication.event, publication.options
     folder = place / "event"
     folder.mkdir()
-    assets = write_layers(folder, event, (*EVENT_LAYERS, DEPTH), plan.grid, options.compression)
-    polygons = make_polygons(event, plan.grid, publication.longitude, record["epoch"], len(publication.passes), options)
+    trace = partial(
+        make_polygons, event, plan.grid, publication.longitude, record["epoch"], len(publication.passes), options
+    )
+    assets, polygons = write_files(folder, event, (*EVENT_LAYERS, DEPTH), plan.grid, options, trace)
     record["polygons"] = {"written": len(polygons), "left_out": polygons.attrs["left_out"]}
-    assets |= write_vectors(folder, polygons, options)
     record["zones"] = [row for zones in options.zones for row in area_by_zone(folder / "flood_class.tif", zones)]
     record["exposure"] = exposure(polygons, options.exposure)
     properties = {
@@ -138,7 +138,6 @@ def write_event(publication: Publication, place: Path, record: dict[str, Any]) -
         "overbank:epoch": moment(record["epoch"]),
         "overbank:state": record["figures"]["state"],
         "overbank:significance": record["significance"],
-        "overbank:decision": publication.decision,
         "overbank:figures": record["figures"],
         "overbank:polygons": record["polygons"],
         "overbank:zones": record["zones"],

@@ -1,6 +1,7 @@
 """The pictures of an event's page, as coarse as its weight allows."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,8 @@ from pipeline_lib.publish.preview import coarse_backscatter, coarse_factor, coar
 
 NEVER = 255
 SMALLEST_PX = 256
+PAINTERS = 2
+"""Passes drawn at the same time."""
 STEPS = 250
 """Values of an 8-bit picture that a number may take."""
 
@@ -67,20 +70,8 @@ def _draw(event: xr.Dataset, passes: Sequence[tuple[xr.Dataset, xr.Dataset]], gr
     """All pictures at one coarseness."""
     canvas = canvas_of(grid, factor)
     classes = coarse_layer(event["flood_class"], factor, flood_codes=True, nodata=NEVER)
-    levels, drawn = [], []
-    for scene, flood in passes:
-        level = coarse_backscatter(scene, factor).values
-        levels.append(level)
-        drawn.append(
-            {
-                "classes": _picture(coarse_layer(flood["flood_class"], factor, flood_codes=True, nodata=NEVER), canvas),
-                "likelihood": _picture(
-                    coarse_layer(flood["likelihood"], factor, flood_codes=False, nodata=NEVER), canvas
-                ),
-                "radar": _photo(level, canvas),
-                "before": _photo(_before(flood, factor, grid), canvas) if "before_db" in flood else None,
-            }
-        )
+    with ThreadPoolExecutor(PAINTERS) as pool:
+        drawn = list(pool.map(lambda one: _draw_pass(one[0], one[1], grid, canvas, factor), passes))
     units: dict[str, float] = {}
     layers = {"classes": _picture(classes, canvas)}
     for name in ("state", "likelihood", "reference_water"):
@@ -91,11 +82,26 @@ def _draw(event: xr.Dataset, passes: Sequence[tuple[xr.Dataset, xr.Dataset]], gr
         canvas=canvas,
         metres=canvas.metres,
         classes=classes,
-        backdrop=_newest(levels),
-        passes=drawn,
+        backdrop=_newest([level for level, _ in drawn]),
+        passes=[pictures for _, pictures in drawn],
         event=layers,
         units=units,
     )
+
+
+def _draw_pass(
+    scene: xr.Dataset, flood: xr.Dataset, grid: Grid, canvas: Canvas, factor: int
+) -> tuple[np.ndarray, dict[str, str | None]]:
+    """Coarse backscatter of a pass in dB, and its pictures."""
+    level = coarse_backscatter(scene, factor).values
+    classes = coarse_layer(flood["flood_class"], factor, flood_codes=True, nodata=NEVER)
+    likelihood = coarse_layer(flood["likelihood"], factor, flood_codes=False, nodata=NEVER)
+    return level, {
+        "classes": _picture(classes, canvas),
+        "likelihood": _picture(likelihood, canvas),
+        "radar": _photo(level, canvas),
+        "before": _photo(_before(flood, factor, grid), canvas) if "before_db" in flood else None,
+    }
 
 
 def _numbers(event: xr.Dataset, factor: int, units: dict[str, float]) -> dict[str, np.ndarray]:

@@ -9,6 +9,7 @@ import xarray as xr
 
 from pipeline_lib.flood.archive import co_and_cross
 from pipeline_lib.flood.window import windows_of
+from pipeline_lib.publish.blocks import block_sums
 
 PREVIEW_PX = 2048
 """Longest side of a stored preview, pixels."""
@@ -51,13 +52,7 @@ def coarse_backscatter(dataset: xr.Dataset, factor: int) -> xr.DataArray:
 
 def coarse_power(power: np.ndarray, factor: int) -> np.ndarray:
     """Block mean of (y, x) over finite values, NaN where a block has none; partial blocks at the edges count."""
-    rows, columns = power.shape
-    padded = np.full((math.ceil(rows / factor) * factor, math.ceil(columns / factor) * factor), np.nan, np.float32)
-    padded[:rows, :columns] = power
-    blocks = padded.reshape(padded.shape[0] // factor, factor, padded.shape[1] // factor, factor)
-    finite = np.isfinite(blocks)
-    count = finite.sum(axis=(1, 3))
-    total = np.where(finite, blocks, 0).sum(axis=(1, 3), dtype=np.float64)
+    total, count = block_sums(power, factor, math.nan)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,23 +18,48 @@ from pipeline_lib.publish.layers import Layer
 from pipeline_lib.publish.vectors import MEDIA_TYPES, TITLES, write_polygons
 
 WRITERS = 2
-"""Layers written at the same time; each holds one band of rows."""
+"""Files made at the same time; each layer holds one band of rows."""
 
 
-def write_layers(
-    folder: Path, dataset: xr.Dataset, layers: tuple[Layer, ...], grid: Grid, compression: str
-) -> dict[str, Any]:
-    """Write each layer that the dataset holds as a COG; return its STAC assets."""
+def write_files(
+    folder: Path,
+    dataset: xr.Dataset,
+    layers: tuple[Layer, ...],
+    grid: Grid,
+    options: PublishOptions,
+    make_polygons: Callable[[], geopandas.GeoDataFrame],
+) -> tuple[dict[str, Any], geopandas.GeoDataFrame]:
+    """Write each layer that the dataset holds as a COG and, at the same time, its polygons.
+
+    Args:
+        folder: of the item.
+        dataset: a FloodMap or an event.
+        layers: that are published; those that the dataset does not hold are left out.
+        grid: of the dataset.
+        options: formats and compression.
+        make_polygons: makes the polygons to write.
+
+    Returns:
+        STAC assets of all files by key, and the polygons.
+    """
     present = [layer for layer in layers if layer.name in dataset]
 
     def write(layer: Layer) -> dict[str, Any]:
         """One file and its asset."""
         path = folder / f"{layer.name}.tif"
-        digest = write_cog(path, layer, dataset[layer.name], grid, compression=compression)
+        digest = write_cog(path, layer, dataset[layer.name], grid, compression=options.compression)
         return raster_asset(layer, file_facts(path, digest), grid)
 
+    def trace() -> tuple[geopandas.GeoDataFrame, dict[str, Any]]:
+        """Polygons and their assets."""
+        polygons = make_polygons()
+        return polygons, write_vectors(folder, polygons, options)
+
     with ThreadPoolExecutor(WRITERS) as pool:
-        return dict(zip((layer.name for layer in present), pool.map(write, present), strict=True))
+        traced = pool.submit(trace)  # first, because it takes longest
+        assets = dict(zip((layer.name for layer in present), pool.map(write, present), strict=True))
+        polygons, vectors = traced.result()
+    return assets | vectors, polygons
 
 
 def write_vectors(folder: Path, polygons: geopandas.GeoDataFrame, options: PublishOptions) -> dict[str, Any]:

@@ -53,6 +53,22 @@ def test_windows_leave_no_seam(monkeypatch, size):
     ).area == pytest.approx(0)
 
 
+@pytest.mark.parametrize("share", [0.35, 0.6, 0.85])
+def test_outlines_are_the_unions_of_their_pixels_and_valid_where_pixels_touch_in_corners(share):
+    mask = np.random.default_rng(round(100 * share)).random((41, 53)) < share
+    found = flood_polygons(dataset(mask), TRANSFORM)
+    labels, count = label(mask)
+    squares = [shapely.box(*TRANSFORM * (c, r + 1), *TRANSFORM * (c + 1, r)) for r, c in np.argwhere(mask)]
+    owner = labels[mask]
+    literal = {
+        shapely.union_all([s for s, o in zip(squares, owner, strict=True) if o == k]) for k in range(1, count + 1)
+    }
+    assert found.geometry.is_valid.all()
+    assert {shapely.normalize(one).wkb for one in shapely.simplify(list(literal), 0)} == {
+        shapely.normalize(one).wkb for one in shapely.simplify(found.geometry.to_numpy(), 0)
+    }
+
+
 def test_smoothing_keeps_topology_and_about_the_area():
     found = flood_polygons(dataset(blobs()), TRANSFORM)
     smooth = smoothed(found, 15.0)
