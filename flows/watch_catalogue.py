@@ -96,8 +96,8 @@ def _ask(request: steps.Request, watch: str, out: str, register: Register, *, in
         "options": request.options.model_dump(mode="json"),
     }
     if inline:
-        steps.remember_request(register, request, run_id="inline")
-        map_watched(**parameters)
+        if steps.remember_request(register, request, run_id="inline"):
+            map_watched(**parameters)
         return "inline"
     run: Any = run_deployment(
         MAPPING_DEPLOYMENT,
@@ -133,7 +133,10 @@ def _report_silence(register: Register, name: str, days: float) -> None:
 
 
 def _settle_lost_runs(register: Register, name: str) -> None:
-    """Runs that ended without reporting back (killed, cancelled) are asked for again by this poll."""
+    """Runs that ended without reporting back (killed, cancelled) are asked for again by this poll.
+
+    One that has reported is not unsettled any more; a run again finds in the store what is done.
+    """
     with get_client(sync_client=True) as client:
         for pass_id, run_id in steps.unsettled(register, name).items():
             if run_id == "inline":
@@ -143,7 +146,7 @@ def _settle_lost_runs(register: Register, name: str) -> None:
                 state = client.read_flow_run(uuid.UUID(run_id)).state
             except ObjectNotFound:
                 state = None
-            if state is None or (state.is_final() and not state.is_completed()):
+            if state is None or state.is_final():
                 steps.settle_lost(register, name, pass_id)
 
 

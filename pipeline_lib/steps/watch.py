@@ -68,7 +68,9 @@ def poll(register: Register, name: str, now: datetime, *, since: datetime | None
     watch = state.watch
     if since is not None and since < watch.since:
         watch = watch.model_copy(update={"since": since})
-    start = since or max(watch.since, (state.last_poll or watch.since) - timedelta(days=watch.rescan_days))
+    # A poll that was remembered under a clock that ran ahead must not hide what has appeared since.
+    last = min(state.last_poll or watch.since, now)
+    start = since or max(watch.since, last - timedelta(days=watch.rescan_days))
     window = Event(event_id=name, aoi=watch.aoi, start=start, end=max(now, start + timedelta(seconds=1)))
     options = MapOptions.model_validate(watch.options)
     try:
@@ -77,11 +79,14 @@ def poll(register: Register, name: str, now: datetime, *, since: datetime | None
     except OverbankError as error:
         register.record_poll(name, Poll(at=now, found=0, new=0, due=0, problem=str(error)))
         raise
-    decision = decide(watch, found.passes, register.passes(name), now)
-    register.remember(decision.remembered)
+    with register.revising(name) as (known, written):
+        decision = decide(watch, found.passes, known, now)
+        written.extend(decision.remembered)
+    last_new = now if decision.new else state.last_new_pass
+    ahead = last_new is not None and last_new > now
     line = Poll(at=now, found=len(found.passes), new=decision.new, due=len(decision.due), problem=None)
-    register.record_poll(name, line, last_new_pass=now if decision.new else None)
-    silence = silent_since(watch, now if decision.new else state.last_new_pass, now)
+    register.record_poll(name, line, last_new_pass=now if decision.new or ahead else None)
+    silence = silent_since(watch, now if ahead else last_new, now)
     report = silence is not None and state.silence_reported is None
     return PollResult(
         watch=watch,
@@ -92,28 +97,48 @@ def poll(register: Register, name: str, now: datetime, *, since: datetime | None
 
 
 def request_of(register: Register, watch: Watch, due: DuePass) -> Request:
-    """The mapping run that a due pass calls for."""
-    event = event_of(watch, due, register.passes(watch.name))
+    """The mapping run that a due pass calls for.
+
+    Its event is written down before the run is asked for: should this process die in between, the next poll asks for
+    the same run, and other passes of the flood find their event.
+    """
+    with register.revising(watch.name) as (passes, written):
+        event = event_of(watch, due, passes)
+        written.extend(
+            one.model_copy(update={"event_id": event.event_id})
+            for one in passes
+            if (one.pass_id, one.fingerprint) == (due.known.pass_id, due.known.fingerprint)
+        )
     known = due.known
-    parts = (event.event_id, known.pass_id, known.fingerprint, version("overbank"), f"try{known.attempts}")
+    attempt = f"change{known.changes}-try{known.attempts}"
+    parts = (event.event_id, known.pass_id, known.fingerprint, version("overbank"), attempt)
     options = MapOptions.model_validate(watch.options).model_copy(update={"publish_if": watch.publish_if})
     return Request(event=event, catalog=watch.catalog, options=options, due=due, idempotency_key=":".join(parts))
 
 
-def remember_request(register: Register, request: Request, run_id: str) -> None:
-    """Write down that a run was asked for; called after the orchestrator has accepted it.
+def remember_request(register: Register, request: Request, run_id: str) -> bool:
+    """Write down that a run was asked for; whether this caller is the one who did.
 
-    A crash between the two asks again with the same key, which the orchestrator answers with the same run.
+    Called after the orchestrator has accepted it. A crash between the two asks again with the same key, which the
+    orchestrator answers with the same run; so does a second poller. Where another one was faster, the pass has changed
+    or the run has ended already, nothing is overwritten.
     """
-    known = request.due.known
-    update = {
-        "state": PassState.TRIGGERED,
-        "triggered_fingerprint": known.fingerprint,
-        "attempts": known.attempts + 1,
-        "event_id": request.event.event_id,
-        "run_id": run_id,
-    }
-    register.remember((known.model_copy(update=update),))
+    asked = request.due.known
+    with register.revising(asked.watch) as (passes, written):
+        now = next((one for one in passes if one.pass_id == asked.pass_id), None)
+        unasked = now is not None and now.state in {PassState.WAITING, PassState.FAILED}
+        if now is None or not unasked or (now.fingerprint, now.attempts) != (asked.fingerprint, asked.attempts):
+            return False
+        update = {
+            "state": PassState.TRIGGERED,
+            "triggered_fingerprint": asked.fingerprint,
+            "attempts": asked.attempts + 1,
+            "last_asked": asked.last_asked,
+            "event_id": request.event.event_id,
+            "run_id": run_id,
+        }
+        written.append(now.model_copy(update=update))
+    return True
 
 
 def unsettled(register: Register, name: str) -> dict[str, str]:
@@ -171,4 +196,4 @@ def is_due(state: WatchState, now: datetime) -> bool:
         return False
     if state.last_poll is None:
         return True
-    return now - state.last_poll >= timedelta(minutes=state.watch.every_minutes) - POLL_SLACK
+    return abs(now - state.last_poll) >= timedelta(minutes=state.watch.every_minutes) - POLL_SLACK

@@ -3,7 +3,11 @@
 Rules. A pass that covers the area is mapped at once; one that covers part of it waits ``grace_minutes`` after its
 last new slice, then is mapped with what there is. A slice that arrives after that, or an item that the archive
 publishes again, changes the pass's fingerprint: the pass is due again, as a revision. A failed run is asked for
-again on the next poll, up to `MAX_ATTEMPTS` times for one fingerprint.
+again, up to `MAX_ATTEMPTS` times for one fingerprint: on the next poll (its process may have been killed), then after
+one polling interval, doubled each time up to `LONGEST_WAIT`, so that a store which is down for two days loses nothing.
+
+The clock may jump: a moment that lies ahead of it counts as far away as one that lies behind, so that nothing waits for
+a time that was read off a wrong clock.
 """
 
 from datetime import datetime, timedelta
@@ -13,7 +17,9 @@ from pipeline_lib.watch.records import SAME_PASS, KnownPass, PassState, Watch, f
 
 COMPLETE = 0.999
 """Coverage from which nothing more can come: footprints are rounded."""
-MAX_ATTEMPTS = 5
+MAX_ATTEMPTS = 12
+"""With polls every 15 minutes the last of them comes some 64 hours after the first."""
+LONGEST_WAIT = timedelta(hours=12)
 
 
 class DuePass(Record):
@@ -55,13 +61,14 @@ def decide(watch: Watch, found: tuple[Acquisition, ...], known: tuple[KnownPass,
         new += before is None
         current = _updated(watch, acquisition, before, now)
         remembered.append(current)
-        if not _is_due(watch, current, now):
-            continue
-        if current.attempts >= MAX_ATTEMPTS:
+        if current.state is PassState.FAILED and current.attempts >= MAX_ATTEMPTS:
             given_up.append(current.pass_id)
             continue
+        if not _is_due(watch, current, now):
+            continue
         revision = current.triggered_fingerprint not in (None, current.fingerprint)
-        due.append(DuePass(acquisition=acquisition, known=current, revision=revision))
+        asked = current.model_copy(update={"last_asked": now})
+        due.append(DuePass(acquisition=acquisition, known=asked, revision=revision))
     return Decision(due=tuple(due), remembered=tuple(remembered), new=new, given_up=tuple(given_up))
 
 
@@ -98,15 +105,30 @@ def _updated(watch: Watch, acquisition: Acquisition, before: KnownPass | None, n
         )
     if before.fingerprint == fingerprint:
         return before
-    changed = {"fingerprint": fingerprint, "coverage": acquisition.coverage, "last_change": now, "attempts": 0}
-    return before.model_copy(update={**changed, "state": PassState.WAITING, "start": acquisition.start})
+    changed = {
+        "fingerprint": fingerprint,
+        "changes": before.changes + 1,
+        "coverage": acquisition.coverage,
+        "last_change": now,
+        "attempts": 0,
+        "state": PassState.WAITING,
+        "start": acquisition.start,
+    }
+    return before.model_copy(update=changed)
 
 
 def _is_due(watch: Watch, known: KnownPass, now: datetime) -> bool:
     """Whether a pass is to be mapped now."""
     if known.state is PassState.FAILED:
-        return True
+        return known.last_asked is None or abs(now - known.last_asked) >= _retry_wait(watch, known.attempts)
     if known.state is not PassState.WAITING:
         return False
-    waited = now - known.last_change
+    waited = abs(now - known.last_change)
     return known.coverage >= COMPLETE or waited >= timedelta(minutes=watch.grace_minutes)
+
+
+def _retry_wait(watch: Watch, attempts: int) -> timedelta:
+    """How long after an attempt the next one is made."""
+    if attempts < 2:
+        return timedelta(0)
+    return min(LONGEST_WAIT, timedelta(minutes=watch.every_minutes) * 2 ** (attempts - 2))

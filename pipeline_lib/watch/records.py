@@ -92,6 +92,10 @@ class KnownPass(Record):
     """What the latest run was asked to map."""
     attempts: int = 0
     """Runs asked for with this fingerprint."""
+    last_asked: datetime | None = None
+    """When the latest run was asked for, by the poller's clock."""
+    changes: int = 0
+    """How often the fingerprint changed; an archive may go back to an earlier one."""
     event_id: str | None = None
     flood_km2: float | None = None
     """Flooded area that this pass saw; None while that is not known."""

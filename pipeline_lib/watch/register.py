@@ -133,16 +133,23 @@ class Register:
     def passes(self, name: str) -> tuple[KnownPass, ...]:
         """Every pass a watch knows, oldest first."""
         with self._connection() as connection:
-            rows = connection.execute("SELECT record FROM passes WHERE watch = ? ORDER BY start", (name,)).fetchall()
-        return tuple(KnownPass.model_validate_json(row[0]) for row in rows)
+            return _passes(connection, name)
 
     def remember(self, passes: tuple[KnownPass, ...]) -> None:
         """Write passes, replacing what was known of them."""
         with self._changing() as connection:
-            connection.executemany(
-                "INSERT OR REPLACE INTO passes (watch, pass_id, start, record) VALUES (?, ?, ?, ?)",
-                [(one.watch, one.pass_id, one.start.isoformat(), one.model_dump_json()) for one in passes],
-            )
+            _write(connection, passes)
+
+    @contextmanager
+    def revising(self, name: str) -> Iterator[tuple[tuple[KnownPass, ...], list[KnownPass]]]:
+        """What is known of a watch's passes, and a list for what is to replace it, in one transaction.
+
+        Nobody else changes them in between: what another poller or a finished run wrote is never overwritten unseen.
+        """
+        with self._changing() as connection:
+            written: list[KnownPass] = []
+            yield _passes(connection, name), written
+            _write(connection, tuple(written))
 
     def settle(
         self,
@@ -155,17 +162,19 @@ class Register:
         worth: bool | None = None,
         outcome: str | None = None,
     ) -> None:
-        """Record how a run ended, unless the pass has changed since the run was asked for."""
+        """Record how a run ended, unless the pass has changed since the run was asked for.
+
+        A run may end before the poller that asked for it could write that down.
+        """
         with self._changing() as connection:
             row = connection.execute(
                 "SELECT record FROM passes WHERE watch = ? AND pass_id = ?", (watch, pass_id)
             ).fetchone()
             known = KnownPass.model_validate_json(row[0]) if row else None
-            if known is None or known.triggered_fingerprint != fingerprint or known.state is PassState.WAITING:
+            if known is None or known.fingerprint != fingerprint:
                 return
-            settled = known.model_copy(
-                update={"state": state, "flood_km2": flood_km2, "worth": worth, "outcome": outcome}
-            )
+            update = {"state": state, "flood_km2": flood_km2, "worth": worth, "outcome": outcome}
+            settled = known.model_copy(update=update | {"triggered_fingerprint": fingerprint})
             connection.execute(
                 "UPDATE passes SET record = ? WHERE watch = ? AND pass_id = ?",
                 (settled.model_dump_json(), watch, pass_id),
@@ -204,11 +213,31 @@ class Register:
         ]
 
     def prune(self, before: datetime, *, keep_passes: timedelta = timedelta(days=400)) -> int:
-        """Drop old history; passes are kept much longer, for a late item must still find its pass."""
+        """Drop old history; passes are kept much longer, for a late item must still find its pass.
+
+        How old a pass is counts from the newest one known: a clock that is years ahead forgets none that is needed.
+        """
         with self._changing() as connection:
             polls = connection.execute("DELETE FROM polls WHERE at < ?", (before.isoformat(),)).rowcount
-            oldest = (before - keep_passes).isoformat()
+            newest = connection.execute("SELECT max(start) FROM passes").fetchone()[0]
+            if newest is None:
+                return polls
+            oldest = (min(before, datetime.fromisoformat(newest)) - keep_passes).isoformat()
             return polls + connection.execute("DELETE FROM passes WHERE start < ?", (oldest,)).rowcount
+
+
+def _passes(connection: sqlite3.Connection, name: str) -> tuple[KnownPass, ...]:
+    """Every pass a watch knows, oldest first."""
+    rows = connection.execute("SELECT record FROM passes WHERE watch = ? ORDER BY start", (name,)).fetchall()
+    return tuple(KnownPass.model_validate_json(row[0]) for row in rows)
+
+
+def _write(connection: sqlite3.Connection, passes: tuple[KnownPass, ...]) -> None:
+    """Write passes, replacing what was known of them."""
+    connection.executemany(
+        "INSERT OR REPLACE INTO passes (watch, pass_id, start, record) VALUES (?, ?, ?, ?)",
+        [(one.watch, one.pass_id, one.start.isoformat(), one.model_dump_json()) for one in passes],
+    )
 
 
 def _state(row: tuple[str, int, str | None, str | None, str | None]) -> WatchState:
