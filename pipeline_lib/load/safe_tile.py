@@ -118,7 +118,20 @@ def map_tile(
     out[-2] = np.where(seen, local[1:-1, 1:-1], np.nan)
     inside = np.isfinite(line) & (line >= 0) & (line <= product.geometry.lines - 1)
     inside &= (pixel >= 0) & (pixel <= product.geometry.samples - 1)
-    out[-1] = np.where(inside, codes[located.inner], np.nan)
+    out[-1] = np.where(inside, _rimmed(codes[inner]), np.nan)
+    return out
+
+
+def _rimmed(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Codes of all but the outermost pixels, each with those of its eight neighbours.
+
+    A pixel's centre may lie outside a fold while a part of the cells it is sampled from lies within.
+    """
+    rows, columns = (size - 2 for size in codes.shape)
+    out = np.zeros((rows, columns), np.uint8)
+    for down in range(3):
+        for right in range(3):
+            out |= codes[down : down + rows, right : right + columns]
     return out
 
 
@@ -153,13 +166,13 @@ def locate_tile(
 
 
 def image_window(geometry: RadarGeometry, line: NDArray[np.float64], pixel: NDArray[np.float64]) -> Rectangle | None:
-    """The image cells that a tile's pixels touch, with those the bicubic kernel needs; None where they touch none."""
+    """The image cells that a tile's pixels touch, with those that sampling needs; None where they touch none."""
     with np.errstate(invalid="ignore"):
         inside = (line >= 0) & (line <= geometry.lines - 1) & (pixel >= 0) & (pixel <= geometry.samples - 1)
     if not inside.any():
         return None
-    top, left = max(int(line[inside].min()) - 1, 0), max(int(pixel[inside].min()) - 1, 0)
-    bottom, right = int(line[inside].max()) + 3, int(pixel[inside].max()) + 3
+    top, left = max(int(line[inside].min()) - 2, 0), max(int(pixel[inside].min()) - 2, 0)
+    bottom, right = int(line[inside].max()) + 4, int(pixel[inside].max()) + 4
     return top, left, min(bottom, geometry.lines) - top, min(right, geometry.samples) - left
 
 

@@ -4,8 +4,13 @@ Bilinear sampling would blur edges by another half cell, which water's edge at 1
 bicubic would overshoot beside bright targets, down to negative power. Keys's kernel limited to the range of the four
 nearest cells does neither.
 
+A cell holds the mean of the ground in it, not the ground at its centre: the mean lies above the centre by 1/24 of the
+second difference along each axis, which is taken off before sampling (`SHARPEN`).
+
 References:
     Keys (1981), Cubic convolution interpolation, doi:10.1109/TASSP.1981.1163711, with a = -0.5.
+    Colella & Woodward (1984), The piecewise parabolic method, doi:10.1016/0021-9991(84)90143-8, eq. 1.6 to 1.9
+    (values from cell means).
 """
 
 import numpy as np
@@ -13,6 +18,9 @@ from numpy.typing import NDArray
 
 from pipeline_lib.sar.annotation import Floats
 from pipeline_lib.sar.compiled import compiled
+
+SHARPEN = 1 / 24
+"""Share of the second difference along lines and pixels that is taken off each cell."""
 
 
 def sample_image(
@@ -31,8 +39,30 @@ def sample_image(
         cells. Where the wider neighbourhood is incomplete the sample is bilinear.
     """
     out = np.empty(line.shape, np.float32)
-    _sample(np.ascontiguousarray(image), line, pixel, origin[0], origin[1], out)
+    image = np.ascontiguousarray(image)
+    sharp = np.empty_like(image)
+    _sharpen(image, np.float32(SHARPEN), sharp)
+    _sample(image, sharp, line, pixel, origin[0], origin[1], out)
     return out
+
+
+@compiled
+def _sharpen(image, share, out):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+    """Take ``share`` of the second difference off every cell; nothing along an axis where a neighbour is unknown."""
+    rows, columns = image.shape
+    two = np.float32(2.0)
+    for i in range(rows):
+        up, down = max(i - 1, 0), min(i + 1, rows - 1)
+        for j in range(columns):
+            here = image[i, j]
+            along = image[up, j] - two * here + image[down, j]
+            across = image[i, max(j - 1, 0)] - two * here + image[i, min(j + 1, columns - 1)]
+            value = here
+            if np.isfinite(along):
+                value -= share * along
+            if np.isfinite(across):
+                value -= share * across
+            out[i, j] = value
 
 
 @compiled
@@ -45,7 +75,7 @@ def _keys(f, weight):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
 
 
 @compiled
-def _sample(image, line, pixel, line0, pixel0, out):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+def _sample(image, sharp, line, pixel, line0, pixel0, out):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
     """Weights of zero do not touch: a position on a cell centre needs that cell alone."""
     rows, columns = image.shape
     across = np.empty(4)
@@ -73,7 +103,7 @@ def _sample(image, line, pixel, line0, pixel0, out):  # type: ignore[no-untyped-
                 cubic = 0.0
                 for y in range(4):
                     for x in range(4):
-                        cubic += down[y] * across[x] * image[k - 1 + y, m - 1 + x]
+                        cubic += down[y] * across[x] * sharp[k - 1 + y, m - 1 + x]
                 if np.isfinite(cubic):
                     value = min(max(cubic, min(a, b, c, d)), max(a, b, c, d))
             out[i, j] = value

@@ -15,7 +15,7 @@ from pyproj import Transformer
 from rasterio.control import GroundControlPoint
 from rasterio.transform import Affine
 from rasterio.warp import Resampling, reproject
-from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
+from scipy.ndimage import gaussian_filter
 from skimage.registration import phase_cross_correlation
 
 from pipeline_lib.errors import AssetError, RasterError
@@ -269,8 +269,8 @@ def shift_px(loaded, truth):
 
 
 def test_the_world_comes_back_through_its_grd(world):
-    """World gamma0 -> SAFE -> chain, two slices merged, geoid put on and taken off; small worlds are mostly edges, which
-    no radar of 20 m keeps, so the spread is held to the bar where neighbours differ by less than 3 dB."""
+    """World gamma0 -> SAFE -> chain, two slices merged, geoid put on and taken off; small worlds are steep and mostly
+    edges, and still meet the bar of 95 %, edges and all."""
     _, _, scene, _, items = world
     assert len(items) == 2
     loaded = back(world)
@@ -279,23 +279,21 @@ def test_the_world_comes_back_through_its_grd(world):
     for name, truth in (("vv", scene.vv), ("vh", scene.vh)):
         error, clear = error_db(loaded, {name: truth}, name)
         assert clear.mean() > 0.85
-        assert abs(np.median(error[clear])) <= 0.1
-        smooth = clear & (maximum_filter(truth, 3) / minimum_filter(truth, 3) < 2)
-        assert smooth.mean() > 0.5
-        assert (np.abs(error[smooth]) <= 0.5).mean() >= 0.95
+        assert abs(np.median(error[clear])) <= 0.02
+        assert (np.abs(error[clear]) <= 0.5).mean() >= 0.95
 
 
 @pytest.mark.slow
 def test_the_demonstration_world_meets_every_bar(tmp_path):
-    """The specification's bars on the default world, edges and all: median 0.1 dB, 95 % within 0.5 dB, 0.3 pixel."""
+    """Beyond the specification's bars (median 0.1 dB, 95 % within 0.5 dB, 0.3 pixel) on the default world, edges and all."""
     world = build(tmp_path, WorldOptions().size)
     loaded, scene = back(world), world[2]
     assert shift_px(loaded, scene.vv) <= 0.3
     for name, truth in (("vv", scene.vv), ("vh", scene.vh)):
         error, clear = error_db(loaded, {name: truth}, name)
         assert clear.mean() > 0.9
-        assert abs(np.median(error[clear])) <= 0.1
-        assert (np.abs(error[clear]) <= 0.5).mean() >= 0.95
+        assert abs(np.median(error[clear])) <= 0.02
+        assert (np.abs(error[clear]) <= 0.5).mean() >= 0.97
 
 
 def test_a_wrong_geoid_would_be_seen(world):
