@@ -107,6 +107,13 @@ def _announce(request: approval.Request) -> None:
     emit_event(
         "overbank.event.awaiting-approval",
         id=summary.event_identity(request.event_id, request.assessment.key),
-        resource={"prefect.resource.id": f"overbank.event.{request.event_id}"},
-        payload={"reason": request.assessment.reason, "deadline": request.deadline.isoformat()},
+        resource={
+            "prefect.resource.id": f"overbank.event.{request.event_id}",
+            "overbank.content": request.assessment.key,
+        },
+        payload={
+            "event": request.event_id,
+            "reason": request.assessment.reason,
+            "deadline": request.deadline.isoformat(),
+        },
     )

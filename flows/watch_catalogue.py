@@ -127,7 +127,7 @@ def _report_silence(register: Register, name: str, days: float) -> None:
     emit_event(
         "overbank.watch.silent",
         resource={"prefect.resource.id": f"overbank.watch.{name}"},
-        payload={"silent_days": round(days, 2)},
+        payload={"watch": name, "silent_days": round(days, 2)},
     )
     register.report_silence(name, datetime.now(UTC))
 

@@ -34,6 +34,9 @@ def _announce(product: Product) -> None:
     emit_event(
         "overbank.event.published",
         id=summary.event_identity(product.event_id, product.version, product.published),
-        resource={"prefect.resource.id": f"overbank.event.{product.event_id}"},
-        payload={"version": product.version, "page": summary.page_link(product), **figures},
+        resource={
+            "prefect.resource.id": f"overbank.event.{product.event_id}",
+            "overbank.version": str(product.version),
+        },
+        payload={"event": product.event_id, "version": product.version, "page": summary.page_link(product), **figures},
     )

@@ -60,6 +60,6 @@ def status(out: Out = Path("out")) -> None:
 
 
 def _desk(out: Path) -> "Desk":
-    from flows.desk.services import Desk
+    from flows.desk.services import desk_of
 
-    return Desk(out=out.resolve())
+    return desk_of(out)

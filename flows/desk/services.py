@@ -1,9 +1,10 @@
 """Which processes a desk is made of, and how each is told that nothing may phone home."""
 
+import json
 import os
 import socket
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 POOL = "overbank"
@@ -61,6 +62,16 @@ class Desk:
             environment["PREFECT_SERVER_API_AUTH_STRING"] = self.auth
             environment["PREFECT_API_AUTH_STRING"] = self.auth
         return environment
+
+
+def desk_of(out: Path, auth: str | None = None) -> Desk:
+    """The desk of a folder, where it listens now or listened last; with default ports where none ever ran there."""
+    desk = Desk(out=out.resolve(), auth=auth)
+    try:
+        known = json.loads((desk.state / "desk.json").read_text())
+    except (OSError, ValueError):
+        return desk
+    return replace(desk, **known)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -66,6 +66,8 @@ class Supervisor:
         self._desk.state.mkdir(parents=True, exist_ok=True)
         (self._desk.state / "ready").unlink(missing_ok=True)
         stop_orphans(self._desk)
+        places = {name: getattr(self._desk, name) for name in ("host", "port", "pages_port")}
+        _write(self._desk.state / "desk.json", places)
         claim = self._desk.state / "supervisor.pid"
         _write(claim, {"pid": os.getpid(), "created": psutil.Process().create_time()})
 
