@@ -7,7 +7,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: help demo test check lint format report install install-dev clean
+.PHONY: help demo test check lint format report docs notebooks install install-dev clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -33,6 +33,14 @@ format: $(VENV)/.installed-dev  ## put the code into its form
 
 report: $(VENV)/.installed-dev  ## every detector on every labelled set, side by side
 	$(BIN)/python benchmarks/report.py
+
+docs: $(VENV)/.installed-dev  ## the documentation as a site under site/; a broken link is an error
+	PYTHONPATH=. $(BIN)/python docs/site/stage.py build/docs
+	$(BIN)/zensical build --strict
+	@echo "read it: $(BIN)/python -m http.server --directory site --bind 127.0.0.1 8001"
+
+notebooks: $(VENV)/.installed-dev  ## run the example notebooks anew; OVERBANK_REAL_DATA is the folder of real chips
+	$(BIN)/python docs/site/notebooks.py execute
 
 install: $(VENV)/.installed  ## the command and what it needs, into .venv
 install-dev: $(VENV)/.installed-dev  ## the same with the tools of development

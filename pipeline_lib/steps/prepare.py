@@ -26,6 +26,7 @@ from pipeline_lib.sar.registration import co_registered
 from pipeline_lib.sar.speckle import filter_scene
 from pipeline_lib.store import Store
 from pipeline_lib.terrain import terrain_of
+from pipeline_lib.water import Observation
 
 DEM_MARGIN_PX = 64
 
@@ -49,9 +50,7 @@ def prepare_terrain(plan: MappingPlan, store: Store) -> Stored | None:
         return None
     stored = store.place("terrain", key_of(plan, "terrain", *plan.dem))
     if not store.has(stored):
-        options = _options(plan)
-        elevation = load_dem(plan.dem, plan.grid, **_access(plan), chunk=options.chunk)
-        store.save(stored.kind, stored.key, terrain_of(elevation, drainage_area_km2=options.drainage_area_km2))
+        store.save(stored.kind, stored.key, _terrain(plan))
     return stored
 
 
@@ -61,12 +60,7 @@ def prepare_occurrence(plan: MappingPlan, store: Store) -> Stored | None:
         return None
     stored = store.place("occurrence", key_of(plan, "occurrence", *plan.water_occurrence))
     if not store.has(stored):
-        access, chunk = _access(plan), _options(plan).chunk
-        layers = {
-            "water_occurrence": load_water_occurrence(plan.water_occurrence, plan.grid, **access, chunk=chunk),
-            "water_seasonality": load_water_seasonality(plan.water_occurrence, plan.grid, **access, chunk=chunk),
-        }
-        store.save(stored.kind, stored.key, xr.Dataset(layers))
+        store.save(stored.kind, stored.key, _occurrence(plan))
     return stored
 
 
@@ -147,6 +141,38 @@ def stack_history(scenes: list[xr.Dataset], references: tuple[Acquisition, ...])
         compat="override",
     )
     return stacked.assign_attrs(acquisition_ids=[reference.acquisition_id for reference in references])
+
+
+def observe(plan: MappingPlan, planned: PlannedPass) -> Observation:
+    """Everything that a plan offers to a detector for one pass, lazily and without a store: for work by hand.
+
+    A run keeps each part in its store and lays the pass onto its references (`prepare_pass`); here nothing is read
+    until it is computed, and nothing is moved or filtered.
+    """
+    scenes = [_scene(plan, reference) for reference in planned.references]
+    return Observation(
+        scene=_scene(plan, planned.acquisition),
+        history=stack_history(scenes, planned.references) if scenes else None,
+        terrain=_terrain(plan) if plan.dem else None,
+        water_occurrence=_occurrence(plan)["water_occurrence"] if plan.water_occurrence else None,
+    )
+
+
+def _terrain(plan: MappingPlan) -> xr.Dataset:
+    """Elevation, slope and HAND on the grid."""
+    options = _options(plan)
+    elevation = load_dem(plan.dem, plan.grid, **_access(plan), chunk=options.chunk)
+    return terrain_of(elevation, drainage_area_km2=options.drainage_area_km2)
+
+
+def _occurrence(plan: MappingPlan) -> xr.Dataset:
+    """Long-term water on the grid."""
+    access, chunk = _access(plan), _options(plan).chunk
+    layers = {
+        "water_occurrence": load_water_occurrence(plan.water_occurrence, plan.grid, **access, chunk=chunk),
+        "water_seasonality": load_water_seasonality(plan.water_occurrence, plan.grid, **access, chunk=chunk),
+    }
+    return xr.Dataset(layers)
 
 
 def _scene(plan: MappingPlan, acquisition: Acquisition) -> xr.Dataset:

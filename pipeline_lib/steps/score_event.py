@@ -62,7 +62,7 @@ def score_event(plan: MappingPlan, mapped: list[MappedPass], truth: str, workspa
     passes, open_counts, all_counts = [], [], []
     for one in mapped:
         flood = workspace.store.open(one.flood)
-        counts, agreement = _compare(flood, Path(truth), one.planned.acquisition.acquisition_id)
+        counts, agreement = compare_with_truth(flood, Path(truth), one.planned.acquisition.acquisition_id)
         open_counts.append(counts[0])
         all_counts.append(counts[1])
         passes.append(
@@ -83,8 +83,16 @@ def score_event(plan: MappingPlan, mapped: list[MappedPass], truth: str, workspa
     return scores
 
 
-def _compare(flood: xr.Dataset, world: Path, acquisition_id: str) -> tuple[tuple[Confusion, Confusion], float]:
-    """Confusions on open land and anywhere, and the agreement on what was observed, for one pass."""
+def compare_with_truth(
+    flood: xr.Dataset, world: Path, acquisition_id: str
+) -> tuple[tuple[Confusion, Confusion], float]:
+    """Confusions on open land and anywhere, and the agreement on what was observed, for one pass.
+
+    Args:
+        flood: a FloodMap of the pass, dims (y, x), with its CRS.
+        world: folder of the simulated world.
+        acquisition_id: of the pass.
+    """
     extent = flood["flood_extent"].load()
     truth = truth_for(world, acquisition_id)
     flooded = _onto(flood_of(truth).astype("uint8"), extent)
