@@ -1,12 +1,14 @@
 """A model on simulated worlds that no training has seen: flood on open land, and what look-alikes and shadow add.
 
-    python benchmarks/model_on_worlds.py [MODEL] [--seeds 501 502 503] [--size 512] [--teacher RECIPE WEIGHTS ...]
+    python benchmarks/model_on_worlds.py [MODEL ...] [--seeds 501 502 503] [--size 512] [--teacher RECIPE WEIGHTS ...]
+        [--detectors adaptive ...] [--passes]
 
 Training worlds have seeds from 100 000; these are small numbers. Passes during the flood only. Counted pixels of the
 flood IoU: dry land and open flood (reference water, flooded vegetation, flooded town and unobserved pixels are left
 out). False alarms: dry look-alikes, and dry layover and shadow, called water, as a share of the open flood's area.
 ``--teacher`` scores the SAR + optical teachers (mean of their log-odds) on the same pixels, apart where the optical
-image is clear and where it is hidden.
+image is clear and where it is hidden. ``--detectors`` scores classical detectors, with the reference passes and the
+exact height above drainage. ``--passes`` shows every pass.
 """
 
 import argparse
@@ -14,15 +16,20 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import xarray as xr
 
+from pipeline_lib.model import WATER
 from pipeline_lib.nn.checkpoint import load_weights, read_tensors
 from pipeline_lib.nn.learning import new_network
 from pipeline_lib.nn.predict import predict_odds
 from pipeline_lib.nn.segmenter import Segmenter
 from pipeline_lib.options.world import WorldOptions
 from pipeline_lib.steps.train import read_recipe
-from pipeline_lib.steps.training_chips import contract_of, learning_passes, radar_dataset, world_image
+from pipeline_lib.steps.training_chips import contract_of
+from pipeline_lib.steps.world_chips import learning_passes, past_of, radar_dataset, world_image
+from pipeline_lib.water import Observation, detector
 from pipeline_lib.world.inundation import Truth
+from pipeline_lib.world.relief import PIXEL_M
 from pipeline_lib.world.simulate import simulate
 
 
@@ -31,14 +38,15 @@ def iou(predicted, truth, where):
     return (predicted & truth & where).sum() / union if union else float("nan")
 
 
-def history_of(world, scene):
-    past = [s for s in world.radar if s.radar_pass.direction == scene.radar_pass.direction]
-    return radar_dataset([s for s in past if s.radar_pass.start < world.options.flood_start])
-
-
 def as_scene(scene):
-    dataset = radar_dataset([scene]).isel(time=0)
-    return dataset.map(lambda array: array.assign_attrs(units="1")).assign_attrs(backscatter="gamma0")
+    return calibrated([scene]).isel(time=0).assign_attrs(backscatter="gamma0")
+
+
+def calibrated(scenes):
+    dataset = radar_dataset(scenes)
+    for name in dataset:
+        dataset[name].attrs["units"] = "1"
+    return dataset
 
 
 def teachers_of(recipe_path, weights):
@@ -51,14 +59,35 @@ def teachers_of(recipe_path, weights):
     return recipe, networks
 
 
-def judged(world, scene, segmenter, teachers):
-    """Per pass: predicted maps and the masks they are judged on."""
-    history = history_of(world, scene) if segmenter.model.card.inputs.needs_history else None
-    probability = segmenter.likelihood(as_scene(scene), history).to_numpy()
-    truth = scene.inundation.truth
-    record = {
-        "student": np.nan_to_num(probability) >= segmenter.model.card.threshold,
-        "vh below -22 dB": np.nan_to_num(scene.vh, nan=1.0) < 10**-2.2,
+def observation_of(world, scene, past):
+    """What `overbank map` would hand a detector."""
+    relief = world.land.relief
+    rows, columns = np.gradient(relief.elevation_m, PIXEL_M)
+    terrain = {
+        "elevation_m": relief.elevation_m,
+        "hand_m": relief.hand_m,
+        "slope_deg": np.degrees(np.arctan(np.hypot(rows, columns))).astype(np.float32),
+    }
+    return Observation(
+        scene=as_scene(scene),
+        history=calibrated(past),
+        terrain=xr.Dataset({name: (("y", "x"), array) for name, array in terrain.items()}),
+    )
+
+
+def judged(world, scene, segmenters, peers, teachers):
+    """Per pass: predicted maps, and the masks they are judged on."""
+    past, truth = past_of(world, scene), scene.inundation.truth
+    found = {}
+    for name, segmenter in segmenters.items():
+        card = segmenter.model.card
+        history = radar_dataset(past) if card.inputs.needs_history else None
+        probability = segmenter.likelihood(as_scene(scene), history).to_numpy()
+        found[name] = np.nan_to_num(probability) >= card.threshold
+    for name, peer in peers.items():
+        found[name] = peer.detect(observation_of(world, scene, past))["water"].to_numpy() == WATER
+    found["vh below -22 dB"] = np.nan_to_num(scene.vh, nan=1.0) < 10**-2.2
+    masks = {
         "flood": truth == Truth.OPEN_FLOOD,
         "vegetation": truth == Truth.FLOODED_VEGETATION,
         "open": np.isin(truth, (Truth.DRY, Truth.OPEN_FLOOD)) & scene.observed,
@@ -69,42 +98,53 @@ def judged(world, scene, segmenter, teachers):
     if teachers:
         recipe, networks = teachers
         bands = recipe.data.teacher_bands
-        image, _ = world_image(world, scene, contract_of(recipe), bands)
+        image, _ = world_image(scene, past, world.optical, contract_of(recipe), bands)
         odds = predict_odds(networks, image[None], np.arange(len(bands)), np.array([0]))[0]
-        record["teacher"] = np.nan_to_num(odds, nan=-1) > 0
-        record["clear"] = np.isfinite(image[len(recipe.data.bands) :]).all(axis=0)
-    return record
+        found["teacher"] = np.nan_to_num(odds, nan=-1) > 0
+        masks["clear"] = np.isfinite(image[len(recipe.data.bands) :]).all(axis=0)
+    return found, masks
+
+
+def described(found, masks):
+    """Figures of one map as a sentence."""
+    area, plants = masks["flood"].sum(), masks["vegetation"]
+    line = f"open-land flood IoU {iou(found, masks['flood'], masks['open']):.4f}"
+    for kind in ("look_alike", "geometry"):
+        false = (found & masks[kind] & masks["dry"]).sum() / max(area, 1)
+        line += f"; {kind} false alarms {false:.4f} of the flood area"
+    line += f"; flooded vegetation found {(found & plants).sum() / max(plants.sum(), 1):.3f}"
+    if "clear" in masks:
+        for sky, where in (("clear", masks["clear"]), ("hidden", ~masks["clear"])):
+            line += f"; {sky} sky IoU {iou(found, masks['flood'], masks['open'] & where):.4f}"
+    return line
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", nargs="?", default="shipped_post_event")
+    parser.add_argument("models", nargs="*", default=["shipped_post_event"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[501, 502, 503])
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--teacher", nargs="+", help="recipe, then weights of its teachers")
+    parser.add_argument("--detectors", nargs="+", default=[])
+    parser.add_argument("--passes", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    segmenter = Segmenter.load(options.model, tile=512)
+    segmenters = {name: Segmenter.load(name, tile=512) for name in options.models}
+    peers = {name: detector(name) for name in options.detectors}
     teachers = teachers_of(options.teacher[0], options.teacher[1:]) if options.teacher else None
     records = []
     for seed in options.seeds:
         world = simulate(WorldOptions.randomised(seed, size=options.size), with_optical=bool(teachers))
-        records += [judged(world, scene, segmenter, teachers) for _, scene in learning_passes(world)[1:]]
-    pooled = {name: np.concatenate([record[name].ravel() for record in records]) for name in records[0]}
-    print(f"{segmenter.model.card.name} on {segmenter.backend}: {len(records)} passes of {len(options.seeds)} worlds")
-    area = pooled["flood"].sum()
-    for name in [n for n in ("student", "teacher", "vh below -22 dB") if n in pooled]:
-        found = pooled[name]
-        line = f"{name}: open-land flood IoU {iou(found, pooled['flood'], pooled['open']):.4f}"
-        for kind in ("look_alike", "geometry"):
-            false = (found & pooled[kind] & pooled["dry"]).sum() / area
-            line += f"; {kind} false alarms {false:.4f} of the flood area"
-        plants = pooled["vegetation"]
-        line += f"; flooded vegetation found {(found & plants).sum() / max(plants.sum(), 1):.3f}"
-        if "clear" in pooled:
-            for sky, mask in (("clear", pooled["clear"]), ("hidden", ~pooled["clear"])):
-                line += f"; {sky} sky IoU {iou(found, pooled['flood'], pooled['open'] & mask):.4f}"
-        print(line)
+        for _, scene in learning_passes(world)[1:]:
+            records.append(judged(world, scene, segmenters, peers, teachers))
+            if options.passes:
+                for name, found in records[-1][0].items():
+                    print(f"  {seed} {scene.radar_pass.pass_id} {name}: {described(found, records[-1][1])}", flush=True)
+    print(f"{len(records)} passes of {len(options.seeds)} worlds; {[s.backend for s in segmenters.values()]}")
+    masks = {name: np.concatenate([record[1][name].ravel() for record in records]) for name in records[0][1]}
+    for name in records[0][0]:
+        found = np.concatenate([record[0][name].ravel() for record in records])
+        print(f"{name}: {described(found, masks)}")
 
 
 if __name__ == "__main__":

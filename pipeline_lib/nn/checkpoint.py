@@ -47,6 +47,21 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any] 
         partial.unlink(missing_ok=True)
 
 
+def refuse_pickle(path: Path) -> None:
+    """Look at a file's first bytes before anything opens it.
+
+    Raises:
+        ModelError: it is a pickle or a torch archive.
+    """
+    with path.open("rb") as file:
+        head = file.read(4)
+    if head.startswith(PICKLE_MAGIC):
+        raise ModelError(
+            f"{path} is a pickle or torch archive, which can run any code when opened; it is refused: weights must be "
+            "safetensors."
+        )
+
+
 def read_tensors(path: Path) -> Checkpoint:
     """Read what `write_tensors` wrote.
 
@@ -55,12 +70,7 @@ def read_tensors(path: Path) -> Checkpoint:
     """
     if not path.is_file():
         raise ModelError(f"There are no weights at {path}.")
-    with path.open("rb") as file:
-        head = file.read(4)
-    if head.startswith(PICKLE_MAGIC):
-        raise ModelError(
-            f"{path} is a pickle or torch archive, which can run any code when opened; weights must be safetensors."
-        )
+    refuse_pickle(path)
     try:
         with safe_open(str(path), framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict

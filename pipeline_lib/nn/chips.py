@@ -7,9 +7,6 @@ unknown); ``lag_days`` float32 ``(chip,)``; attributes ``bands``, ``chip_ids``, 
 One Zarr chunk is one chip, so that a patch costs one chip.
 """
 
-import os
-import shutil
-import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +17,7 @@ import zarr
 from numpy.typing import NDArray
 
 from pipeline_lib.errors import InputError, StoreError
+from pipeline_lib.nn.whole_folder import whole_folder
 
 IGNORE = 255
 
@@ -102,17 +100,8 @@ def write_chips(
         InputError: no chips, or chips of different shapes.
         StoreError: the folder cannot be written.
     """
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
+    with whole_folder(folder, "the chip store") as partial:
         _write_group(zarr.open_group(str(partial), mode="w", zarr_format=2), chips, bands, provenance or {})
-        if folder.exists():
-            shutil.rmtree(folder)
-        partial.rename(folder)
-    except OSError as error:
-        raise StoreError(f"Cannot write the chip store {folder}: {error}.") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return open_chips(folder)
 
 

@@ -5,7 +5,7 @@ killed anywhere, goes on where it was.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,7 @@ from pipeline_lib.nn.predict import pooled_iou, predict_odds
 from pipeline_lib.nn.pretrained import load_encoder
 from pipeline_lib.nn.sampling import BalancedSampler, UniformSampler, rng_of
 from pipeline_lib.nn.training import Fit, Objective, Report
-from pipeline_lib.options.train import NetworkOptions, Recipe, ScheduleOptions
+from pipeline_lib.options.train import DataOptions, NetworkOptions, Recipe, ScheduleOptions
 
 Index = NDArray[np.intp]
 Labels = NDArray[np.uint8]
@@ -41,23 +41,31 @@ class Split:
     test: Index
 
 
-def split_chips(chips: ChipSet, folds: int, test_fold: int) -> Split:
+def split_chips(chips: ChipSet, options: DataOptions) -> Split:
     """Test on one fold, validate on the next, train on the others; without a test fold (-1) validate on fold 0.
 
+    Folds are dealt before events are chosen, so that a place is never in two parts, whatever the date.
+
     Raises:
-        InputError: fewer groups than needed.
+        InputError: fewer groups than needed, or no chip of the events to train or to validate on.
     """
-    fold = chips.folds(folds)
-    valid_fold = (test_fold + 1) % folds
-    test = np.flatnonzero(fold == test_fold)
-    valid = np.flatnonzero(fold == valid_fold)
-    train = np.flatnonzero((fold != test_fold) & (fold != valid_fold))
+    fold = chips.folds(options.folds)
+    valid_fold = (options.test_fold + 1) % options.folds
+    taught, held = _of_events(chips, options.train_events), _of_events(chips, options.held_events)
+    test = np.flatnonzero((fold == options.test_fold) & held)
+    valid = np.flatnonzero((fold == valid_fold) & held)
+    train = np.flatnonzero((fold != options.test_fold) & (fold != valid_fold) & taught)
     if len(train) == 0 or len(valid) == 0:
-        groups = len(set(chips.groups))
+        groups, events = len(set(chips.groups)), ", ".join(sorted(set(chips.events))[:8])
         raise InputError(
-            f"{groups} groups of chips cannot be split into {folds} folds with something to train and to validate on."
+            f"{groups} groups of chips (events {events}) cannot be split into {options.folds} folds with something to "
+            "train and to validate on."
         )
     return Split(train, valid, test)
+
+
+def _of_events(chips: ChipSet, events: Sequence[str]) -> NDArray[np.bool_]:
+    return np.array([not events or event in events for event in chips.events], dtype=bool)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,11 +249,6 @@ def _validator(session: Session, bands: Index):  # type: ignore[no-untyped-def] 
         return pooled_iou(predict_odds([network], session.chips.images, bands, chosen), truth)
 
     return validate
-
-
-def restrict(session: Session, train: Sequence[int]) -> Session:
-    """The same session with other training chips."""
-    return replace(session, split=replace(session.split, train=np.array(sorted(train), dtype=np.intp)))
 
 
 def deal(groups: list[str], count: int) -> Index:

@@ -14,7 +14,7 @@ DICE_SMOOTH = 1.0
 
 def water_logit(logits: Tensor) -> Tensor:
     """Log-odds of water, ``(chip, y, x)``, from two-class logits ``(chip, 2, y, x)``."""
-    return logits[:, 1] - logits[:, 0]
+    return (logits[:, 1] - logits[:, 0]).float()
 
 
 def cross_entropy(

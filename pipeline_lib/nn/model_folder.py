@@ -14,8 +14,6 @@ Nothing in it can run code when opened.
 
 import hashlib
 import json
-import os
-import shutil
 import uuid
 from dataclasses import dataclass
 from importlib.resources import files
@@ -25,11 +23,12 @@ from pydantic import ValidationError
 from torch import nn
 
 from pipeline_lib.errors import ModelError, StoreError, UnknownNameError
-from pipeline_lib.nn.checkpoint import PICKLE_MAGIC, load_weights, read_tensors, write_tensors
+from pipeline_lib.nn.checkpoint import load_weights, read_tensors, refuse_pickle, write_tensors
 from pipeline_lib.nn.export import export_onnx
 from pipeline_lib.nn.mlm import mlm_item
 from pipeline_lib.nn.model_card import ModelCard, card_markdown
 from pipeline_lib.nn.networks import build_network
+from pipeline_lib.nn.whole_folder import whole_folder
 
 CARD, WEIGHTS, ONNX, INT8 = "model.json", "weights.safetensors", "model.onnx", "model.int8.onnx"
 
@@ -70,22 +69,13 @@ def write_model(folder: Path, network: nn.Module, card: ModelCard, *, onnx: bool
     Raises:
         StoreError: the folder cannot be written.
     """
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}")
-    try:
-        partial.mkdir(parents=True)
+    if folder.exists() and not (folder / CARD).is_file():
+        raise StoreError(f"{folder} exists and is not a model folder; give another --out.")
+    with whole_folder(folder, "the model") as partial:
         write_tensors(partial / WEIGHTS, dict(network.state_dict()))
         if onnx:
             export_onnx(network, len(card.inputs.bands), partial / ONNX, stride_px=card.stride_px)
         _finish(partial, card)
-        if folder.exists():
-            if not (folder / CARD).is_file():
-                raise StoreError(f"{folder} exists and is not a model folder; give another --out.")
-            shutil.rmtree(folder)
-        partial.rename(folder)
-    except OSError as error:
-        raise StoreError(f"Cannot write the model {folder}: {error}.") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return load_model(folder)
 
 
@@ -120,7 +110,8 @@ def load_model(place: str | Path) -> Model:
         shipped = shipped_models()
         if str(place) not in shipped:
             if folder.is_file():
-                _refuse_file(folder)
+                refuse_pickle(folder)
+                raise ModelError(f"{folder} is a file; a model of overbank is a folder with {CARD} and {WEIGHTS}.")
             raise UnknownNameError("model", str(place), tuple(sorted(shipped)))
         folder = shipped[str(place)]
     try:
@@ -133,21 +124,12 @@ def load_model(place: str | Path) -> Model:
         path = folder / name
         if not path.is_file():
             raise ModelError(f"{folder} lacks {name}, which its card lists; fetch the model again.")
-        if path.read_bytes()[:4].startswith(PICKLE_MAGIC):
-            raise ModelError(f"{path} is a pickle or torch archive, which can run code when opened; it is refused.")
+        refuse_pickle(path)
         if digest_file(path) != digest:
             raise ModelError(f"{path} was changed since the model was written (SHA-256 differs); fetch it again.")
     if WEIGHTS not in card.digests:
         raise ModelError(f"The card of {folder} lists no {WEIGHTS}; a model without weights cannot be used.")
     return Model(folder, card)
-
-
-def _refuse_file(path: Path) -> None:
-    with path.open("rb") as file:
-        head = file.read(4)
-    if head.startswith(PICKLE_MAGIC):
-        raise ModelError(f"{path} is a pickle or torch archive, which can run code when opened; it is refused.")
-    raise ModelError(f"{path} is a file; a model of overbank is a folder with {CARD} and {WEIGHTS}.")
 
 
 def shipped_models() -> dict[str, Path]:

@@ -1,13 +1,14 @@
 """One function per way of learning; `train` picks it by the recipe's kind."""
 
 from collections.abc import Callable
+from typing import TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
 from pipeline_lib.nn.chips import IGNORE
-from pipeline_lib.nn.learning import Index, Labels, Session, deal, only, restrict, train_stage
+from pipeline_lib.nn.learning import Index, Labels, Session, deal, only, train_stage
 from pipeline_lib.nn.objectives import Distillation, Sparse, Unpaired
 from pipeline_lib.nn.predict import predict_odds, sigmoid
 from pipeline_lib.nn.pseudo_label import (
@@ -18,12 +19,23 @@ from pipeline_lib.nn.pseudo_label import (
     to_tiles,
     weak_labels,
 )
+from pipeline_lib.nn.training import Objective
 
 Odds = NDArray[np.float32]
-ALL_VIEWS = tuple(range(8))
 TWO_VIEWS = (0, 3)
 SETTLED = 0.01
 """Weak rounds stop when fewer than this share of pseudo labels changes."""
+
+
+class StageExtras(TypedDict, total=False):
+    """What a stage of the student may differ in; `pipeline_lib.nn.learning.train_stage` says what each means."""
+
+    objective: Objective
+    others: Index
+    maps: dict[str, NDArray[np.float32]]
+    views: dict[str, Index]
+    start: nn.Module | None
+    seed: int | None
 
 
 def train(session: Session, start: nn.Module | None = None) -> nn.Module:
@@ -38,24 +50,25 @@ def train(session: Session, start: nn.Module | None = None) -> nn.Module:
     return KINDS[session.recipe.kind](session)
 
 
-def _student(
-    session: Session,
-    stage: str,
-    labels: Labels,
-    chips: Index,
-    *,
-    start: nn.Module | None = None,
-    seed: int | None = None,
-) -> nn.Module:
-    """A plain supervised stage on the student's bands."""
+def _student(session: Session, stage: str, labels: Labels, chips: Index, **others: Unpack[StageExtras]) -> nn.Module:
+    """A stage of the student's network on the student's bands; supervised unless ``others`` says otherwise."""
+    options = session.recipe.network
+    return train_stage(
+        session, stage, labels=labels, chips=chips, bands=session.student_bands, options=options, **others
+    )
+
+
+def _teacher(session: Session, stage: str, chips: Index, seed: int | None = None) -> nn.Module:
+    """A supervised stage of the teacher's network on the teacher's bands."""
+    options = session.recipe.distill
     return train_stage(
         session,
         stage,
-        labels=labels,
+        labels=session.visible_labels(),
         chips=chips,
-        bands=session.student_bands,
-        options=session.recipe.network,
-        start=start,
+        bands=session.teacher_bands,
+        options=options.teacher,
+        schedule=session.recipe.schedule.model_copy(update={"steps": options.teacher_steps}),
         seed=seed,
     )
 
@@ -67,29 +80,13 @@ def supervised(session: Session) -> nn.Module:
 
 def teacher_only(session: Session) -> nn.Module:
     """The teacher itself, by the same labels: the row of the table that bounds what distillation can give."""
-    return train_stage(
-        session,
-        "teacher",
-        labels=session.visible_labels(),
-        chips=_with_optical(session, session.labelled()),
-        bands=session.teacher_bands,
-        options=session.recipe.distill.teacher,
-        schedule=_teacher_schedule(session),
-    )
+    return _teacher(session, "teacher", session.labelled())
 
 
 def sparse(session: Session) -> nn.Module:
     """A small share of labelled pixels, with FESTA."""
-    recipe = session.recipe
-    return train_stage(
-        session,
-        "student",
-        labels=session.visible_labels(),
-        chips=session.labelled(),
-        bands=session.student_bands,
-        options=recipe.network,
-        objective=Sparse(recipe.loss, recipe.sparse, recipe.seed),
-    )
+    objective = Sparse(session.recipe.loss, session.recipe.sparse, session.recipe.seed)
+    return _student(session, "student", session.visible_labels(), session.labelled(), objective=objective)
 
 
 def weak(session: Session) -> nn.Module:
@@ -121,8 +118,7 @@ def weak(session: Session) -> nn.Module:
 def tile_tags(session: Session) -> tuple[NDArray[np.bool_], int]:
     """Tags of tiles, ``(chip * tiles,)``, and the tile's side: the chips' own, or from the labels of 64 px tiles."""
     chips = session.chips
-    known = chips.tags[session.split.train] != IGNORE
-    if known.all() and chips.provenance.get("tags") == "given":
+    if (chips.tags[session.split.train] != IGNORE).all():
         return chips.tags == 1, chips.size_px[0]
     tile = session.recipe.self_train.tile_px
     tiles = to_tiles(session.all_labels(), tile)
@@ -164,13 +160,11 @@ def distillation(session: Session) -> nn.Module:
     clear = _clear(session)
     if clear is not None:
         maps["clear"] = clear
-    return train_stage(
+    return _student(
         session,
         "student",
-        labels=session.visible_labels(),
-        chips=session.labelled(),
-        bands=session.student_bands,
-        options=recipe.network,
+        session.visible_labels(),
+        session.labelled(),
         objective=objective,
         others=pairs,
         maps=maps,
@@ -187,20 +181,11 @@ def teacher_odds(session: Session) -> tuple[Odds, list[nn.Module]]:
     labelled = _with_optical(session, session.labelled())
     folds = deal([session.chips.groups[k] for k in labelled], session.recipe.distill.teacher_folds)
     odds = np.full(session.chips.labels.shape, np.nan, np.float32)
-    labels, bands = session.visible_labels(), session.teacher_bands
+    bands = session.teacher_bands
     teachers = []
     for fold in range(int(folds.max()) + 1):
         seen, held = labelled[folds != fold], labelled[folds == fold]
-        teacher = train_stage(
-            restrict(session, [int(k) for k in seen]),
-            f"teacher{fold}",
-            labels=labels,
-            chips=seen,
-            bands=bands,
-            options=session.recipe.distill.teacher,
-            schedule=_teacher_schedule(session),
-            seed=session.recipe.seed * 101 + fold,
-        )
+        teacher = _teacher(session, f"teacher{fold}", seen, session.recipe.seed * 101 + fold)
         odds[held] = predict_odds([teacher], session.chips.images, bands, held, views=TWO_VIEWS)
         teachers.append(teacher)
     rest = np.setdiff1d(_with_optical(session, session.split.train), labelled)
@@ -215,29 +200,16 @@ def unpaired(session: Session) -> nn.Module:
     A teacher learns on the optical half (with its labels). The radar net sees the other half without labels, with the
     chips' label prior where one exists, and is aligned to the teacher by class prototypes and on its water maps.
     """
-    recipe = session.recipe
     side = deal([session.chips.groups[k] for k in session.split.train], 2)
     optical_half = _with_optical(session, session.split.train[side == 0])
     radar_half = session.split.train[side == 1]
-    teacher = train_stage(
-        session,
-        "optical",
-        labels=session.visible_labels(),
-        chips=optical_half,
-        bands=session.teacher_bands,
-        options=recipe.distill.teacher,
-        schedule=_teacher_schedule(session),
-    )
-    prior = only(dark_prior(session), radar_half)
-    objective = Unpaired(recipe.loss, teacher)
-    return train_stage(
+    teacher = _teacher(session, "optical", optical_half)
+    return _student(
         session,
         "student",
-        labels=prior,
-        chips=radar_half,
-        bands=session.student_bands,
-        options=recipe.network,
-        objective=objective,
+        only(dark_prior(session), radar_half),
+        radar_half,
+        objective=Unpaired(session.recipe.loss, teacher),
         others=optical_half,
         views={"teacher": session.teacher_bands},
     )
@@ -260,10 +232,6 @@ def dark_prior(session: Session) -> Labels:
         labels[chip][seen & (image <= dark)] = 1
         labels[chip][seen & (image > middle)] = 0
     return labels
-
-
-def _teacher_schedule(session: Session):  # type: ignore[no-untyped-def]  # noqa: ANN202
-    return session.recipe.schedule.model_copy(update={"steps": session.recipe.distill.teacher_steps})
 
 
 def _with_optical(session: Session, chips: Index) -> Index:

@@ -131,7 +131,9 @@ class Fit:
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(step, self.schedule)
         self.trained.train()
-        terms = self.objective.terms(self.network, self.source.batch(step), step)
+        batch = self.source.batch(step)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.schedule.precision == "bf16"):
+            terms = self.objective.terms(self.network, batch, step)
         loss = torch.stack(list(terms.values())).sum()
         if not torch.isfinite(loss):
             raise ModelError(

@@ -100,6 +100,8 @@ class ScheduleOptions(Options):
     """Share of patches centred on a water pixel (Volpi & Tuia 2017); the others are centred on land."""
     threads: int = Field(1, ge=1)
     """Threads of the CPU."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """``bf16``: convolutions in bfloat16 while training (weights, losses and predictions stay float32)."""
 
 
 class DataOptions(Options):
@@ -119,6 +121,10 @@ class DataOptions(Options):
     """Folds over look-alike groups (or events, or seeds)."""
     test_fold: int = Field(0, ge=-1)
     """The fold kept for testing; -1 trains on every chip (no test fold: for a model to be used elsewhere)."""
+    train_events: tuple[str, ...] = ()
+    """Events (scenes, dates) that may be learned from; empty: all."""
+    held_events: tuple[str, ...] = ()
+    """Events whose chips validate and test; empty: all."""
     worlds: int = Field(8, ge=1)
     """Simulated worlds, where the dataset is ``world``."""
     world_size_px: int = Field(512, ge=128)

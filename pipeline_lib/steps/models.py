@@ -21,7 +21,8 @@ from pipeline_lib.nn.model_card import card_markdown
 from pipeline_lib.nn.model_folder import INT8, ONNX, Model, load_model, rewrite_card, shipped_models
 from pipeline_lib.nn.segmenter import Segmenter
 from pipeline_lib.options.world import WorldOptions
-from pipeline_lib.steps.training_chips import learning_passes, network_units, radar_dataset
+from pipeline_lib.steps.network_units import network_units
+from pipeline_lib.steps.world_chips import learning_passes, past_of, radar_dataset
 from pipeline_lib.world.simulate import simulate
 
 CALIBRATION_TILES = 200
@@ -117,7 +118,7 @@ def _world_tiles(contract: InputContract) -> NDArray[np.float32]:
     for number in range(6):
         world = simulate(WorldOptions.randomised(CALIBRATION_SEED + number, size=512), with_optical=False)
         for _, scene in learning_passes(world):
-            past = [s for s in world.radar if s.radar_pass.direction == scene.radar_pass.direction][:3]
+            past = past_of(world, scene)
             image = network_units(contract, radar_dataset([scene]).isel(time=0), radar_dataset(past))
             tiles += _cut_tiles(image)
     return np.stack(tiles[:CALIBRATION_TILES])

@@ -74,7 +74,7 @@ def open_session(recipe: Recipe, root: Path | None, workspace: Path, report: Rep
         InputError: no data, or too few groups to split.
     """
     chips = build_chips(recipe, root, workspace / "chips")
-    split = split_chips(chips, recipe.data.folds, recipe.data.test_fold)
+    split = split_chips(chips, recipe.data)
     scale = band_scale(recipe, chips.bands)
     return Session(chips=chips, recipe=recipe, split=split, scale=scale, folder=workspace / "stages", report=report)
 

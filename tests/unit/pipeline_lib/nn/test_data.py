@@ -1,5 +1,7 @@
 """Chip store, sampler, augmentation, input contract."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -13,7 +15,7 @@ from pipeline_lib.nn.chips import LabelledChip, open_chips, write_chips
 from pipeline_lib.nn.inputs import fixed_scale, grey_contract, normalise, relative_scale, sar_contract, to_db
 from pipeline_lib.nn.learning import split_chips
 from pipeline_lib.nn.sampling import BalancedSampler, UniformSampler, rng_of
-from pipeline_lib.options.train import AugmentOptions
+from pipeline_lib.options.train import AugmentOptions, DataOptions
 
 NOTHING = AugmentOptions(dihedral=False, gain_db=0, speckle_looks=None, incidence_db=0, blank=0)
 
@@ -62,17 +64,31 @@ def test_no_group_is_parted_and_folds_are_even(chips) -> None:
     for group in set(chips.groups):
         assert len({int(f) for f, g in zip(fold, chips.groups, strict=True) if g == group}) == 1
     assert sorted(np.bincount(fold)) == [4, 4, 4, 4]
-    split = split_chips(chips, 4, 1)
+    split = split_chips(chips, DataOptions(folds=4, test_fold=1))
     groups = [{chips.groups[k] for k in part} for part in (split.train, split.valid, split.test)]
     assert not groups[0] & groups[1]
     assert not groups[0] & groups[2]
     assert not groups[1] & groups[2]
-    assert len(split_chips(chips, 4, -1).test) == 0
+    assert len(split_chips(chips, DataOptions(folds=4, test_fold=-1)).test) == 0
+
+
+def test_events_choose_what_is_taught_and_what_is_judged(chips) -> None:
+    """The same places on two dates: one date teaches, the other judges, and still no place is in two parts."""
+    events = tuple("june" if k % 2 else "march" for k in range(len(chips)))
+    dated = dataclasses.replace(chips, events=events)
+    options = DataOptions(folds=4, test_fold=0, train_events=("june",), held_events=("march",))
+    split, plain = split_chips(dated, options), split_chips(dated, DataOptions(folds=4, test_fold=0))
+    assert {events[k] for k in split.train} == {"june"}
+    assert {events[k] for part in (split.valid, split.test) for k in part} == {"march"}
+    assert not {dated.groups[k] for k in split.train} & {dated.groups[k] for k in (*split.valid, *split.test)}
+    assert set(split.test) < set(plain.test)
+    with pytest.raises(InputError, match="march"):
+        split_chips(dated, DataOptions(folds=4, test_fold=0, train_events=("july",)))
 
 
 def test_too_few_groups_are_refused(chips) -> None:
     with pytest.raises(InputError, match="cannot be split"):
-        split_chips(chips, 99, 20)
+        split_chips(chips, DataOptions(folds=99, test_fold=20))
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.9])

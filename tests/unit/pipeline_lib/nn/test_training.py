@@ -15,7 +15,7 @@ from pipeline_lib.nn.learning import Session, split_chips
 from pipeline_lib.nn.predict import monte_carlo_odds, pooled_iou, predict_odds
 from pipeline_lib.nn.recipes import KINDS, train
 from pipeline_lib.nn.training import Progress, learning_rate
-from pipeline_lib.options.train import Recipe, ScheduleOptions
+from pipeline_lib.options.train import DataOptions, Recipe, ScheduleOptions
 
 BASE = {
     "name": "small",
@@ -49,7 +49,12 @@ def session_of(chips: ChipSet, folder: Path, report=None, **changes) -> Session:
     recipe = Recipe.model_validate({**merged, **changes})
     scale = BandScale(db_per_unit=np.array([5, 5, 0, 0, 0], np.float32))
     return Session(
-        chips=chips, recipe=recipe, split=split_chips(chips, 4, 0), scale=scale, folder=folder, report=report
+        chips=chips,
+        recipe=recipe,
+        split=split_chips(chips, DataOptions(folds=4, test_fold=0)),
+        scale=scale,
+        folder=folder,
+        report=report,
     )
 
 
