@@ -33,7 +33,9 @@ from pipeline_lib.world.build import build_world
 from pipeline_lib.world.server import serve
 
 SIZE, SEED = 128, 7
-OPTIONS: dict[str, Any] = {"plan": {"max_references": 2}}
+LAST_DAY = "2025-11-02T00:00:00Z"
+"""End of the event: two passes, one of them of two slices."""
+OPTIONS: dict[str, Any] = {"plan": {"max_references": 2}, "publish": {"preview_px": 128}}
 MOST_RESTARTS = 6
 
 
@@ -57,8 +59,10 @@ class Bench:
     folder: Path
     world: Path
     url: str
+    event: dict[str, Any]
     draw: random.Random
     server: runs.Server
+    season_port: int = field(default_factory=runs.free_port)
     kills: list[Kill] = field(default_factory=list)
     cpu_s: float = 0.0
 
@@ -67,6 +71,10 @@ class Bench:
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir(parents=True)
         return out
+
+    def arguments(self, out: Path, **more: Any) -> tuple[Any, ...]:
+        """Of `runs.map_world`."""
+        return (str(self.world), self.url, str(out), OPTIONS | more, self.event)
 
     def note(self, kill: Kill) -> None:
         self.kills.append(kill)
@@ -102,7 +110,7 @@ def kill_flows(bench: Bench, good: Path, duration_s: float, count: int) -> None:
     done = 0
     while done < count:
         out, after = bench.fresh("flow"), bench.draw.uniform(0.0, duration_s)
-        arguments = (str(bench.world), bench.url, str(out), OPTIONS)
+        arguments = bench.arguments(out)
         outcome = runs.start(runs.map_world, *arguments).kill_after(after)
         bench.cpu_s += outcome.cpu_s
         if outcome.kind != "killed":
@@ -119,8 +127,7 @@ def kill_dask_workers(bench: Bench, good: Path, duration_s: float, count: int) -
         done = 0
         while done < count:
             out, after = bench.fresh("dask"), bench.draw.uniform(0.0, duration_s)
-            options = {**OPTIONS, "dask_address": cluster.scheduler_address}
-            arguments = (str(bench.world), bench.url, str(out), options)
+            arguments = bench.arguments(out, dask_address=cluster.scheduler_address)
             run = runs.start(runs.map_world, *arguments)
             if run.answers.poll(after):
                 run.end()
@@ -142,7 +149,7 @@ def kill_servers(bench: Bench, good: Path, duration_s: float, count: int) -> Non
     done = 0
     while done < count:
         out, after = bench.fresh("server"), bench.draw.uniform(0.0, duration_s)
-        arguments = (str(bench.world), bench.url, str(out), OPTIONS)
+        arguments = bench.arguments(out)
         run = runs.start(runs.map_world, *arguments)
         if run.answers.poll(after):
             run.end()
@@ -165,16 +172,18 @@ class Season:
     def __init__(self, bench: Bench, name: str) -> None:
         self.out = bench.fresh(name)
         self.world = shutil.copytree(bench.world, bench.fresh(f"{name}-world"), dirs_exist_ok=True)
-        event = read_event(self.world / "event.yaml")
+        event = bench.event
         self.hidden = {}
         for path in sorted((self.world / "items" / "sentinel-1-rtc").glob("*.json")):
             content = path.read_text()
-            if json.loads(content)["properties"]["datetime"] >= event.start.isoformat():
-                self.hidden[path] = content
+            moment = json.loads(content)["properties"]["datetime"]
+            if moment >= event["start"]:
                 path.unlink()
+            if event["start"] <= moment <= LAST_DAY:
+                self.hidden[path] = content
         self.fields: dict[str, Any] = {
-            "name": "valley", "aoi": event.aoi, "since": event.start, "grace_minutes": 0, "rescan_days": 4000,
-            "options": OPTIONS,
+            "name": "valley", "aoi": event["aoi"], "since": event["start"], "grace_minutes": 0, "rescan_days": 4000,
+            "options": OPTIONS, "publish_if": {"min_flood_km2": 0},
         }  # fmt: skip
 
     def steps(self) -> list[Path]:
@@ -191,7 +200,7 @@ class Season:
 def season_of(bench: Bench, name: str, kill: Callable[[Season, int], None]) -> Season:
     """Let an archive publish step by step, polling after each until every pass is mapped."""
     season = Season(bench, name)
-    with serve(season.world) as url:
+    with serve(season.world, port=bench.season_port) as url:  # the address is part of the published plan
         register_of(season.out).add(Watch.model_validate({**season.fields, "catalog": url}))
         for number, path in enumerate(season.steps()):
             season.publish(path)
@@ -245,10 +254,11 @@ def main() -> None:
     world = build_world(given.folder / "world", WorldOptions(seed=SEED, size=SIZE))
     begun = time.monotonic()
     with serve(world) as url, runs.prefect_server(given.folder / "prefect") as server:
-        bench = Bench(given.folder, world, url, random.Random(given.seed), server)  # noqa: S311 - no secret
+        event = read_event(world / "event.yaml").model_dump(mode="json") | {"end": LAST_DAY}
+        bench = Bench(given.folder, world, url, event, random.Random(given.seed), server)  # noqa: S311 - no secret
         good = bench.fresh("good")
-        runs.start(runs.map_world, str(world), url, str(bench.fresh("warm")), OPTIONS).end()
-        duration_s = runs.start(runs.map_world, str(world), url, str(good), OPTIONS).end().seconds
+        runs.start(runs.map_world, *bench.arguments(bench.fresh("warm"))).end()
+        duration_s = runs.start(runs.map_world, *bench.arguments(good)).end().seconds
         print(f"undisturbed: {duration_s:.1f} s; seed {given.seed}")
         kill_flows(bench, good, duration_s, given.flow)
         kill_dask_workers(bench, good, duration_s, given.dask)

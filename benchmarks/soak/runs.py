@@ -52,7 +52,9 @@ class Server:
         """Start it and wait until it answers."""
         self.home.mkdir(parents=True, exist_ok=True)
         set_prefect_environment()
-        os.environ.update(PREFECT_HOME=str(self.home), PREFECT_API_URL=self.api_url)
+        os.environ.update(
+            PREFECT_HOME=str(self.home), PREFECT_API_URL=self.api_url, PREFECT_LOGGING_TO_API_ENABLED="false"
+        )
         command = (sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port))
         with (self.home / "server.log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
