@@ -10,6 +10,7 @@ from prefect.states import Completed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.approval import approved
+from flows.metrics import measured_run
 from flows.progress import Progress, run_logger
 from pipeline_lib.errors import IncompleteEventError, OverbankError
 from pipeline_lib.model import Event, MappingPlan, PlannedPass, Product, Stored, digest_of
@@ -23,7 +24,14 @@ from tasks.detect import detect_water
 from tasks.evaluate import evaluate_event
 from tasks.gate import assess
 from tasks.plan import plan_event
-from tasks.prepare import prepare_history, prepare_occurrence, prepare_pass, prepare_terrain
+from tasks.prepare import (
+    compare_with_optical,
+    prepare_composite,
+    prepare_history,
+    prepare_occurrence,
+    prepare_pass,
+    prepare_terrain,
+)
 from tasks.publish import publish_event
 from tasks.search import search
 
@@ -83,11 +91,23 @@ def map_and_publish(event: Event, catalog: str, out: str, options: MapOptions, t
         IncompleteEventError: some passes failed.
     """
     place = Place(workspace=workspace_of(Path(out), event.event_id).folder, dask_address=options.dask_address)
+    with measured_run(out, event.event_id, place) as watch:
+        outcome = _map_and_publish(event, catalog, out, options, place, truth)
+        watch.ended(outcome)
+    if outcome.failures:
+        _raise_incomplete(outcome)
+    return outcome
+
+
+def _map_and_publish(
+    event: Event, catalog: str, out: str, options: MapOptions, place: Place, truth: str | None
+) -> Outcome:
+    """Every stage in its order."""
     plan = plan_event(event, catalog, search(event, catalog, options.search), options, place)
     progress = Progress(run_logger(), total=_stages(plan, scored=truth is not None))
-    ancillaries = _prepare_ancillaries(plan, place, progress)
+    ancillaries, composite = _prepare_ancillaries(plan, place, progress)
     passes, failures = _map_passes(plan, ancillaries, place, progress)
-    done = restricted(plan, passes)
+    done = _seen_from_above(restricted(plan, passes), passes, composite, place)
     mapped = Mapped(plan=done, passes=tuple(passes), mosaic=mosaic_event(done, passes, place))
     progress.finished(f"mosaic of {len(passes)} passes")
     outcome = _publish_or_hold(mapped, out, options, place)
@@ -95,9 +115,7 @@ def map_and_publish(event: Event, catalog: str, out: str, options: MapOptions, t
     if truth is not None:
         evaluate_event(done, passes, truth, place)
         progress.finished("scored against the truth")
-    if failures:
-        _raise_incomplete(outcome, len(passes), failures)
-    return outcome
+    return outcome.model_copy(update={"failures": {name: str(error) for name, error in failures.items()}})
 
 
 def _publish_or_hold(mapped: Mapped, out: str, options: MapOptions, place: Place) -> Outcome:
@@ -122,15 +140,35 @@ def _publish_or_hold(mapped: Mapped, out: str, options: MapOptions, place: Place
 def _stages(plan: MappingPlan, *, scored: bool) -> int:
     """How many stages a plan will take."""
     orbits = {_history_name(planned) for planned in plan.passes}
-    return 2 + len(orbits) + 3 * len(plan.passes) + 2 + int(scored)
+    return 2 + bool(plan.optical) + len(orbits) + 3 * len(plan.passes) + 2 + int(scored)
 
 
-def _prepare_ancillaries(plan: MappingPlan, place: Place, progress: Progress) -> Ancillaries:
-    """Terrain and long-term water, side by side."""
+def _prepare_ancillaries(
+    plan: MappingPlan, place: Place, progress: Progress
+) -> tuple[Ancillaries, PrefectFuture[Stored | None] | None]:
+    """Terrain and long-term water, side by side, and Sentinel-2 before the event where the plan has it."""
     terrain = prepare_terrain.submit(plan, place)
     occurrence = prepare_occurrence.submit(plan, place)
-    progress.follow([("terrain", terrain), ("water occurrence", occurrence)])
-    return Ancillaries(terrain=terrain.result(), occurrence=occurrence.result())
+    composite = prepare_composite.submit(plan, place) if plan.optical else None
+    named = [("terrain", terrain), ("water occurrence", occurrence)]
+    progress.follow(named if composite is None else [*named, ("optical composite", composite)])
+    return Ancillaries(terrain=terrain.result(), occurrence=occurrence.result()), composite
+
+
+def _seen_from_above(
+    plan: MappingPlan, passes: list[MappedPass], composite: PrefectFuture[Stored | None] | None, place: Place
+) -> MappingPlan:
+    """Compare the passes with Sentinel-2. A flood map does not wait for clear sky: what fails is a note of the plan."""
+    if composite is None:
+        return plan
+    try:
+        stored = composite.result()
+        if stored is not None:
+            compare_with_optical(plan, [one.scene for one in passes], stored, place)
+    except OverbankError as error:
+        run_logger().warning("Sentinel-2 could not be used: %s", error)
+        return plan.model_copy(update={"notes": (*plan.notes, f"Sentinel-2 could not be used: {error}")})
+    return plan
 
 
 class _Chain(NamedTuple):
@@ -194,8 +232,9 @@ def _failure(chain: _Chain) -> Exception | None:
     return None
 
 
-def _raise_incomplete(outcome: Outcome, mapped: int, failures: dict[str, Exception]) -> None:
+def _raise_incomplete(outcome: Outcome) -> None:
     """Say what is missing from an event."""
+    mapped, failures = len(outcome.assessment.passes), outcome.failures
     reasons = "; ".join(f"{name}: {error}" for name, error in failures.items())
     event_id, version = outcome.assessment.event_id, outcome.product.version if outcome.product else 0
     state = f"Published {event_id} version {version}" if outcome.state == PUBLISHED else f"{outcome.state}: {event_id}"

@@ -27,12 +27,12 @@ CACHE_MIB = 128
 
 
 def write_cog(path: Path, layer: Layer, pixels: xr.DataArray, grid: Grid, *, compression: str = "zstd") -> str:
-    """Write one layer (y, x) as a COG with overviews (nearest), no-data, colour table, units and class names.
+    """Write one layer as a COG with overviews (nearest), no-data, colour table, units and class names.
 
     Args:
         path: where; its folder exists. Never a file that readers know: the caller renames its folder.
         layer: what the values mean.
-        pixels: (y, x) of the layer's dtype, NumPy or Dask.
+        pixels: (y, x) of the layer's dtype, NumPy or Dask; (band, y, x) where the layer has bands.
         grid: where the pixels lie.
         compression: ``deflate`` or ``zstd``.
 
@@ -47,7 +47,7 @@ def write_cog(path: Path, layer: Layer, pixels: xr.DataArray, grid: Grid, *, com
         "driver": "GTiff",
         "width": grid.shape[1],
         "height": grid.shape[0],
-        "count": 1,
+        "count": max(len(layer.bands), 1),
         "dtype": layer.dtype,
         "crs": grid.crs,
         "transform": grid.geobox.affine,
@@ -56,7 +56,7 @@ def write_cog(path: Path, layer: Layer, pixels: xr.DataArray, grid: Grid, *, com
         "blockxsize": BLOCK_PX,
         "blockysize": BLOCK_PX,
         "bigtiff": "IF_SAFER",
-    }
+    } | ({"photometric": "RGB"} if layer.bands else {})
     try:
         with rasterio.Env(GDAL_CACHEMAX=CACHE_MIB, GDAL_TIFF_OVR_BLOCKSIZE=BLOCK_PX):
             with rasterio.open(flat, "w", **profile) as target:
@@ -93,15 +93,17 @@ def _fill(target: rasterio.io.DatasetWriter, layer: Layer, pixels: xr.DataArray)
     rows, columns = target.height, target.width
     for top in range(0, rows, BAND_PX):
         height = min(BAND_PX, rows - top)
-        part = pixels.data[top : top + height]
+        part = pixels.data[..., top : top + height, :]
         (values,) = dask.compute(part)
-        target.write(values.astype(layer.dtype, copy=False), 1, window=Window(0, top, columns, height))
+        stack = values.astype(layer.dtype, copy=False).reshape(target.count, height, columns)
+        target.write(stack, window=Window(0, top, columns, height))
     if layer.codes and layer.dtype == "uint8":
         target.write_colormap(1, {code.value: code.colour for code in layer.codes})
         target.update_tags(1, classes="; ".join(f"{code.value}={code.name}" for code in layer.codes))
     if layer.flags is not None:
         target.update_tags(1, bits="; ".join(f"{flag.value}={str(flag.name).lower()}" for flag in layer.flags))
-    target.set_band_description(1, layer.title)
+    for number, name in enumerate(layer.bands or (layer.title,), start=1):
+        target.set_band_description(number, name)
     if layer.unit:
         target.set_band_unit(1, layer.unit)
     target.update_tags(TIFFTAG_IMAGEDESCRIPTION=layer.description)

@@ -8,7 +8,7 @@ from typing import Any
 from pipeline_lib.model import Acquisition, digest_of
 from pipeline_lib.publish.contents import FORMAT, Publication, PublishedPass
 from pipeline_lib.publish.item import footprint, grid_properties, make_item, moment
-from pipeline_lib.publish.layers import DEPTH, EVENT_LAYERS, PASS_LAYERS
+from pipeline_lib.publish.layers import DEPTH, EVENT_LAYERS, OPTICAL_LAYERS, PASS_LAYERS
 from pipeline_lib.publish.rasters import take_over, write_files
 from pipeline_lib.publish.vectors import make_polygons
 from pipeline_lib.publish.zonal import area_by_zone, exposure
@@ -82,15 +82,16 @@ def _pass_properties(publication: Publication, one: PublishedPass, place: Path) 
         "end_datetime": moment(acquisition.end),
         "overbank:inputs": _digests((acquisition,)),
         "overbank:references": _digests(one.planned.references),
-        "overbank:residual_shift": _residual_shift(one),
+        "overbank:residual_shift": _measured_shift(one, "residual_shift"),
+        "overbank:residual_shift_optical": _measured_shift(one, "optical_shift"),
         "overbank:key": one.key,
         **_common(publication, place),
     }
 
 
-def _residual_shift(one: PublishedPass) -> dict[str, Any] | None:
-    """Where the pass lay relative to its references, and whether it was moved; None where it had none."""
-    measured = one.scene.attrs.get("residual_shift")
+def _measured_shift(one: PublishedPass, name: str) -> dict[str, Any] | None:
+    """Where the pass lay relative to its references or to Sentinel-2, and whether it was moved; None without them."""
+    measured = one.scene.attrs.get(name)
     return None if measured is None else dict(json.loads(measured))
 
 
@@ -125,7 +126,7 @@ def write_event(publication: Publication, place: Path, record: dict[str, Any]) -
     trace = partial(
         make_polygons, event, plan.grid, publication.longitude, record["epoch"], len(publication.passes), options
     )
-    assets, polygons = write_files(folder, event, (*EVENT_LAYERS, DEPTH), plan.grid, options, trace)
+    assets, polygons = write_files(folder, event, (*EVENT_LAYERS, DEPTH, *OPTICAL_LAYERS), plan.grid, options, trace)
     record["polygons"] = {"written": len(polygons), "left_out": polygons.attrs["left_out"]}
     record["zones"] = [row for zones in options.zones for row in area_by_zone(folder / "flood_class.tif", zones)]
     record["exposure"] = exposure(polygons, options.exposure)
@@ -138,6 +139,7 @@ def write_event(publication: Publication, place: Path, record: dict[str, Any]) -
         "overbank:epoch": moment(record["epoch"]),
         "overbank:state": record["figures"]["state"],
         "overbank:significance": record["significance"],
+        "overbank:decision": publication.decision,
         "overbank:figures": record["figures"],
         "overbank:polygons": record["polygons"],
         "overbank:zones": record["zones"],

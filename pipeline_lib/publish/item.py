@@ -52,8 +52,8 @@ def raster_asset(layer: Layer, facts: dict[str, Any], grid: Grid) -> dict[str, A
         "type": COG_TYPE,
         "title": layer.title,
         "description": layer.description,
-        "roles": ["data"],
-        "raster:bands": [band],
+        "roles": ["visual" if layer.bands else "data"],
+        "raster:bands": [band | {"name": name} for name in layer.bands] or [band],
     }
     return asset | _classification(layer) | facts
 

@@ -35,6 +35,8 @@ class Layer:
     unit: str | None = None
     time_of: str | None = None
     """``moment`` for hours since the epoch, ``span`` for a number of hours."""
+    bands: tuple[str, ...] = ()
+    """Names of the bands of a picture; one band without a name where empty."""
 
 
 NOT_SEEN = Code(255, "not_observed", "not observed", (0, 0, 0, 0))
@@ -95,3 +97,15 @@ EVENT_LAYERS = (
 DEPTH = Layer(
     "depth", "Water depth", "Estimated from the elevation model; no data = unknown", "uint16", 65535, unit="cm"
 )
+OPTICAL_LAYERS = (
+    Layer("optical_water", "Water before the event, optical", "Water that Sentinel-2 saw before", "uint8", 255, _WATER),
+    Layer(
+        "true_colour",
+        "Before the event, true colour",
+        "Clear pixels of Sentinel-2 before the event; 1 to 255 is reflectance 0 to 0.3 (gamma 1.4)",
+        "uint8",
+        0,
+        bands=("red", "green", "blue"),
+    ),
+)
+"""Of the time before, where the plan has Sentinel-2."""

@@ -11,7 +11,7 @@ from pipeline_lib.flood.event import UNKNOWN_HOURS
 from pipeline_lib.model import Grid
 from pipeline_lib.options.publish import PublishOptions
 from pipeline_lib.publish.figures import hours_since
-from pipeline_lib.publish.pictures import Canvas, canvas_of, coarse_layer, grey, photo_uri, placed, png_uri
+from pipeline_lib.publish.pictures import Canvas, canvas_of, coarse_layer, colour_uri, grey, photo_uri, placed, png_uri
 from pipeline_lib.publish.preview import coarse_backscatter, coarse_factor, coarse_power
 
 NEVER = 255
@@ -78,6 +78,7 @@ def _draw(event: xr.Dataset, passes: Sequence[tuple[xr.Dataset, xr.Dataset]], gr
         layers[name] = _picture(coarse_layer(event[name], factor, flood_codes=False, nodata=NEVER), canvas)
     for name, values in _numbers(event, factor, units).items():
         layers[name] = _picture(values, canvas)
+    layers |= _optical(event, canvas, factor)
     return Imagery(
         canvas=canvas,
         metres=canvas.metres,
@@ -87,6 +88,18 @@ def _draw(event: xr.Dataset, passes: Sequence[tuple[xr.Dataset, xr.Dataset]], gr
         event=layers,
         units=units,
     )
+
+
+def _optical(event: xr.Dataset, canvas: Canvas, factor: int) -> dict[str, str]:
+    """What Sentinel-2 saw before the event, where it did."""
+    if "true_colour" not in event:
+        return {}
+    colour = [coarse_layer(band, factor, flood_codes=False, nodata=0) for band in event["true_colour"]]
+    water = coarse_layer(event["optical_water"], factor, flood_codes=False, nodata=NEVER)
+    return {
+        "optical_water": _picture(water, canvas),
+        "true_colour": colour_uri(np.stack([placed(band.astype(np.uint8), canvas, 0) for band in colour])),
+    }
 
 
 def _draw_pass(

@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline_lib.model.area import crosses_antimeridian
 from pipeline_lib.options.publish import PublishOptions
-from pipeline_lib.publish.layers import EVENT_LAYERS, PASS_LAYERS
+from pipeline_lib.publish.layers import EVENT_LAYERS, OPTICAL_LAYERS, PASS_LAYERS
 from pipeline_lib.publish.page_data import Imagery
 
 FOLDER = files("pipeline_lib.publish") / "page"
@@ -85,7 +85,7 @@ def _data(record: dict[str, Any], imagery: Imagery) -> dict[str, Any]:
         "series": record["series"],
         "codes": {
             layer.name: [{"value": c.value, "title": c.title, "colour": list(c.colour)} for c in layer.codes]
-            for layer in (*PASS_LAYERS, *EVENT_LAYERS)
+            for layer in (*PASS_LAYERS, *EVENT_LAYERS, *OPTICAL_LAYERS)
             if layer.codes
         },
         "pictures": pictures,

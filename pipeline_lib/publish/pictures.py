@@ -145,6 +145,13 @@ def photo_uri(values: np.ndarray, quality: int = 62) -> str:
     return _uri(photo, "WEBP", quality=quality, method=4)
 
 
+def colour_uri(values: np.ndarray, quality: int = 62) -> str:
+    """A colour photograph, uint8 (3, rows, columns), as a data URI (WebP, lossy); clear, exactly, where all are 0."""
+    bands = [Image.fromarray(band, mode="L") for band in values]
+    seen = Image.fromarray(np.where(values.any(axis=0), 255, 0).astype(np.uint8), mode="L")
+    return _uri(Image.merge("RGBA", (*bands, seen)), "WEBP", quality=quality, method=4)
+
+
 def _uri(image: Image.Image, kind: str, **options: int | bool) -> str:
     """Encode an image."""
     buffer = io.BytesIO()
@@ -152,4 +159,4 @@ def _uri(image: Image.Image, kind: str, **options: int | bool) -> str:
     return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-__all__ = ["Canvas", "canvas_of", "coarse_layer", "grey", "photo_uri", "placed", "png_uri"]
+__all__ = ["Canvas", "canvas_of", "coarse_layer", "colour_uri", "grey", "photo_uri", "placed", "png_uri"]

@@ -1,6 +1,5 @@
 """Optical steps: the best clear pixels before the event with their water, and where radar lies against them."""
 
-import json
 from datetime import timezone
 from functools import partial
 
@@ -35,17 +34,20 @@ def prepare_composite(plan: MappingPlan, store: Store) -> Stored | None:
         StoreError: the store cannot be written.
     """
     start = plan.event.start.astimezone(timezone.utc)
-    before = tuple(one for one in plan.optical if one.start < start)
-    if not before:
-        return None
-    stored = store.place("composite", key_of(plan, "composite", *before, plan.event))
-    if not store.has(stored):
-        overpasses = [_overpass(plan, one) for one in before]
+    stored = _composite_place(plan, store)
+    if stored is not None and not store.has(stored):
+        overpasses = [_overpass(plan, one) for one in _before(plan)]
         clear = [_clear(plan, one) for one in overpasses]
         composite = best_pixel_composite(overpasses, clear, before=start)
         water = optical_water(composite, composite["clear_count"] > 0)
         store.save(stored.kind, stored.key, composite.assign(water=water))
     return stored
+
+
+def composite_of(plan: MappingPlan, store: Store) -> Stored | None:
+    """The composite of a plan, where it was prepared."""
+    stored = _composite_place(plan, store)
+    return stored if stored is not None and store.has(stored) else None
 
 
 def optical_shift(plan: MappingPlan, store: Store, scene: Stored, composite: Stored) -> ShiftEstimate:
@@ -57,12 +59,19 @@ def optical_shift(plan: MappingPlan, store: Store, scene: Stored, composite: Sto
     Raises:
         StoreError: one of them is not in the store.
     """
-    inputs = (one.model_copy(update={"href": ""}) for one in (scene, composite))
-    stored = store.place("optical_shift", key_of(plan, "optical shift", *inputs))
-    if not store.has(stored):
-        estimate = _measured(plan, store.open(scene), store.open(composite))
-        store.save(stored.kind, stored.key, xr.Dataset(attrs={"estimate": estimate.model_dump_json()}))
-    return ShiftEstimate.model_validate(json.loads(store.open(stored).attrs["estimate"]))
+    known = measured_shift(plan, store, scene, composite)
+    if known is not None:
+        return known
+    estimate = _measured(plan, store.open(scene), store.open(composite))
+    stored = _shift_place(plan, store, scene, composite)
+    store.save(stored.kind, stored.key, xr.Dataset(attrs={"estimate": estimate.model_dump_json()}))
+    return estimate
+
+
+def measured_shift(plan: MappingPlan, store: Store, scene: Stored, composite: Stored) -> ShiftEstimate | None:
+    """What `optical_shift` measured; None where it did not."""
+    stored = _shift_place(plan, store, scene, composite)
+    return ShiftEstimate.model_validate_json(store.open(stored).attrs["estimate"]) if store.has(stored) else None
 
 
 def true_colour(composite: xr.Dataset) -> xr.DataArray:
@@ -71,6 +80,23 @@ def true_colour(composite: xr.Dataset) -> xr.DataArray:
     level = (bands / 0.3).clip(0, 1) ** (1 / 1.4) * 254 + 1
     seen = bands.notnull().all("band")
     return level.where(seen, 0).round().astype("uint8").transpose("band", "y", "x")
+
+
+def _before(plan: MappingPlan) -> tuple[Acquisition, ...]:
+    """The plan's optical passes that end before the event."""
+    return tuple(one for one in plan.optical if one.end < plan.event.start)
+
+
+def _composite_place(plan: MappingPlan, store: Store) -> Stored | None:
+    """Where the composite of a plan lives; None where the plan has no optical pass."""
+    before = _before(plan)
+    return store.place("composite", key_of(plan, "composite", *before, plan.event)) if before else None
+
+
+def _shift_place(plan: MappingPlan, store: Store, scene: Stored, composite: Stored) -> Stored:
+    """Where the shift of a pass against the composite lives."""
+    inputs = (one.model_copy(update={"href": ""}) for one in (scene, composite))
+    return store.place("optical_shift", key_of(plan, "optical shift", *inputs))
 
 
 def _measured(plan: MappingPlan, scene: xr.Dataset, reflectance: xr.Dataset) -> ShiftEstimate:

@@ -7,10 +7,11 @@ import xarray as xr
 from pydantic import JsonValue
 
 from pipeline_lib.flood.depth import water_depth
-from pipeline_lib.model import MappingPlan, PlannedPass, Product, Stored
+from pipeline_lib.model import MappingPlan, PlannedPass, Product, Stored, digest_of
 from pipeline_lib.options.publish import PublishOptions
 from pipeline_lib.publish.environment import environment
 from pipeline_lib.publish.publication import Publication, PublishedPass, publish
+from pipeline_lib.steps.optical import composite_of, measured_shift, true_colour
 from pipeline_lib.steps.prepare import key_of
 from pipeline_lib.steps.provenance import software
 from pipeline_lib.store import Store
@@ -37,15 +38,18 @@ def publication_of(
     Raises:
         StoreError: a dataset is missing.
     """
+    composite = composite_of(plan, store)
     opened = [
-        PublishedPass(planned=planned, scene=store.open(scene), flood=store.open(flood), key=flood.key)
+        PublishedPass(
+            planned=planned, scene=_scene(store, plan, scene, composite), flood=store.open(flood), key=flood.key
+        )
         for planned, scene, flood in passes
     ]
     return Publication(
         plan=plan,
         passes=tuple(sorted(opened, key=lambda one: one.planned.acquisition.start)),
-        event=_event(store, event, plan, options or PublishOptions()),
-        event_key=event.key,
+        event=_event(store, event, plan, composite, options or PublishOptions()),
+        event_key=event.key if composite is None else digest_of([event.key, composite.key]),
         options=options or PublishOptions(),
         software=software(),
         environment=environment(),
@@ -74,8 +78,17 @@ def publish_event(
     return publish(publication_of(store, plan, passes, event, options, decision), out)
 
 
-def _event(store: Store, event: Stored, plan: MappingPlan, options: PublishOptions) -> xr.Dataset:
-    """The event, with depth where there is an elevation model, and its lists as lists again."""
+def _scene(store: Store, plan: MappingPlan, scene: Stored, composite: Stored | None) -> xr.Dataset:
+    """A pass, with its shift against optical where that was measured."""
+    opened = store.open(scene)
+    measured = None if composite is None else measured_shift(plan, store, scene, composite)
+    return opened if measured is None else opened.assign_attrs(optical_shift=measured.model_dump_json())
+
+
+def _event(
+    store: Store, event: Stored, plan: MappingPlan, composite: Stored | None, options: PublishOptions
+) -> xr.Dataset:
+    """The event, with depth and the optical view of the time before where there are, and its lists as lists again."""
     dataset = store.open(event)
     for name in ("pass_times", "pass_ids"):
         value = dataset.attrs[name]
@@ -85,4 +98,7 @@ def _event(store: Store, event: Stored, plan: MappingPlan, options: PublishOptio
         dataset["depth"] = water_depth(
             dataset["flood_extent"], dataset["water_extent"], store.open(terrain)["elevation_m"]
         )
+    if composite is not None:
+        before = store.open(composite)
+        dataset = dataset.assign(optical_water=before["water"], true_colour=true_colour(before))
     return dataset

@@ -1,6 +1,8 @@
 """The main flow on a real Prefect server, against a real STAC API over HTTP."""
 
+import importlib
 import json
+import logging
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,12 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRun
 
 from flows.map_event import map_event
 from pipeline_lib.errors import AssetError, IncompleteEventError, NoAcquisitionError
+from pipeline_lib.model import CatalogReference, Grid, MappingPlan
 from pipeline_lib.options.map_event import MapOptions
+from pipeline_lib.steps.map_event import Place
 from pipeline_lib.world.server import serve
+
+flow_module = importlib.import_module("flows.map_event")  # the package's name of the same spelling is the flow
 
 pytestmark = [pytest.mark.xdist_group("prefect"), pytest.mark.usefixtures("prefect_server")]
 
@@ -63,6 +69,42 @@ def test_every_pass_says_how_well_it_lies_on_its_references(mapped, event):
         assert abs(shift["dy_px"]) < 0.5
         assert abs(shift["dx_px"]) < 0.5
         assert shift["corrected"] is False
+
+
+def test_sentinel_2_shows_the_time_before_and_where_the_passes_lie(mapped, event):
+    out, _ = mapped
+    for path in (out / event.event_id).glob("current/passes/*/*.json"):
+        shift = json.loads(path.read_text())["properties"]["overbank:residual_shift_optical"]
+        assert "optical" in shift["reference"]
+        assert shift["corrected"] is False
+    folder = out / event.event_id / "current" / "event"
+    assets = json.loads(next(folder.glob("*.json")).read_text())["assets"]
+    assert assets["true_colour"]["roles"] == ["visual"]
+    with rasterio.open(folder / "true_colour.tif") as picture, rasterio.open(folder / "optical_water.tif") as water:
+        assert picture.descriptions == ("red", "green", "blue")
+        seen, codes = picture.read().any(axis=0), water.read(1)
+    assert {0, 1} <= set(codes.ravel().tolist()) <= {0, 1, 255}
+    assert ((codes != 255) == seen).mean() > 0.99
+    assert seen.mean() > 0.3
+
+
+class _Failed:
+    """A future that ended badly."""
+
+    def result(self):
+        raise AssetError("Asset 'B03' of item S2 cannot be read: truncated.")
+
+
+def test_sentinel_2_that_cannot_be_read_costs_a_note_and_no_map(event, monkeypatch):
+    monkeypatch.setattr(flow_module, "run_logger", lambda: logging.getLogger("test"))
+    grid = Grid(crs="EPSG:32632", transform=(10, 0, 0, 0, -10, 0), shape=(10, 10))
+    catalog = CatalogReference(profile="generic", url="http://localhost")
+    plan = MappingPlan(event=event, catalog=catalog, grid=grid, passes=(), notes=("one",))
+    done = flow_module._seen_from_above(plan, [], _Failed(), Place(workspace=""))
+    assert done.notes[0] == "one"
+    assert "B03" in done.notes[1]
+    assert done.digest == plan.digest
+    assert flow_module._seen_from_above(plan, [], None, Place(workspace="")) is plan
 
 
 def test_the_run_shows_itself_in_the_ui(mapped, event):

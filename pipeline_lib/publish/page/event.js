@@ -11,8 +11,9 @@
     ["classes", "Flood", "codes"], ["state", "Change since the look before", "codes"], ["first_seen", "First seen flooded", "dates"],
     ["last_seen", "Last seen flooded", "dates"], ["duration", "Duration", "hours"], ["likelihood", "Likelihood of water", "percent"], ["depth", "Water depth (estimate)", "depth"],
     ["observations", "Number of looks", "count"], ["age", "Age of the newest look", "hours"], ["reference_water", "Water without a flood", "codes"],
+    ["optical_water", "Water before, Sentinel-2", "codes"], ["true_colour", "Before, Sentinel-2", "photo"],
   ].filter(([name]) => data.event[name]);
-  const CODES = { classes: data.codes.flood_class, state: data.codes.state, reference_water: data.codes.reference_water };
+  const CODES = { classes: data.codes.flood_class, state: data.codes.state, reference_water: data.codes.reference_water, optical_water: data.codes.optical_water };
   const status = { layer: "classes", time: ALL, compare: false, radar: true, split: 0.5, opacity: 0.85 };
 
   const map = L.map("map", { zoomAnimation: false, fadeAnimation: false, attributionControl: false, zoomSnap: 0.25, minZoom: 3, maxZoom: 19, worldCopyJump: false });
@@ -62,13 +63,13 @@
   let turn = 0;
   async function refresh() {
     const mine = ++turn, [name, , kind] = LAYERS.find(([n]) => n === status.layer), from = source();
-    const image = await picture(from[name]), classes = await picture(from.classes);
-    const [table, legend] = await colours(name, kind, image);
-    if (kind !== "codes" && kind !== "percent") table[NEVER] = CLEAR;
+    const photo = kind === "photo", image = photo ? await decoded(data.pictures[from[name]]) : await picture(from[name]), classes = await picture(from.classes);
+    const [table, legend] = photo ? [null, []] : await colours(name, kind, image);
+    if (!photo && kind !== "codes" && kind !== "percent") table[NEVER] = CLEAR;
     const now = status.radar || status.compare ? await radarNow() : null;
     const before = status.compare ? await radarBefore() : null;
     if (mine !== turn) return;
-    view.show({ layer: paint(image, table), unseen: paint(classes, maskTable(NEVER)), now, before, opacity: status.opacity, split: status.compare ? status.split : null });
+    view.show({ layer: photo ? image : paint(image, table), unseen: paint(classes, maskTable(NEVER)), now, before, opacity: status.opacity, split: status.compare ? status.split : null });
     showDetail();
     $$("legend").replaceChildren(...legend, swatch("", "not observed", "hatch"));
     mark(onePass() ? status.time : -1);

@@ -21,10 +21,15 @@ function mix(ramp, share) {
 }
 
 /* Draw an image once and keep its grey values. */
-async function readPicture(uri) {
+async function decoded(uri) {
   const image = new Image();
   image.src = uri;
   await image.decode();
+  return image;
+}
+
+async function readPicture(uri) {
+  const image = await decoded(uri);
   const canvas = document.createElement("canvas");
   canvas.width = image.naturalWidth; canvas.height = image.naturalHeight;
   const pen = canvas.getContext("2d", { willReadFrequently: true });
