@@ -27,7 +27,7 @@ def calibrate_command(
     ] = 10.0,
     polarisations: Annotated[str | None, typer.Option(help="As VV or VV,VH; all without it.")] = None,
     orbit: Annotated[
-        list[Path] | None, typer.Option(help="Precise orbit file (.EOF); may be given several times.")
+        list[Path] | None, typer.Option(help="Precise orbit file (.EOF) or a folder of them; several times.")
     ] = None,
     flatten: Annotated[bool, typer.Option(help="Flatten gamma0 by the illuminated terrain.")] = True,
     vertical: Annotated[str, typer.Option(help="What the DEM counts from: geoid or ellipsoid.")] = "geoid",

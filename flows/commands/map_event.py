@@ -23,6 +23,12 @@ End = Annotated[str | None, typer.Option(help="Last day or moment of the flood (
 Detector = Annotated[str, typer.Option(help="Water detector; `overbank detectors` lists them.")]
 Pixel = Annotated[float, typer.Option(help="Pixel of the map, metres.")]
 OptionsFile = Annotated[Path | None, typer.Option("--options", help="YAML file with options of every step.")]
+Optical = Annotated[
+    bool, typer.Option("--optical/--no-optical", help="Show the time before by Sentinel-2, and compare passes with it.")
+]
+Orbits = Annotated[
+    list[Path] | None, typer.Option(help="Precise orbits for GRD: .EOF files or folders of them; several times.")
+]
 Dask = Annotated[str | None, typer.Option(help="Address of a Dask scheduler; threads of this process without it.")]
 
 
@@ -46,13 +52,15 @@ def map_command(
     pixel: Pixel = 10.0,
     options_file: OptionsFile = None,
     dask: Dask = None,
+    optical: Optical = True,
+    orbits: Orbits = None,
     truth: Annotated[Path | None, typer.Option(help="Simulated world to score against.")] = None,
     again: Annotated[bool, typer.Option("--again", help="Map again even if nothing is new.")] = False,
     approve: Annotated[bool, typer.Option("--approve", help="Publish only after `overbank events approve`.")] = False,
 ) -> None:
     """Map a flood event and publish it under OUT/<event id>."""
     event = _event(event_file, event_id, bbox, aoi, start, end)
-    options = _options(options_file, detector, pixel, dask, approve=approve)
+    options = _options(options_file, detector, pixel, dask, approve=approve, optical=optical, orbits=orbits)
     show(run_map(event, catalog, out, options, truth=truth, again=again))
 
 
@@ -67,6 +75,8 @@ def plan_command(
     detector: Detector = "default",
     pixel: Pixel = 10.0,
     options_file: OptionsFile = None,
+    optical: Optical = True,
+    orbits: Orbits = None,
     write: Annotated[Path | None, typer.Option(help="Write the plan to this YAML file as well.")] = None,
 ) -> None:
     """Show what `map` would do, without reading a pixel."""
@@ -74,7 +84,8 @@ def plan_command(
     from pipeline_lib.steps.plan import plan_text, write_plan
 
     event = _event(event_file, event_id, bbox, aoi, start, end)
-    plan = search_and_plan(event, catalog, _options(options_file, detector, pixel, None))
+    options = _options(options_file, detector, pixel, None, optical=optical, orbits=orbits)
+    plan = search_and_plan(event, catalog, options)
     typer.echo(plan_text(plan))
     if write is not None:
         write_plan(plan, write)
@@ -157,8 +168,23 @@ def _event(
 
 
 def _options(
-    options_file: Path | None, detector: str, pixel: float, dask: str | None, *, approve: bool = False
+    options_file: Path | None,
+    detector: str,
+    pixel: float,
+    dask: str | None,
+    *,
+    approve: bool = False,
+    optical: bool = True,
+    orbits: list[Path] | None = None,
 ) -> "MapOptions":
     from pipeline_lib.steps.event import read_map_options
 
-    return read_map_options(options_file, detector=detector, pixel_m=pixel, dask_address=dask, approve=approve)
+    return read_map_options(
+        options_file,
+        detector=detector,
+        pixel_m=pixel,
+        dask_address=dask,
+        approve=approve,
+        optical=optical,
+        orbits=tuple(path.resolve() for path in orbits or ()),
+    )

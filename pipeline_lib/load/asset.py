@@ -16,6 +16,7 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from pipeline_lib.errors import AssetError
+from pipeline_lib.load import traffic
 from pipeline_lib.model import CatalogItem
 
 Sign = Callable[[str], str]
@@ -73,6 +74,7 @@ class Asset:
         with opened(self.item_id, self.key, self.sign(self.href), self.gdal) as dataset:
             window = Window(columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start)
             values: NDArray[np.float32] = dataset.read(1, window=window, out_dtype="float32")
+        traffic.count(values.nbytes)
         values = self._masked(values)
         if (self.scale, self.offset) == (1.0, 0.0):
             return values

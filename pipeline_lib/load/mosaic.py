@@ -49,7 +49,8 @@ class AlignedAssets:
 def load_band(assets: Sequence[Asset], grid: Grid, *, chunk: int = 2048, resampling: str = "bilinear") -> xr.DataArray:
     """Bring one band of several assets onto the grid.
 
-    Where assets overlap the first valid pixel in the order given wins. The pixels do not depend on ``chunk``.
+    Where assets overlap the first valid pixel in the order given wins; where two on lattices of their own (slices in
+    two UTM zones) end at one line, the pixels between are interpolated from both. Pixels do not depend on ``chunk``.
 
     Args:
         assets: of `pipeline_lib.load.asset.assets_of`; may be empty.
@@ -118,22 +119,61 @@ def _block(
     (top, bottom), (left, right) = block_info[None]["array-location"]
     out = np.full((bottom - top, right - left), np.nan, np.float32)
     for group in groups:
-        locator = Locator(grid.geobox, group.crs, group.transform)
-        ratio = locator.pixel_ratio(grid.shape)
-        rows = max(1, min(bottom - top, int(MAX_SOURCE_PIXELS / (max(1.0, ratio) ** 2 * (right - left)))))
-        for start in range(top, bottom, rows):
-            stop = min(start + rows, bottom)
-            values = _strip(group, locator, kernel, ratio, range(start, stop), range(left, right))
-            part = out[start - top : stop - top]
-            if values is not None:
-                np.copyto(part, values, where=np.isnan(part))
+        np.copyto(out, _placed(group, grid, kernel, range(top, bottom), range(left, right)), where=np.isnan(out))
         if not np.isnan(out).any():
-            break
+            return out
+    if len(groups) > 1 and kernel != Kernel.NEAREST:
+        _close_seams(out, groups, grid, kernel, range(top, bottom), range(left, right))
+    return out
+
+
+def _close_seams(
+    out: NDArray[np.float32],
+    groups: tuple[AlignedAssets, ...],
+    grid: Grid,
+    kernel: Kernel,
+    rows: range,
+    columns: range,
+) -> None:
+    """Fill pixels that fall between two assets which end at one line, each on a lattice of its own.
+
+    Only where two groups have data within a pixel and a half: the outer edge of what was observed does not move.
+    """
+    near = np.zeros(out.shape, np.uint8)
+    total = np.zeros(out.shape, np.float32)
+    for group in groups:
+        values = _placed(group, grid, kernel, rows, columns, reach=True)
+        near += np.isfinite(values)
+        total += np.nan_to_num(values)
+    between = np.isnan(out) & (near > 1)
+    out[between] = total[between] / near[between]
+
+
+def _placed(
+    group: AlignedAssets, grid: Grid, kernel: Kernel, rows: range, columns: range, *, reach: bool = False
+) -> NDArray[np.float32]:
+    """One group resampled onto a block of the grid, in strips."""
+    out = np.full((len(rows), len(columns)), np.nan, np.float32)
+    locator = Locator(grid.geobox, group.crs, group.transform)
+    ratio = locator.pixel_ratio(grid.shape)
+    height = max(1, min(len(rows), int(MAX_SOURCE_PIXELS / (max(1.0, ratio) ** 2 * len(columns)))))
+    for start in range(rows.start, rows.stop, height):
+        strip = range(start, min(start + height, rows.stop))
+        values = _strip(group, locator, kernel, ratio, strip, columns, reach=reach)
+        if values is not None:
+            out[start - rows.start : strip.stop - rows.start] = values
     return out
 
 
 def _strip(
-    group: AlignedAssets, locator: Locator, kernel: Kernel, ratio: float, rows: range, columns: range
+    group: AlignedAssets,
+    locator: Locator,
+    kernel: Kernel,
+    ratio: float,
+    rows: range,
+    columns: range,
+    *,
+    reach: bool = False,
 ) -> NDArray[np.float32] | None:
     nodes, (node_row, node_column) = locator.nodes(rows, columns)
     if np.isnan(nodes).all():
@@ -145,4 +185,4 @@ def _strip(
     if source is None:
         return None
     offset = (rows.start - node_row, columns.start - node_column)
-    return resample(source, nodes - low[:, None, None], offset, (len(rows), len(columns)), kernel, ratio)
+    return resample(source, nodes - low[:, None, None], offset, (len(rows), len(columns)), kernel, ratio, reach=reach)

@@ -101,6 +101,8 @@ def resample(
     shape: tuple[int, int],
     kernel: Kernel,
     ratio: float = 1.0,
+    *,
+    reach: bool = False,
 ) -> NDArray[np.float32]:
     """Values of a source window at the pixels of a block.
 
@@ -116,10 +118,11 @@ def resample(
         shape: rows, columns of the block.
         kernel: how to interpolate.
         ratio: of `Locator.pixel_ratio`.
+        reach: answer also for pixels that fall beyond the data, from what lies within one and a half source pixels.
     """
     out = np.empty(shape, np.float32)
     samples = 1 if kernel == Kernel.NEAREST else max(1, round(ratio))
-    _resample(source, nodes, offset[0], offset[1], int(kernel), samples, out)
+    _resample(source, nodes, offset[0], offset[1], int(kernel), samples, reach, out)
     return out
 
 
@@ -145,12 +148,13 @@ def _between(nodes: Any, row: Any, column: Any) -> Any:  # pragma: no cover - co
 
 
 @njit(cache=True, nogil=True)
-def _sample(source: Any, y: Any, x: Any, mode: Any) -> Any:  # pragma: no cover - compiled
+def _sample(source: Any, y: Any, x: Any, mode: Any, reach: Any) -> Any:  # pragma: no cover - compiled
     if not (y > -1.0 and x > -1.0):  # outside, or NaN beyond the source's projection
         return np.nan
     near_y, near_x = math.floor(y + 0.5), math.floor(x + 0.5)
-    if not (0 <= near_y < source.shape[0] and 0 <= near_x < source.shape[1]) or np.isnan(source[near_y, near_x]):
-        return np.nan
+    inside = 0 <= near_y < source.shape[0] and 0 <= near_x < source.shape[1] and not np.isnan(source[near_y, near_x])
+    if not inside:
+        return _neighbours(source, y, x) if reach else np.nan
     if mode == 0:
         return float(source[near_y, near_x])
     first_y, first_x = math.floor(y) + 1 - mode, math.floor(x) + 1 - mode
@@ -167,8 +171,21 @@ def _sample(source: Any, y: Any, x: Any, mode: Any) -> Any:  # pragma: no cover 
 
 
 @njit(cache=True, nogil=True)
+def _neighbours(source: Any, y: Any, x: Any) -> Any:  # pragma: no cover - compiled
+    near_y, near_x = math.floor(y + 0.5), math.floor(x + 0.5)
+    total = weights = 0.0
+    for p in range(max(0, near_y - 1), min(source.shape[0], near_y + 2)):
+        for q in range(max(0, near_x - 1), min(source.shape[1], near_x + 2)):
+            w = max(0.0, 1.5 - abs(y - p)) * max(0.0, 1.5 - abs(x - q))
+            if w > 0.0 and not np.isnan(source[p, q]):
+                total += w * source[p, q]
+                weights += w
+    return total / weights if weights > 0.0 else np.nan
+
+
+@njit(cache=True, nogil=True)
 def _resample(
-    source: Any, nodes: Any, row0: Any, column0: Any, mode: Any, samples: Any, out: Any
+    source: Any, nodes: Any, row0: Any, column0: Any, mode: Any, samples: Any, reach: Any, out: Any
 ) -> None:  # pragma: no cover - compiled
     for i in range(out.shape[0]):
         for j in range(out.shape[1]):
@@ -179,7 +196,7 @@ def _resample(
                     column = column0 + j + (t + 0.5) / samples - 0.5
                     y = _between(nodes[0], row, column)
                     x = _between(nodes[1], row, column)
-                    value = _sample(source, y, x, mode)
+                    value = _sample(source, y, x, mode, reach)
                     if not np.isnan(value):
                         total += value
                         count += 1

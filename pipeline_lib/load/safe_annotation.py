@@ -1,13 +1,10 @@
 """Parse the annotation of a GRD product once, into one typed record per polarisation."""
 
-from datetime import datetime
-from pathlib import Path
-
-import numpy as np
 import rasterio
 from rasterio.errors import RasterioError
 
 from pipeline_lib.errors import AssetError
+from pipeline_lib.load.orbit_file import orbit_from_files
 from pipeline_lib.load.safe_files import SafeFiles, gdal_path
 from pipeline_lib.load.safe_xml import (
     Reader,
@@ -19,9 +16,7 @@ from pipeline_lib.load.safe_xml import (
     orbit_of,
     utc,
 )
-from pipeline_lib.sar.annotation import GrdAnnotation, Orbit
-
-PLATFORMS = {"Sentinel-1A": "S1A", "Sentinel-1B": "S1B", "Sentinel-1C": "S1C", "Sentinel-1D": "S1D"}
+from pipeline_lib.sar.annotation import GrdAnnotation
 
 
 def read_annotation(
@@ -33,7 +28,8 @@ def read_annotation(
         files: of the product.
         polarisation: lower case; must be in the product.
         remove_noise: the noise file is needed, unless the processor has removed the noise.
-        orbit_files: EOF files; the one of this satellite that covers the image replaces the annotation's orbit.
+        orbit_files: EOF files or folders of them; the best of this satellite that covers the image replaces the
+            annotation's orbit.
 
     Raises:
         AssetError: a file is missing, damaged, or not what its name says.
@@ -59,7 +55,7 @@ def read_annotation(
             mode=mode, ipf=ipf, digital_number=calibration.digital_number,
         )  # fmt: skip
     platform, image, orbit = reader.text("adsHeader/missionId"), image_geometry(reader), orbit_of(reader, epoch)
-    given = _from_eof(orbit_files, platform, epoch, (image.lines - 1) * image.line_interval_s)
+    given = orbit_from_files(orbit_files, platform, epoch, (image.lines - 1) * image.line_interval_s)
     return GrdAnnotation(
         platform=platform,
         mode=mode,
@@ -114,28 +110,3 @@ def _relative_orbit(files: SafeFiles) -> int | None:
     reader = Reader(files.read(files.manifest), f"{files.name}: manifest")
     found = [node.text for node in reader.root.iter() if node.tag.endswith("}relativeOrbitNumber") and node.text]
     return int(found[0]) if found else None
-
-
-def _from_eof(paths: tuple[str, ...], platform: str, epoch: datetime, duration_s: float) -> Orbit | None:
-    """State vectors of the first EOF file of this satellite that covers the image with some minutes to spare."""
-    for path in paths:
-        try:
-            content = Path(path).read_bytes()
-        except OSError as error:
-            raise AssetError(f"The orbit file {path} cannot be read ({error}).") from error
-        reader = Reader(content, Path(path).name)
-        if PLATFORMS.get(reader.text(".//Fixed_Header/Mission")) != platform:
-            continue
-        vectors = reader.all(".//List_of_OSVs/OSV", least=4)
-        time = np.array([reader.seconds("UTC", epoch, vector) for vector in vectors])
-        near = np.flatnonzero((time > -120.0) & (time < duration_s + 120.0))
-        if near.size < 4 or time[near[0]] > 0 or time[near[-1]] < duration_s:
-            continue
-        chosen = [vectors[k] for k in near]
-        return Orbit(
-            time_s=time[near],
-            position_m=np.array([[reader.number(axis, vector) for axis in ("X", "Y", "Z")] for vector in chosen]),
-            velocity_m_s=np.array([[reader.number(axis, vector) for axis in ("VX", "VY", "VZ")] for vector in chosen]),
-            source=Path(path).name,
-        )
-    return None

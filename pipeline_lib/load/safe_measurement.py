@@ -13,6 +13,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
 from pipeline_lib.errors import AssetError
+from pipeline_lib.load import traffic
 from pipeline_lib.load.safe_files import gdal_path
 from pipeline_lib.sar.annotation import GrdAnnotation
 from pipeline_lib.sar.border import REACH, WINDOW, border_of
@@ -72,6 +73,7 @@ class Measurement:
             with self._opened() as dataset:
                 try:
                     part = dataset.read(1, window=Window(left, top, right - left, bottom - top))
+                    traffic.count(part.nbytes)
                 except (RasterioError, OSError) as error:
                     raise AssetError(
                         f"{self.name}: the measurement of {self.annotation.polarisation.upper()} is damaged between "

@@ -21,6 +21,7 @@ def load_scene(
     sign: Sign,
     gdal: Mapping[str, str | int],
     options: PrepareOptions,
+    calibrate: CalibrateOptions | None = None,
 ) -> xr.Dataset:
     """Open one Sentinel-1 pass lazily as a Scene on the grid.
 
@@ -30,7 +31,8 @@ def load_scene(
         elevation_m: elevation on the grid, float32 (y, x), metres; needed for GRD.
         sign: turns a catalogue's href into one that can be read.
         gdal: access settings of the catalogue.
-        options: resampling and chunking.
+        options: resampling and chunking of RTC.
+        calibrate: calibration, orbits and tiles of GRD; defaults where None.
 
     Returns:
         Scene: dims (y, x), float32, linear gamma0 (1), NaN = not observed.
@@ -47,4 +49,4 @@ def load_scene(
             f"{acquisition.acquisition_id} is GRD, in radar geometry: placing it on the map needs an elevation model, "
             "and the catalogue has none for this area. Give a DEM, or use a catalogue of RTC."
         )
-    return load_grd(acquisition, grid, elevation_m, options=CalibrateOptions(), sign=sign, gdal=gdal)
+    return load_grd(acquisition, grid, elevation_m, options=calibrate, sign=sign, gdal=gdal)

@@ -25,6 +25,7 @@ class CalibrateOptions(Options):
     geoid_file: str | None = None
     """Grid of geoid undulations in degrees (GeoTIFF, GTX); the shipped EGM96 where empty."""
     orbit_files: tuple[str, ...] = ()
-    """Precise or restituted orbit files (``.EOF``); the one that covers the pass is used, else the annotation's."""
+    """Precise or restituted orbit files (``.EOF``), or folders of them; the best that covers the pass is used (precise
+    before restituted, the newest of each kind), else the orbit of the annotation."""
     chunk: int = Field(default=2048, ge=64, le=8192)
     """Pixels along each side of an output tile."""

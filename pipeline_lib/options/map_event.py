@@ -3,6 +3,7 @@
 from pydantic import JsonValue
 
 from pipeline_lib.options.base import Options
+from pipeline_lib.options.calibrate import CalibrateOptions
 from pipeline_lib.options.derive import DeriveOptions
 from pipeline_lib.options.gate import ApprovalOptions, PublishIf
 from pipeline_lib.options.prepare import PrepareOptions
@@ -23,6 +24,8 @@ class MapOptions(Options):
     """Pixel of the grid, and which acquisitions are compared."""
     prepare: PrepareOptions = PrepareOptions()
     """How pixels are brought onto the grid."""
+    calibrate: CalibrateOptions = CalibrateOptions()
+    """How GRD passes are calibrated, geocoded and flattened; RTC passes are done already."""
     derive: DeriveOptions = DeriveOptions()
     """How flood is derived from water."""
     publish: PublishOptions = PublishOptions()

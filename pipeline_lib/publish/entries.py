@@ -84,6 +84,7 @@ def _pass_properties(publication: Publication, one: PublishedPass, place: Path) 
         "overbank:references": _digests(one.planned.references),
         "overbank:residual_shift": _measured_shift(one, "residual_shift"),
         "overbank:residual_shift_optical": _measured_shift(one, "optical_shift"),
+        "overbank:orbit_source": one.scene.attrs.get("orbit_source"),
         "overbank:key": one.key,
         **_common(publication, place),
     }

@@ -21,6 +21,7 @@ def plan_event(event: Event, catalog: str, found: Found, options: MapOptions) ->
     chosen = {
         "plan": options.plan.model_dump(mode="json"),
         "prepare": options.prepare.model_dump(mode="json"),
+        "calibrate": options.calibrate.model_dump(mode="json"),
         "detect": {"detector": name, "parameters": dict(options.detector_options)},
         "derive": options.derive.model_dump(mode="json"),
         "publish": options.publish.model_dump(mode="json"),

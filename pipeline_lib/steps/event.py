@@ -68,6 +68,8 @@ def read_map_options(
     pixel_m: float = 10.0,
     dask_address: str | None = None,
     approve: bool = False,
+    optical: bool = True,
+    orbits: tuple[Path, ...] = (),
 ) -> MapOptions:
     """Options from a YAML file, overridden by the flags that were given.
 
@@ -81,6 +83,10 @@ def read_map_options(
         fields["plan"] = {**(fields.get("plan") or {}), "pixel_m": pixel_m}
     if dask_address is not None:
         fields["dask_address"] = dask_address
+    if not optical:
+        fields["search"] = {**(fields.get("search") or {}), "optical": False}
+    if orbits:
+        fields["calibrate"] = {**(fields.get("calibrate") or {}), "orbit_files": [str(path) for path in orbits]}
     if approve:
         fields["approval"] = {**(fields.get("approval") or {}), "required": True}
     return MapOptions.model_validate(fields)

@@ -21,6 +21,7 @@ from pipeline_lib.model import (
     digest_of,
     polarisations_of,
 )
+from pipeline_lib.options.calibrate import CalibrateOptions
 from pipeline_lib.options.prepare import PrepareOptions
 from pipeline_lib.sar.registration import co_registered
 from pipeline_lib.sar.speckle import filter_scene
@@ -33,15 +34,16 @@ DEM_MARGIN_PX = 64
 
 def key_of(plan: MappingPlan, step: str, *inputs: Record) -> str:
     """Key of a stored result: the step, its inputs and options, the grid and the software version."""
-    return digest_of(
-        {
-            "step": step,
-            "inputs": [record.identity for record in inputs],
-            "options": plan.options.get("prepare", {}),
-            "grid": plan.grid.identity,
-            "software": version("overbank"),
-        }
-    )
+    key: dict[str, Any] = {
+        "step": step,
+        "inputs": [record.identity for record in inputs],
+        "options": plan.options.get("prepare", {}),
+        "grid": plan.grid.identity,
+        "software": version("overbank"),
+    }
+    if any(isinstance(record, Acquisition) and record.product is ProductType.GRD for record in inputs):
+        key["calibrate"] = plan.options.get("calibrate", {})
+    return digest_of(key)
 
 
 def prepare_terrain(plan: MappingPlan, store: Store) -> Stored | None:
@@ -188,6 +190,7 @@ def _scene(plan: MappingPlan, acquisition: Acquisition) -> xr.Dataset:
         elevation_m=elevation,
         **_access(plan),
         options=_options(plan),
+        calibrate=CalibrateOptions.model_validate(plan.options.get("calibrate", {})),
     )
 
 

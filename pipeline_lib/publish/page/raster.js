@@ -20,7 +20,6 @@ function mix(ramp, share) {
   return [...parts, 255];
 }
 
-/* Draw an image once and keep its grey values. */
 async function decoded(uri) {
   const image = new Image();
   image.src = uri;
@@ -28,6 +27,7 @@ async function decoded(uri) {
   return image;
 }
 
+/* Draw an image once and keep its grey values. */
 async function readPicture(uri) {
   const image = await decoded(uri);
   const canvas = document.createElement("canvas");

@@ -20,6 +20,8 @@ from skimage.registration import phase_cross_correlation
 
 from pipeline_lib.errors import AssetError, RasterError
 from pipeline_lib.load.geoid import geoid_of
+from pipeline_lib.load.safe_annotation import read_annotation
+from pipeline_lib.load.safe_files import find_safe
 from pipeline_lib.load.safe_gcp import load_by_gcps
 from pipeline_lib.load.sentinel1_grd import load_grd, open_grd, scene_of
 from pipeline_lib.model import Acquisition, CatalogItem, Grid, OrbitDirection, ProductType, check_scene
@@ -365,6 +367,31 @@ def test_precise_orbit_is_used_when_it_covers_the_pass(safe, ground, mapped, tmp
     assert not np.array_equal(scene.vv, mapped.vv, equal_nan=True)  # the orbit was moved by 30 m
     other = chain(safe, ground[1], ELLIPSOID.model_copy(update={"orbit_files": paths[:1]}))
     assert other.attrs["orbit_source"] == "annotation"
+
+    archive = tmp_path / "archive" / "2025"
+    archive.mkdir(parents=True)
+    names = [
+        f"S1{unit}_OPER_AUX_{kind}ORB_OPOD_{made}_V{start}_{stop}.EOF"
+        for unit, kind, made, start, stop in (
+            ("A", "RES", "20250301T090000", "20250301T030000", "20250301T070000"),
+            ("A", "POE", "20250321T120000", "20250228T225942", "20250302T005942"),
+            ("A", "POE", "20250322T120000", "20250228T225942", "20250302T005942"),
+            ("A", "POE", "20250323T120000", "20250301T225942", "20250303T005942"),
+            ("B", "POE", "20250324T120000", "20250228T225942", "20250302T005942"),
+        )
+    ]
+    for name in names:
+        (archive / name).write_text(text.format(name[2]))
+    (archive / "readme.EOF").write_text("no orbit")
+    for left in (names[2], names[1], names[0], None):
+        found = read_annotation(
+            find_safe(str(safe)), "vv", orbit_files=(str(tmp_path / "archive"), str(tmp_path / "archive"))
+        )
+        assert found.orbit.source == (left or "annotation")
+        if left:
+            (archive / left).unlink()
+    with pytest.raises(AssetError, match=r"no\.EOF cannot be read"):
+        read_annotation(find_safe(str(safe)), "vv", orbit_files=(str(tmp_path / "no.EOF"),))
 
 
 def test_slices_that_share_no_polarisation_are_refused(safe, ground):
