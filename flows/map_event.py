@@ -77,7 +77,13 @@ def map_event(
 
 
 def final_state(outcome: Outcome) -> Any:
-    """What a flow returns: the product, or a completed state whose name and message say why there is no new one."""
+    """What a flow returns: the product, or a completed state whose name and message say why there is no new one.
+
+    Raises:
+        IncompleteEventError: some passes failed.
+    """
+    if outcome.failures:
+        _raise_incomplete(outcome)
     if outcome.state == PUBLISHED:
         return outcome.product
     return Completed(name=outcome.state, message=outcome.reason, data=outcome.product)
@@ -86,16 +92,16 @@ def final_state(outcome: Outcome) -> Any:
 def map_and_publish(event: Event, catalog: str, out: str, options: MapOptions, truth: str | None = None) -> Outcome:
     """The body of `map_event`, for flows that map an event and do something more.
 
+    Returns:
+        How it ended; passes that failed are named in it.
+
     Raises:
         OverbankError: nothing could be mapped.
-        IncompleteEventError: some passes failed.
     """
     place = Place(workspace=workspace_of(Path(out), event.event_id).folder, dask_address=options.dask_address)
     with measured_run(out, event.event_id, place) as watch:
         outcome = _map_and_publish(event, catalog, out, options, place, truth)
         watch.ended(outcome)
-    if outcome.failures:
-        _raise_incomplete(outcome)
     return outcome
 
 

@@ -158,18 +158,24 @@ def settle_lost(register: Register, name: str, pass_id: str) -> None:
 
 
 def report_mapped(register: Register, name: str, pass_id: str, fingerprint: str, outcome: Outcome) -> None:
-    """A run has ended: remember what its pass saw, whether that was worth an event, and what became of it."""
+    """A run has ended: remember what its pass saw, whether that was worth an event, and what became of it.
+
+    Another pass of the event that could not be mapped does not make this one fail.
+    """
     known = next((one for one in register.passes(name) if one.pass_id == pass_id), None)
     near = [one for one in outcome.assessment.passes if known and abs(one.start - known.start) < SAME_PASS]
     own = min(near, key=lambda one: abs(one.start - known.start)) if known and near else None
+    failed = own is None and bool(outcome.failures)
     register.settle(
         name,
         pass_id,
         fingerprint,
-        PassState.MAPPED,
+        PassState.FAILED if failed else PassState.MAPPED,
         flood_km2=None if own is None else own.flood_km2,
         worth=None if own is None else own.worth,
-        outcome=f"{outcome.state}: {outcome.reason}",
+        outcome=f"not mapped: {'; '.join(outcome.failures.values())}"
+        if failed
+        else f"{outcome.state}: {outcome.reason}",
     )
 
 

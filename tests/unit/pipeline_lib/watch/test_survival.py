@@ -7,6 +7,7 @@ import pytest
 from pipeline_lib.model import Acquisition, CatalogItem, ProductType
 from pipeline_lib.model.area import area_of_bbox
 from pipeline_lib.steps import watch as steps
+from pipeline_lib.steps.gate import PUBLISHED, Assessment, Outcome, PassVerdict
 from pipeline_lib.steps.search import Found
 from pipeline_lib.watch import PassState, Register, Watch
 from pipeline_lib.watch.decide import MAX_ATTEMPTS, silent_since
@@ -212,6 +213,33 @@ def test_an_archive_that_goes_back_to_an_earlier_version_is_mapped_again_under_a
         known = register.passes("po")[0]
         register.settle("po", known.pass_id, known.fingerprint, PassState.MAPPED)
     assert len(set(keys)) == 3
+
+
+def test_a_pass_that_cannot_be_mapped_does_not_fail_the_others_of_its_event(archive, register):
+    shown, _ = archive
+    shown += [acquisition(NOW - timedelta(days=2)), acquisition(NOW - timedelta(hours=1))]
+    ask(register, steps.poll(register, "po", NOW))
+    broken, good = register.passes("po")
+    verdict = PassVerdict(
+        acquisition_id=good.pass_id,
+        start=good.start,
+        flood_km2=3.0,
+        observed_share=1.0,
+        anomaly=None,
+        worth=True,
+        reasons=("3 km2",),
+    )
+    assessment = Assessment(
+        event_id="po-1", key="k", version=0, unchanged=False, worth=True, rule=RULES.publish_if, passes=(verdict,)
+    )
+    missing = {broken.pass_id: "its asset is cut"}
+    outcome = Outcome(state=PUBLISHED, reason="3 km2", product=None, assessment=assessment, failures=missing)
+    for one in (broken, good):
+        steps.report_mapped(register, "po", one.pass_id, one.fingerprint, outcome)
+    assert state_of(register) == [PassState.FAILED, PassState.MAPPED]
+    broken, good = register.passes("po")
+    assert "its asset is cut" in broken.outcome
+    assert good.flood_km2 == 3.0
 
 
 def test_history_is_bounded_by_retention(register):
