@@ -186,7 +186,7 @@ def test_strips_that_bound_the_memory_change_nothing(tmp_path, field, monkeypatc
     whole = load([path], grid)
     read = []
     monkeypatch.setattr(mosaic, "MAX_SOURCE_PIXELS", 2_000)
-    monkeypatch.setattr(mosaic, "_strip", lambda *given: read.append(len(given[4])) or _strip(*given))
+    monkeypatch.setattr(mosaic, "_strip", lambda *given, **more: read.append(len(given[4])) or _strip(*given, **more))
     assert np.array_equal(load([path], grid), whole, equal_nan=True)
     assert len(read) > 4
     assert max(read) * 40 * 3.3**2 <= 2_000
