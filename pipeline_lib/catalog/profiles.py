@@ -67,6 +67,8 @@ class CatalogProfile(Record):
     signing: Signing = Signing.NONE
     gdal: dict[str, str] = Field(default_factory=dict)
     """GDAL settings that reading its assets needs; never a secret."""
+    dem_is_whole: bool = False
+    """Whether its elevation is the whole of Copernicus GLO-30, so that a tile that is not there is open sea."""
     credentials: tuple[str, ...] = ()
     """Environment variables that reading its Sentinel-1 assets needs."""
     reflectance_offset: ReflectanceOffset = ReflectanceOffset.BASELINE
@@ -116,6 +118,7 @@ PROFILES: dict[str, CatalogProfile] = {
             dem=("cop-dem-glo-30",),
             water_occurrence=("jrc-gsw",),
             asset_keys=_KEYS,
+            dem_is_whole=True,
             signing=Signing.PLANETARY_COMPUTER,
             credentials=("PC_SDK_SUBSCRIPTION_KEY",),
             trusted_hosts=(".blob.core.windows.net",),
@@ -128,6 +131,7 @@ PROFILES: dict[str, CatalogProfile] = {
             optical=("sentinel-2-c1-l2a", "sentinel-2-l2a"),
             dem=("cop-dem-glo-30",),
             asset_keys=_KEYS,
+            dem_is_whole=True,
             gdal={"AWS_REQUEST_PAYER": "requester", "AWS_REGION": "eu-central-1"},
             credentials=("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
             reflectance_offset=ReflectanceOffset.UNLESS_APPLIED,
@@ -141,6 +145,7 @@ PROFILES: dict[str, CatalogProfile] = {
             optical=("sentinel-2-l2a",),
             dem=("cop-dem-glo-30-dged-cog",),
             asset_keys=_KEYS,
+            dem_is_whole=True,
             gdal={
                 "AWS_S3_ENDPOINT": "eodata.dataspace.copernicus.eu",
                 "AWS_VIRTUAL_HOSTING": "FALSE",

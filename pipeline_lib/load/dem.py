@@ -29,7 +29,7 @@ def load_dem(
     """Elevation above the DEM's own geoid (EGM2008 for Copernicus DEM) on the grid.
 
     Tiles that share a pixel lattice are joined before resampling, so that slope and drainage see no seam. Copernicus
-    DEM has no tiles over open sea: sea is NaN here, like any void.
+    DEM has no tiles over open sea: sea is NaN here, like any void (`pipeline_lib.load.sea` tells them apart).
 
     Returns:
         ``elevation_m``: (y, x) float32, metres, Dask-chunked, NaN = unknown; all NaN where there are no items.

@@ -85,6 +85,7 @@ def _pass_properties(publication: Publication, one: PublishedPass, place: Path) 
         "overbank:residual_shift": _measured_shift(one, "residual_shift"),
         "overbank:residual_shift_optical": _measured_shift(one, "optical_shift"),
         "overbank:orbit_source": one.scene.attrs.get("orbit_source"),
+        "overbank:sea_without_elevation": str(one.scene.attrs.get("sea_without_elevation", "")).split(),
         "overbank:key": one.key,
         **_common(publication, place),
     }
@@ -115,6 +116,7 @@ def _common(publication: Publication, place: Path) -> dict[str, Any]:
         "overbank:minimum_mapping_unit_m2": publication.derived_with("min_mapping_unit_m2"),
         "overbank:detector": publication.plan.options.get("detect", {}),
         "overbank:plan_digest": publication.plan.digest,
+        **publication.model,
         **grid_properties(publication.plan.grid),
     }
 

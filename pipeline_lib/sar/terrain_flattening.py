@@ -24,8 +24,9 @@ from pipeline_lib.sar.lattice import CELLS, LOOK, SCALE, UPPER_M, Lattice, blend
 
 LEAST_SHARE = 0.05
 """Cells that hold less than this share of a level cell's area are shadow: dividing by it would only raise noise."""
-SPLITS = 3
-"""A facet is cut until its pieces are at most a third of an image cell wide."""
+SPLITS = 2
+"""A facet is cut until its pieces are at most half an image cell wide: finer changes nothing (0.01 % of the simulated
+world's pixels), coarser does (1 %)."""
 MOST_SPLITS = 24
 DARK, LIT, UNKNOWN = 0, 1, 255
 

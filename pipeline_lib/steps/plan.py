@@ -4,17 +4,19 @@ import contextlib
 import json
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import JsonValue, ValidationError
 
+from pipeline_lib.catalog.profiles import profile_of
 from pipeline_lib.catalog.select import ancillary_notes, choose_optical, choose_passes, gap_notes
 from pipeline_lib.errors import InputError, NoAcquisitionError, NoReferenceError, StoreError
 from pipeline_lib.grid import choose_grid
-from pipeline_lib.model import CatalogReference, Event, MappingPlan
+from pipeline_lib.load.sea import cell_name, sea_cells
+from pipeline_lib.model import Acquisition, CatalogReference, Event, MappingPlan, ProductType
 from pipeline_lib.options.search import PlanOptions
 from pipeline_lib.steps.plan_text import plan_text
 from pipeline_lib.steps.search import Found
@@ -78,11 +80,20 @@ def make_plan(
                         "reference water rests on the reference passes alone there",
                     ),
                     *optical_notes,
+                    *_sea_notes(catalog, event, found, [planned.acquisition for planned in passes]),
                     *found.notes,
                 ]
             )
         ),
     )
+
+
+def _sea_notes(catalog: CatalogReference, event: Event, found: Found, passes: Iterable[Acquisition]) -> list[str]:
+    """What is taken for open sea when radar images are placed on the map."""
+    if not profile_of(catalog).dem_is_whole or all(one.product is not ProductType.GRD for one in passes):
+        return []
+    names = ", ".join(cell_name(cell) for cell in sea_cells(event.aoi, found.dem))
+    return [f"The elevation model has no tile {names}: open sea; GRD is placed there at sea level."] if names else []
 
 
 def write_plan(plan: MappingPlan, path: Path) -> Path:

@@ -6,11 +6,13 @@ from typing import Any
 
 import xarray as xr
 
+from pipeline_lib.catalog.profiles import profile_of
 from pipeline_lib.catalog.signing import gdal_environment, signed
 from pipeline_lib.grid import padded
 from pipeline_lib.load.dem import load_dem
 from pipeline_lib.load.reference_water import load_water_occurrence, load_water_seasonality
 from pipeline_lib.load.scene import load_scene
+from pipeline_lib.load.sea import Cell, sea_cells, with_sea
 from pipeline_lib.model import (
     Acquisition,
     MappingPlan,
@@ -183,8 +185,8 @@ def _scene(plan: MappingPlan, acquisition: Acquisition) -> xr.Dataset:
     if acquisition.product is ProductType.GRD and plan.dem:
         # Facets of the ground beside unknown ground are unknown too: with a margin the rim of the grid is not lost.
         grid = padded(plan.grid, DEM_MARGIN_PX)
-        elevation = load_dem(plan.dem, grid, **_access(plan), chunk=_options(plan).chunk)
-    return load_scene(
+        elevation = with_sea(load_dem(plan.dem, grid, **_access(plan), chunk=_options(plan).chunk), sea_of(plan))
+    scene = load_scene(
         acquisition,
         plan.grid,
         elevation_m=elevation,
@@ -192,6 +194,13 @@ def _scene(plan: MappingPlan, acquisition: Acquisition) -> xr.Dataset:
         options=_options(plan),
         calibrate=CalibrateOptions.model_validate(plan.options.get("calibrate", {})),
     )
+    at_sea = "" if elevation is None else elevation.attrs.get("sea_cells", "")
+    return scene.assign_attrs(sea_without_elevation=at_sea) if at_sea else scene
+
+
+def sea_of(plan: MappingPlan) -> tuple[Cell, ...]:
+    """Cells of one degree that are open sea, because a catalogue of the whole elevation model has no tile there."""
+    return sea_cells(plan.event.aoi, plan.dem) if profile_of(plan.catalog).dem_is_whole else ()
 
 
 def _access(plan: MappingPlan) -> dict[str, Any]:

@@ -306,3 +306,19 @@ def test_the_best_optical_passes_before_the_event_are_planned():
         EVENT, CATALOG, Found(passes=(acquisition(1),), references=(acquisition(-12),), optical=tuple(pool))
     )
     assert "2024-03-31, 2024-04-20, 2024-04-30" in plan_text(plan)
+
+
+def test_open_sea_is_said_where_grd_is_placed_on_it():
+    """Only of a catalogue that holds the whole elevation model, and only where it matters."""
+    event = EVENT.model_copy(update={"aoi": area_of_bbox(9.9, 45, 10.1, 45.1)})
+    dem = (tile("n45e010", (10, 45, 11, 46)),)
+
+    def notes(profile, product):
+        passes, references = (acquisition(1, product=product),), (acquisition(-12, product=product),)
+        found = Found(passes=passes, references=references, dem=dem)
+        plan = make_plan(event, CATALOG.model_copy(update={"profile": profile}), found)
+        return [note for note in plan.notes if "open sea" in note]
+
+    assert "N45E009" in notes("planetary-computer", ProductType.GRD)[0]
+    assert notes("planetary-computer", ProductType.RTC) == []
+    assert notes("generic", ProductType.GRD) == []
