@@ -52,6 +52,8 @@ class AdaptiveOptions(Options):
     """Weight of each polarisation's log-likelihood ratio: below 1, because the two are correlated."""
     max_evidence: float = Field(default=6.0, gt=0)
     """Limit of each source's log-likelihood ratio, so that none can overrule all others."""
+    rough_share: float = Field(default=0.1, ge=0, lt=1)
+    """Share of water that wind may have roughened (needs VV and VH); 0 = none is looked for."""
     seed: float = Field(default=0.6, gt=0, lt=1)
     """A water body holds a pixel at least this likely (DLR: 0.6, OPERA DSWx-S1: 0.81)."""
     min_pixels: int = Field(default=10, ge=1)

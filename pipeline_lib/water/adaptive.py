@@ -7,6 +7,7 @@ the prior of flooding, the odds of water are
 
     [r * STAY + (1 - r) * pi] p_w / [r * (1 - STAY) p_l + (1 - r) (1 - pi) (KNOWN p_r + (1 - KNOWN) p_l)]
 
+where p_w is that of calm or of wind-roughened water, whichever is likelier (`pipeline_lib.water.rough`),
 times the prior of the place (height above drainage, slope). Water bodies then grow from sure pixels to likely ones.
 
 References:
@@ -42,6 +43,7 @@ from pipeline_lib.water.growing import GrowingRule, grow, kept_if_small
 from pipeline_lib.water.histogram import tile_histograms
 from pipeline_lib.water.interface import Need, Observation
 from pipeline_lib.water.reference import reference_statistics
+from pipeline_lib.water.rough import RADIUS_PX, RoughTables, rough_change, rough_evidence, rough_tables
 
 Plane = npt.NDArray[np.float32]
 
@@ -54,6 +56,7 @@ STATISTICS_RADIUS = 1
 PIXEL_SPECKLE_DB = 2.19
 FILTERED_SPECKLE_DB = 1.0
 """Standard deviation of speckle of 4.4 looks, and after a 3 x 3 mean of pixels as correlated as Sentinel-1's."""
+FILTERED_AWAY = PIXEL_SPECKLE_DB**2 - FILTERED_SPECKLE_DB**2
 
 
 @dataclass(frozen=True)
@@ -92,10 +95,11 @@ class AdaptiveDetector:
         probability = map_with_halo(
             probability_block,
             inputs,
-            halo_px=self.options.filter_radius + self.options.context_radius + self.options.rounds,
+            halo_px=max(self.options.filter_radius, RADIUS_PX) + self.options.context_radius + self.options.rounds,
             dtype=np.float32,
             arguments={
                 "tables": {name: self._tables(classes[name]) for name in names},
+                "rough": self._rough(classes),
                 "prior": self._prior(classes),
                 "options": self.options,
             },
@@ -119,6 +123,13 @@ class AdaptiveDetector:
             return UNSEEN_PRIOR
         low, high = PRIOR_LIMITS
         return min(max(float(np.mean(shares)), low), high)
+
+    def _rough(self, classes: dict[str, Classes]) -> RoughTables | None:
+        """Rough water, which two polarisations are needed to see."""
+        if self.options.rough_share == 0 or not {"vv", "vh"} <= classes.keys():
+            return None
+        options = self.options
+        return rough_tables(classes["vh"], options.rough_share, options.evidence_weight, options.max_evidence)
 
     def _tables(self, classes: Classes) -> _Tables:
         """Tabulate a polarisation's evidence."""
@@ -168,37 +179,71 @@ def _notes(classes: dict[str, Classes], inputs: dict[str, da.Array]) -> list[str
 
 
 def probability_block(
-    *, tables: dict[str, _Tables], prior: float, options: AdaptiveOptions, **arrays: npt.NDArray[Any]
+    *,
+    tables: dict[str, _Tables],
+    rough: RoughTables | None,
+    prior: float,
+    options: AdaptiveOptions,
+    **arrays: npt.NDArray[Any],
 ) -> Plane:
     """Probability of water in one block: float32 (y, x), NaN where no polarisation is observed."""
-    powers, ratios, changes, before = [], [], [], []
-    for name, table in tables.items():
-        filtered = boxcar(np.ascontiguousarray(arrays[name], dtype=np.float32), options.filter_radius)
-        powers.append(filtered)
-        ratio = look_up(filtered, table.ratio)
-        ratios.append(ratio)
-        history = arrays.get(f"history_{name}")
-        if history is None:
-            changes.append(ratio)
-            continue
-        expected, spread = reference_statistics(history, options.filter_radius, options.min_history)
-        water = look_up(filtered, table.water)
-        limits = (options.evidence_weight, options.max_evidence)
-        changes.append(change_ratio(decibel(filtered), water, ratio, expected, spread, *limits))
-        before.append(look_up(power_of(expected), table.ratio))
-    scene_ratio = smooth(total_of(ratios), options.context_radius)
+    pixels = {name: np.ascontiguousarray(arrays[name], dtype=np.float32) for name in tables}
+    powers = {name: boxcar(power, options.filter_radius) for name, power in pixels.items()}
+    ratios = {name: look_up(powers[name], table.ratio) for name, table in tables.items()}
+    roughness = None if rough is None else rough_evidence(pixels["vv"], pixels["vh"], rough)
+    either = total_of(list(ratios.values()))
+    scene_ratio = smooth(either if roughness is None else np.fmax(either, roughness.ratio), options.context_radius)
     log_prior = _log_prior(arrays, options)
+    statistics = _expected(arrays, tables, options)
     occurrence = arrays.get("occurrence")
-    if not before and occurrence is None:
+    if not statistics and occurrence is None:
         scene_ratio = scene_ratio if log_prior is None else scene_ratio + log_prior
-        return in_context(scene_ratio + np.float32(logit(prior)), powers, tables, options)
+        return in_context(scene_ratio + np.float32(logit(prior)), list(powers.values()), tables, options)
     unknown = np.full_like(scene_ratio, np.nan)
-    changed_ratio = smooth(total_of(changes), options.context_radius) if before else scene_ratio
-    earlier = smooth(total_of(before), options.context_radius) if before else unknown
+    changed_ratio, earlier = scene_ratio, unknown
+    if statistics:
+        changes = _changes(powers, ratios, statistics, tables, options)
+        if rough is not None and roughness is not None and {"vv", "vh"} <= statistics.keys():
+            changes = np.fmax(
+                changes, rough_change(roughness, rough, statistics["vv"], statistics["vh"], FILTERED_AWAY)
+            )
+        changed_ratio = smooth(changes, options.context_radius)
+        before = [look_up(power_of(expected), tables[name].ratio) for name, (expected, _) in statistics.items()]
+        earlier = smooth(total_of(before), options.context_radius)
     was = was_water(earlier, unknown if occurrence is None else occurrence.astype(np.float32))
     place = np.zeros_like(scene_ratio) if log_prior is None else log_prior
     log_odds = log_odds_with_reference(scene_ratio, changed_ratio, was, place, options.flood_prior)
-    return in_context(log_odds, powers, tables, options)
+    return in_context(log_odds, list(powers.values()), tables, options)
+
+
+def _expected(
+    arrays: dict[str, npt.NDArray[Any]], tables: dict[str, _Tables], options: AdaptiveOptions
+) -> dict[str, tuple[Plane, Plane]]:
+    """What the reference passes lead one to expect, by polarisation, where there are any."""
+    history = {name: arrays[f"history_{name}"] for name in tables if f"history_{name}" in arrays}
+    return {
+        name: reference_statistics(images, options.filter_radius, options.min_history)
+        for name, images in history.items()
+    }
+
+
+def _changes(
+    powers: dict[str, Plane],
+    ratios: dict[str, Plane],
+    statistics: dict[str, tuple[Plane, Plane]],
+    tables: dict[str, _Tables],
+    options: AdaptiveOptions,
+) -> Plane:
+    """Log-likelihood ratio of calm water against each pixel's own land; the scene's where that is not known."""
+    limits = (options.evidence_weight, options.max_evidence)
+    changes = []
+    for name, power in powers.items():
+        if name in statistics:
+            water = look_up(power, tables[name].water)
+            changes.append(change_ratio(decibel(power), water, ratios[name], *statistics[name], *limits))
+        else:
+            changes.append(ratios[name])
+    return total_of(changes)
 
 
 def in_context(log_odds: Plane, powers: list[Plane], tables: dict[str, _Tables], options: AdaptiveOptions) -> Plane:

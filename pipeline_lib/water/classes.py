@@ -101,13 +101,17 @@ class Classes:
         return Classes(water=water, land=land, tiles=self.tiles, share=self.share)
 
     def log_ratio(self, decibel: Values) -> Values:
-        """Log-likelihood ratio of water against land: falls with backscatter, level beyond the two means."""
-        value = np.clip(decibel, self.water.mean, max(self.land.mean, self.water.mean))
+        """Log-likelihood ratio of water against land: falls with backscatter, level beyond the two means.
+
+        Args:
+            decibel: of any shape; the answer falls over all values of the array, in order of backscatter.
+        """
+        value = np.clip(decibel, self.water.mean, max(self.land.mean, self.water.mean)).ravel()
         ratio: Values = self.water.log_density(value) - self.land.log_density(value)
-        falling: Values = np.minimum.accumulate(ratio[np.argsort(decibel, kind="stable")])
+        order = np.argsort(decibel, axis=None, kind="stable")
         answer = np.empty_like(ratio)
-        answer[np.argsort(decibel, kind="stable")] = falling
-        return answer
+        answer[order] = np.minimum.accumulate(ratio[order])
+        return answer.reshape(np.shape(decibel))
 
 
 def bimodal_tiles(tiles: TileHistograms, physics: Physics, choice: TileChoice) -> list[tuple[TwoNormals, Values]]:

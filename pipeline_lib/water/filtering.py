@@ -12,13 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 Plane = npt.NDArray[np.float32]
+Line = npt.NDArray[np.float32]
+"""One row of a plane."""
 
 TABLE_SIZE = 1 << 16
 _SHIFT = 15
 _FLOOR_DB = -60.0
 
 
-@numba.njit(nogil=True, cache=True)
 def boxcar(power: Plane, radius: int) -> Plane:
     """Mean of the observed pixels in a square of ``2 * radius + 1``; NaN stays where the centre is not observed.
 
@@ -26,61 +27,78 @@ def boxcar(power: Plane, radius: int) -> Plane:
         power: float32 (y, x), linear; anything not finite counts as not observed, negative power (noise removed) as 0.
         radius: 0 leaves the values as they are.
     """
-    rows, columns = power.shape
-    out = np.empty((rows, columns), dtype=np.float32)
-    if radius == 0:
-        for y in range(rows):
-            for x in range(columns):
-                value = power[y, x]
-                out[y, x] = max(value, np.float32(0.0)) if np.abs(value) < np.inf else np.float32(np.nan)
-        return out
-    total = np.empty(columns + 2 * radius, dtype=np.float32)
-    count = np.empty(columns + 2 * radius, dtype=np.float32)
-    for y in range(rows):
-        total[:] = 0.0
-        count[:] = 0.0
-        for neighbour in range(max(0, y - radius), min(rows, y + radius + 1)):
-            for x in range(columns):
-                value = power[neighbour, x]
-                observed = np.float32(1.0) if np.abs(value) < np.inf else np.float32(0.0)
-                count[x + radius] += observed
-                total[x + radius] += max(value, np.float32(0.0)) if observed > 0 else np.float32(0.0)
-        for x in range(columns):
-            summed = np.float32(0.0)
-            number = np.float32(0.0)
-            for shift in range(2 * radius + 1):
-                summed += total[x + shift]
-                number += count[x + shift]
-            out[y, x] = summed / number if np.abs(power[y, x]) < np.inf else np.nan
-    return out
+    cleaned: Plane = _cleaned(power)
+    return smooth(cleaned, radius)
 
 
 @numba.njit(nogil=True, cache=True)
+def _cleaned(power: Plane) -> Plane:
+    """NaN for what is not finite, zero for what is negative."""
+    out = np.empty_like(power)
+    for y in range(power.shape[0]):
+        for x in range(power.shape[1]):
+            value = power[y, x]
+            out[y, x] = max(value, np.float32(0.0)) if np.abs(value) < np.inf else np.float32(np.nan)
+    return out
+
+
 def smooth(values: Plane, radius: int) -> Plane:
     """Mean of the known values in a square of ``2 * radius + 1``; NaN stays NaN; values may have any sign."""
     if radius == 0:
         return values
+    mean: Plane = _window_mean(values, radius)
+    return mean
+
+
+@numba.njit(nogil=True, cache=True)
+def _window_mean(values: Plane, radius: int) -> Plane:
+    """Mean over a square window: each row is summed along x once, and the sums wait in a ring of ``2 * radius + 1``.
+
+    Every pixel's sum is taken in the same order, left to right, top to bottom, so that blocks cannot show.
+    """
     rows, columns = values.shape
+    height = 2 * radius + 1
+    totals = np.zeros((height, columns), dtype=np.float32)
+    counts = np.zeros((height, columns), dtype=np.float32)
+    padded = np.zeros((2, columns + 2 * radius), dtype=np.float32)
     out = np.empty((rows, columns), dtype=np.float32)
-    total = np.empty(columns + 2 * radius, dtype=np.float32)
-    count = np.empty(columns + 2 * radius, dtype=np.float32)
-    for y in range(rows):
-        total[:] = 0.0
-        count[:] = 0.0
-        for neighbour in range(max(0, y - radius), min(rows, y + radius + 1)):
-            for x in range(columns):
-                value = values[neighbour, x]
-                known = value == value  # noqa: PLR0124 - false for NaN alone
-                count[x + radius] += np.float32(1.0) if known else np.float32(0.0)
-                total[x + radius] += value if known else np.float32(0.0)
-        for x in range(columns):
-            summed = np.float32(0.0)
-            number = np.float32(0.0)
-            for shift in range(2 * radius + 1):
-                summed += total[x + shift]
-                number += count[x + shift]
-            out[y, x] = summed / number if values[y, x] == values[y, x] else np.nan
+    for entering in range(rows + radius):
+        slot = entering % height
+        totals[slot, :] = 0.0
+        counts[slot, :] = 0.0
+        if entering < rows:
+            _sum_along(values[entering], radius, padded[0], padded[1], totals[slot], counts[slot])
+        if entering >= radius:
+            _mean_down(values[entering - radius], totals, counts, slot + 1, out[entering - radius])
     return out
+
+
+@numba.njit(nogil=True, cache=True)
+def _sum_along(values: Line, radius: int, kept: Line, known: Line, total: Line, count: Line) -> None:
+    """Sum and number of the known values about each pixel of a row; ``kept`` and ``known`` are room to work in."""
+    for x in range(values.size):
+        seen = not np.isnan(values[x])
+        kept[x + radius] = values[x] if seen else np.float32(0.0)
+        known[x + radius] = np.float32(1.0) if seen else np.float32(0.0)
+    for shift in range(2 * radius + 1):
+        for x in range(values.size):
+            total[x] += kept[x + shift]
+            count[x] += known[x + shift]
+
+
+@numba.njit(nogil=True, cache=True)
+def _mean_down(centre: Line, totals: Plane, counts: Plane, oldest: int, out: Line) -> None:
+    """Rows of sums, from the oldest on, to means; NaN where the centre is NaN."""
+    height = totals.shape[0]
+    number = np.zeros_like(out)
+    out[:] = 0.0
+    for later in range(height):
+        total, count = totals[(oldest + later) % height], counts[(oldest + later) % height]
+        for x in range(out.size):
+            out[x] += total[x]
+            number[x] += count[x]
+    for x in range(out.size):
+        out[x] = np.float32(np.nan) if np.isnan(centre[x]) else out[x] / number[x]
 
 
 def table_of(function: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]) -> Plane:

@@ -30,26 +30,31 @@ class LearnedDetector:
     def __init__(self, options: Options | None = None) -> None:
         """The model is opened at the first scene."""
         self.options = LearnedOptions.model_validate(options.model_dump()) if options else LearnedOptions()
-        self._segmenter: Segmenter | None = None
+        self._open: dict[str, Segmenter] = {}
 
     def __getstate__(self) -> dict[str, object]:
         """The options alone travel to a worker; it opens the model itself."""
-        return {"options": self.options, "_segmenter": None}
+        return {"options": self.options, "_open": {}}
 
-    @property
-    def segmenter(self) -> "Segmenter":
-        """The open model.
+    def segmenter(self, *, with_history: bool = True) -> "Segmenter":
+        """The open model for a pass that has references, or has none.
 
         Raises:
             UnknownNameError: no such model or backend.
             ModelError: the model cannot be used.
         """
-        if self._segmenter is None:
+        first = self._opened(self.options.model)
+        if with_history or not first.model.card.inputs.needs_history or self.options.without_history is None:
+            return first
+        return self._opened(self.options.without_history)
+
+    def _opened(self, name: str) -> "Segmenter":
+        if name not in self._open:
             from pipeline_lib.nn.segmenter import Segmenter  # noqa: PLC0415 - torch takes seconds to import
 
             chosen = self.options
-            self._segmenter = Segmenter.load(chosen.model, chosen.backend, tile=chosen.tile_px, threads=chosen.threads)
-        return self._segmenter
+            self._open[name] = Segmenter.load(name, chosen.backend, tile=chosen.tile_px, threads=chosen.threads)
+        return self._open[name]
 
     def detect(self, observation: Observation) -> xr.Dataset:
         """WaterExtent of the scene; the model's threshold decides the class.
@@ -59,7 +64,7 @@ class LearnedDetector:
             ModelError: the model cannot be used.
         """
         scene = check_scene(observation.scene)
-        segmenter = self.segmenter
+        segmenter = self.segmenter(with_history=observation.has(Need.HISTORY))
         history = observation.history if segmenter.model.card.inputs.needs_history else None
         likelihood = segmenter.likelihood(scene, history)
         strange = segmenter.out_of_distribution(scene, history)

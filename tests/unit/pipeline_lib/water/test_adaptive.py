@@ -10,10 +10,12 @@ from pipeline_lib.water.classes import Classes, share_of_water
 from pipeline_lib.water.context import edge_table, mean_field
 from pipeline_lib.water.fusion import log_odds_with_reference, was_water
 from pipeline_lib.water.histogram import CENTRES_DB
+from pipeline_lib.water.rough import LAND_QUOTIENT, WATER_QUOTIENT, rough_evidence, rough_tables
 from pipeline_lib.water.threshold import Normal
 from pipeline_lib.world.land_cover import LandCover
 from pipeline_lib.world.simulate import simulate
 
+CROSS = Classes(water=Normal(-24.0, 2.0), land=Normal(-16.0, 3.0), tiles=1)
 CLASSES = Classes(water=Normal(-19.5, 2.5), land=Normal(-10.5, 2.5), tiles=1)
 
 
@@ -35,6 +37,49 @@ def test_occurrence_overrules_a_dark_reference():
     assert was_water(plane(8.0), plane(0.0)).item() < 0.25
     assert was_water(plane(-8.0), plane(100.0)).item() > 0.75
     assert was_water(unknown, unknown).item() == 0.5
+
+
+def test_the_ratio_of_classes_keeps_the_shape_of_what_it_is_asked():
+    decibel = np.linspace(-30.0, 0.0, 24)
+    flat = CLASSES.log_ratio(decibel)
+    shuffled = np.random.default_rng(1).permutation(24)
+    np.testing.assert_array_equal(CLASSES.log_ratio(decibel[shuffled].reshape(4, 6)), flat[shuffled].reshape(4, 6))
+    assert (np.diff(flat) <= 0).all()
+
+
+@pytest.mark.parametrize("seen_before", [False, True])
+def test_water_that_wind_has_roughened_is_water_and_bright_land_is_not(seen_before):
+    water = river((160, 200))
+    rng = np.random.default_rng(2)
+    levels = {"vv": (-8.0, -10.5), "vh": (-22.5, -17.0)}
+    layers = {
+        name: (("y", "x"), (10 ** (np.where(water, *pair) / 10) * rng.gamma(4.4, 1 / 4.4, water.shape)).astype("f4"))
+        for name, pair in levels.items()
+    }
+    scene = xr.Dataset({name: (*layer, {"units": "1"}) for name, layer in layers.items()}, attrs=scene_of(water).attrs)
+    observation = Observation(scene=scene, history=history_of(np.zeros_like(water)) if seen_before else None)
+    found = detector().detect(observation)["water"].values == 1
+    blind = detector("adaptive", {"rough_share": 0}).detect(observation)["water"].values == 1
+    assert iou(found, water) > 0.85
+    assert iou(blind, water) < 0.6
+    bright = scene_of(water, seed=4).map(lambda power: power * 2.5, keep_attrs=True)
+    assert (detector().detect(Observation(scene=bright))["water"].values == 1)[~water].mean() < 0.01
+
+
+def test_roughened_water_in_the_terms_of_its_formula():
+    tables = rough_tables(CROSS, share=0.2, weight=0.5, limit=6.0)
+    co, cross = np.full((3, 3), 0.1, np.float32), np.full((3, 3), 0.005, np.float32)
+    quotient_db, cross_db = 10 * np.log10(0.1 / 0.005), 10 * np.log10(0.005)
+    of_quotient = WATER_QUOTIENT.log_density(min(quotient_db, WATER_QUOTIENT.mean)) - LAND_QUOTIENT.log_density(
+        min(quotient_db, WATER_QUOTIENT.mean)
+    )
+    of_cross = CROSS.water.log_density(cross_db) - CROSS.land.log_density(cross_db)
+    expected = np.log(0.2 / 0.8) + 0.5 * (of_cross + of_quotient)
+    np.testing.assert_allclose(rough_evidence(co, cross, tables).ratio, expected, atol=0.02)
+    cross[1, 1] = np.nan
+    found = rough_evidence(co, cross, tables).ratio
+    assert np.isnan(found[1, 1])
+    assert np.isfinite(found).sum() == 8
 
 
 def test_the_share_of_water_is_recovered():
