@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from distributed import Client
 from prefect.concurrency.sync import concurrency
 
+from tasks.worker_logs import forward_logs
+
 GPU_SLOT = "overbank-gpu"
 """Global concurrency limit that `overbank up` makes: as many slots as GPUs, so that runs share none by accident."""
 LEASE_S = 120.0
@@ -18,28 +20,30 @@ _clients: dict[str, tuple[Client, int]] = {}
 
 
 @contextmanager
-def computing(address: str | None) -> Iterator[None]:
+def computing(address: str | None) -> Iterator[Client | None]:
     """Compute on the cluster at ``address`` inside the block; on this process's threads where it is None.
 
     Tasks of one flow run side by side on threads and share one client, which is the process's default while any of
     them needs it: a client of its own for each would take the default away from the others when it closes.
     """
     if not address:
-        yield
+        yield None
         return
-    _borrow(address)
+    client = _borrow(address)
     try:
-        yield
+        yield client
     finally:
         _give_back(address)
 
 
-def _borrow(address: str) -> None:
+def _borrow(address: str) -> Client:
     with _lock:
         client, users = _clients.get(address, (None, 0))
         if client is None:
             client = Client(address, set_as_default=True)  # type: ignore[no-untyped-call]
+            forward_logs(client)
         _clients[address] = (client, users + 1)
+        return client
 
 
 def _give_back(address: str) -> None:
@@ -50,6 +54,17 @@ def _give_back(address: str) -> None:
         else:
             del _clients[address]
             client.close()  # type: ignore[no-untyped-call]
+
+
+def gpu_resources(client: Client | None) -> dict[str, float]:
+    """What Dask tasks that run a network ask for: one ``GPU`` where workers of the cluster say that they have any.
+
+    The scheduler then sees to it that no GPU is shared; workers say so by ``--resources GPU=1``.
+    """
+    if client is None:
+        return {}
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    return {"GPU": 1.0} if any(worker["resources"].get("GPU") for worker in workers) else {}
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from prefect.cache_policies import NO_CACHE
 from pipeline_lib.model import MappingPlan, PlannedPass, Stored
 from pipeline_lib.steps import derive, map_event
 from pipeline_lib.steps.workspace import Workspace
-from tasks.cluster import computing
+from tasks.metering import working
 
 
 @task(name="derive flood", task_run_name="derive flood of {planned.acquisition.acquisition_id}", cache_policy=NO_CACHE)
@@ -21,12 +21,12 @@ def derive_flood(
 ) -> Stored:
     """Flood = water - reference water, with what the sensor cannot tell excluded."""
     store = Workspace(place.workspace).store
-    with computing(place.dask_address):
+    with working(place, "flood", planned.acquisition.acquisition_id, plan):
         return map_event.derive_pass(plan, planned, scene, history, water, ancillaries, store)
 
 
 @task(name="mosaic event", task_run_name="mosaic {plan.event.event_id}", cache_policy=NO_CACHE)
 def mosaic_event(plan: MappingPlan, mapped: list[map_event.MappedPass], place: map_event.Place) -> Stored:
     """The event over all its passes."""
-    with computing(place.dask_address):
+    with working(place, "mosaic", plan.event.event_id, plan, len(mapped)):
         return derive.mosaic_event(Workspace(place.workspace).store, plan, [one.flood for one in mapped])

@@ -8,7 +8,7 @@ from pipeline_lib.sar.registration import ShiftEstimate
 from pipeline_lib.steps import optical, prepare
 from pipeline_lib.steps.map_event import Place
 from pipeline_lib.steps.workspace import Workspace
-from tasks.cluster import computing
+from tasks.metering import working
 
 # Reading from an archive may fail for a moment. Results live in the store, not in Prefect's cache.
 RETRY_DELAYS_S = [2.0, 10.0]
@@ -17,21 +17,21 @@ RETRY_DELAYS_S = [2.0, 10.0]
 @task(name="prepare terrain", retries=2, retry_delay_seconds=RETRY_DELAYS_S, cache_policy=NO_CACHE)
 def prepare_terrain(plan: MappingPlan, place: Place) -> Stored | None:
     """Elevation, slope and HAND."""
-    with computing(place.dask_address):
+    with working(place, "terrain", plan.event.event_id, plan):
         return prepare.prepare_terrain(plan, Workspace(place.workspace).store)
 
 
 @task(name="prepare water occurrence", retries=2, retry_delay_seconds=RETRY_DELAYS_S, cache_policy=NO_CACHE)
 def prepare_occurrence(plan: MappingPlan, place: Place) -> Stored | None:
     """Long-term water occurrence."""
-    with computing(place.dask_address):
+    with working(place, "water occurrence", plan.event.event_id, plan):
         return prepare.prepare_occurrence(plan, Workspace(place.workspace).store)
 
 
 @task(name="prepare optical composite", retries=2, retry_delay_seconds=RETRY_DELAYS_S, cache_policy=NO_CACHE)
 def prepare_composite(plan: MappingPlan, place: Place) -> Stored | None:
     """The best clear Sentinel-2 pixels before the event."""
-    with computing(place.dask_address):
+    with working(place, "optical composite", plan.event.event_id, plan):
         return optical.prepare_composite(plan, Workspace(place.workspace).store)
 
 
@@ -41,7 +41,7 @@ def compare_with_optical(
 ) -> list[ShiftEstimate]:
     """Where each pass lies against Sentinel-2."""
     store = Workspace(place.workspace).store
-    with computing(place.dask_address):
+    with working(place, "optical shift", plan.event.event_id, plan, len(scenes)):
         return [optical.optical_shift(plan, store, scene, composite) for scene in scenes]
 
 
@@ -54,7 +54,7 @@ def compare_with_optical(
 )
 def prepare_scene(plan: MappingPlan, acquisition: Acquisition, place: Place) -> Stored:
     """A reference pass on the grid."""
-    with computing(place.dask_address):
+    with working(place, "reference", acquisition.acquisition_id, plan):
         return prepare.prepare_scene(plan, Workspace(place.workspace).store, acquisition)
 
 
@@ -67,7 +67,7 @@ def prepare_scene(plan: MappingPlan, acquisition: Acquisition, place: Place) -> 
 )
 def prepare_history(plan: MappingPlan, planned: PlannedPass, place: Place) -> Stored | None:
     """The reference passes of one orbit, stacked."""
-    with computing(place.dask_address):
+    with working(place, "history", f"orbit {planned.acquisition.relative_orbit}", plan, len(planned.references)):
         return prepare.prepare_history(plan, Workspace(place.workspace).store, planned.references)
 
 
@@ -80,5 +80,5 @@ def prepare_history(plan: MappingPlan, planned: PlannedPass, place: Place) -> St
 )
 def prepare_pass(plan: MappingPlan, planned: PlannedPass, history: Stored | None, place: Place) -> Stored:
     """A pass of the event on the grid, laid onto its reference passes."""
-    with computing(place.dask_address):
+    with working(place, "scene", planned.acquisition.acquisition_id, plan):
         return prepare.prepare_pass(plan, Workspace(place.workspace).store, planned, history)

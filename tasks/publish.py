@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from pipeline_lib.model import Product
 from pipeline_lib.steps import map_event, summary
 from pipeline_lib.steps.workspace import Workspace
-from tasks.cluster import computing
+from tasks.metering import working
 
 
 @task(name="publish event", task_run_name="publish {mapped.plan.event.event_id}", cache_policy=NO_CACHE)
@@ -18,7 +18,7 @@ def publish_event(
 ) -> Product:
     """Write the product and switch readers to it at once; then show summary, map and page on the run."""
     plan = mapped.plan
-    with computing(place.dask_address):
+    with working(place, "publish", plan.event.event_id, plan, len(mapped.passes)):
         product = map_event.publish(mapped, out, Workspace(place.workspace).store, decision)
     text = summary.summary_markdown(plan, product)
     create_markdown_artifact(key="summary", markdown=text, description="The event in numbers")

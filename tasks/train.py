@@ -4,13 +4,11 @@ from pathlib import Path
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from prefect.concurrency.sync import concurrency
 
 from pipeline_lib.options.train import Recipe
 from pipeline_lib.steps import train as steps
-
-GPU_SLOT = "overbank-gpu"
-"""Global concurrency limit: `prefect gcl create overbank-gpu --limit 1` lets one run at a time use the GPU."""
+from pipeline_lib.steps.hardware import gpu_count
+from tasks.cluster import gpu_slot
 
 
 @task(name="build chips", task_run_name="build chips for {recipe.name}", cache_policy=NO_CACHE)
@@ -22,7 +20,7 @@ def build_chips(recipe: Recipe, root: str | None, workspace: str) -> int:
 @task(name="train", task_run_name="train {recipe.name}", cache_policy=NO_CACHE, tags=["gpu"])
 def train(recipe: Recipe, root: str | None, out: str, workspace: str, report: steps.Report) -> steps.Trained:
     """Learn, calibrate, measure, write the model folder; resumes from its checkpoints."""
-    with concurrency(GPU_SLOT, occupy=1, strict=False):
+    with gpu_slot(needed=gpu_count() > 0):
         return steps.train_model(
             recipe, Path(root) if root else None, Path(out), workspace=Path(workspace), report=report
         )

@@ -48,9 +48,17 @@ def show_command(
     out: Out = Path("out"),
     version: Version = None,
     as_json: Annotated[bool, typer.Option("--json", help="The whole record, as JSON.")] = False,
+    metrics: Annotated[bool, typer.Option("--metrics", help="What each stage of its run took, instead.")] = False,
 ) -> None:
-    """Show one event: figures, passes, what changed."""
+    """Show one event: figures, passes, what changed; or what each stage took."""
     import json
+
+    from pipeline_lib.steps.metrics import fullest_metrics, metrics_text
+
+    if metrics:
+        run = fullest_metrics(out, event_id)
+        typer.echo(run.model_dump_json(indent=1) if as_json else metrics_text(run))
+        return
 
     from pipeline_lib.steps.events import show_event, show_text
 

@@ -1,5 +1,6 @@
 """``overbank map``, ``overbank plan`` and ``overbank demo``."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -138,10 +139,19 @@ def run_map(
             str(truth.resolve()) if truth else None,
             return_state=True,
         )
+    if os.environ.get("OVERBANK_DEBUG"):
+        _show_metrics(out, event.event_id)
     product: Product | None = state.result()
     if state.name != "Completed":
         typer.echo(f"{state.name}. {state.message}", err=True)
     return product
+
+
+def _show_metrics(out: Path, event_id: str) -> None:
+    """What each stage took."""
+    from pipeline_lib.steps.metrics import latest_metrics, metrics_text
+
+    typer.echo(metrics_text(latest_metrics(out, event_id)), err=True)
 
 
 def show(product: "Product | None") -> None:

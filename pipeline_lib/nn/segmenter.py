@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from pipeline_lib.errors import InputError
+from pipeline_lib.errors import InputError, ModelError
 from pipeline_lib.nn.backends import open_backend
 from pipeline_lib.nn.calibration import Calibration
 from pipeline_lib.nn.inputs import fixed_scale, normalise, relative_scale, to_db
@@ -44,6 +45,14 @@ class Segmenter:
     calibration: Calibration
     halved: list[int] = field(default_factory=list)
     """Batch sizes after each time the device ran out of memory."""
+    opening: tuple[str, str, int, int | None, int] | None = None
+    """What `load` was given: an open backend cannot travel to another process, so a worker opens its own."""
+
+    def __reduce__(self) -> Any:
+        """Travel as the way it was opened."""
+        if self.opening is None:
+            raise ModelError("Only a segmenter that was opened by `Segmenter.load` can be sent to another process.")
+        return _reopened, self.opening
 
     @classmethod
     def load(
@@ -69,6 +78,7 @@ class Segmenter:
         opened = open_backend(model, backend, threads=threads)
         runner = Runner(opened, batch or (8 if opened.name == "torch-cuda" else 1))
         segmenter = cls(model, runner, tile // step * step, Calibration(model.card.scale, model.card.bias))
+        segmenter.opening = (str(path), backend, tile, batch, threads)
         runner.on_halved = segmenter.halved.append
         return segmenter
 
@@ -218,3 +228,9 @@ def _whole_chunks(power: da.Array, margin: int) -> da.Array:
             sizes[-2:] = [sizes[-2] + sizes[-1]]
         chunks.append(tuple(sizes))
     return power.rechunk((power.chunks[0], *chunks))
+
+
+@lru_cache(maxsize=4)
+def _reopened(path: str, backend: str, tile: int, batch: int | None, threads: int) -> Segmenter:
+    """The same segmenter in another process, opened once there."""
+    return Segmenter.load(path, backend, tile=tile, batch=batch, threads=threads)

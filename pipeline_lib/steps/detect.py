@@ -21,13 +21,14 @@ from pydantic import JsonValue
 from pipeline_lib.errors import GridMismatchError, RasterError, StoreError
 from pipeline_lib.load.raster import Scale, load_raster
 from pipeline_lib.model import NOT_OBSERVED, WATER, Stored, polarisations_of
+from pipeline_lib.steps.annotate import annotated
 from pipeline_lib.store import Store
 from pipeline_lib.water import Need, Observation, detector, detectors
 
 QUICKLOOK_PX = 1600
 
 
-def detect_water(
+def detect_water(  # noqa: PLR0913 - each input of a detector by its name
     store: Store,
     *,
     scene: Stored,
@@ -37,6 +38,7 @@ def detect_water(
     name: str = "default",
     parameters: dict[str, JsonValue] | None = None,
     key: str,
+    resources: dict[str, float] | None = None,
 ) -> Stored:
     """Water in one pass: a WaterExtent in the store.
 
@@ -49,6 +51,7 @@ def detect_water(
         name: of the detector.
         parameters: the detector's own options.
         key: digest of everything that the answer depends on.
+        resources: what a worker of a cluster must have to run the detector (``GPU``); any worker where None.
 
     Raises:
         UnknownNameError: no such detector.
@@ -65,7 +68,9 @@ def detect_water(
         terrain=store.open(terrain) if terrain is not None else None,
         water_occurrence=store.open(occurrence)["water_occurrence"] if occurrence is not None else None,
     )
-    return store.save(stored.kind, stored.key, found.detect(observation))
+    with annotated(**({"resources": resources} if resources else {})):
+        extent = found.detect(observation)
+    return store.save(stored.kind, stored.key, extent)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -80,6 +80,8 @@ class Outcome(Record):
     product: Product | None
     """What readers see now; None where nothing of the event is published."""
     assessment: Assessment
+    failures: dict[str, str] = {}
+    """Passes that could not be mapped, and why."""
 
 
 def assess(mapped: Mapped, out: Path, rule: PublishIf, store: Store) -> Assessment:

@@ -38,15 +38,25 @@ class MappedPass(Record):
     flood: Stored
 
 
+def runs_network(plan: MappingPlan) -> bool:
+    """Whether detection will run a network."""
+    return Need.MODEL in needs_of(str(plan.options["detect"]["detector"]))
+
+
 def uses_gpu(plan: MappingPlan) -> bool:
     """Whether detection will run a network on a GPU of this machine."""
-    return Need.MODEL in needs_of(str(plan.options["detect"]["detector"])) and gpu_count() > 0
+    return runs_network(plan) and gpu_count() > 0
 
 
 def detect_pass(
-    plan: MappingPlan, scene: Stored, history: Stored | None, ancillaries: Ancillaries, store: Store
+    plan: MappingPlan,
+    scene: Stored,
+    history: Stored | None,
+    ancillaries: Ancillaries,
+    store: Store,
+    resources: dict[str, float] | None = None,
 ) -> Stored:
-    """Detect water in one pass with the plan's detector."""
+    """Detect water in one pass with the plan's detector, on workers that have ``resources``."""
     chosen = plan.options["detect"]
     parameters = chosen["parameters"]
     key = _key("detect", chosen, scene, history, ancillaries)
@@ -59,6 +69,7 @@ def detect_pass(
         name=str(chosen["detector"]),
         parameters=parameters if isinstance(parameters, dict) else {},
         key=key,
+        resources=resources,
     )
 
 
