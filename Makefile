@@ -7,7 +7,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: help demo test check lint format report docs notebooks install install-dev clean
+.PHONY: help demo test check lint format report docs bench notebooks trial dist sbom audit install install-dev clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -39,8 +39,27 @@ docs: $(VENV)/.installed-dev  ## the documentation as a site under site/; a brok
 	$(BIN)/zensical build --strict
 	@echo "read it: $(BIN)/python -m http.server --directory site --bind 127.0.0.1 8001"
 
+bench: $(VENV)/.installed-dev  ## every benchmark, one report: docs/benchmarks.md (BENCH_ARGS="--quick" for five minutes)
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
 notebooks: $(VENV)/.installed-dev  ## run the example notebooks anew; OVERBANK_REAL_DATA is the folder of real chips
 	$(BIN)/python docs/site/notebooks.py execute
+
+VERSIONS ?= pinned
+trial:  ## the wheel in a clean environment with VERSIONS = pinned, newest or lowest declared
+	.ci/trial $(VERSIONS)
+
+dist: $(VENV)/.installed-dev  ## wheel and source distribution under dist/
+	$(BIN)/python -m build --outdir dist .
+
+sbom: $(VENV)/.installed  ## what is installed with the command, as CycloneDX, under dist/
+	@mkdir -p dist
+	@test -x build/sbom/bin/cyclonedx-py || $(PYTHON) -m venv build/sbom
+	@build/sbom/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt cyclonedx-bom
+	build/sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible -o dist/overbank.cdx.json $(VENV)
+
+audit: $(VENV)/.installed-dev  ## known vulnerabilities of the pinned versions; asks the advisory database
+	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip
 
 install: $(VENV)/.installed  ## the command and what it needs, into .venv
 install-dev: $(VENV)/.installed-dev  ## the same with the tools of development

@@ -179,11 +179,14 @@ def main() -> None:
     parser.add_argument("--width-km", type=float, default=250)
     parser.add_argument("--height-km", type=float, default=170)
     parser.add_argument("--passes", type=int, default=6)
-    parser.add_argument("--stage", choices=["mosaic", "publish"])
+    parser.add_argument("--stage", choices=["build", "mosaic", "publish"], help="this alone, in this process")
     parser.add_argument("--open", action="store_true", help="also open the page in Chromium")
     given = parser.parse_args()
     folder = given.folder.resolve()
     plan = plan_of(given.width_km, given.height_km, given.passes)
+    if given.stage == "build":
+        build(Store(folder / "store"), plan)
+        return
     if given.stage:
         stage(given.stage, folder, plan)
         return

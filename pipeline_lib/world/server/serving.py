@@ -92,6 +92,7 @@ def _prepared(
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         _bind(listener, host, port, folder)
+        listener.listen()  # whoever is told the address may ask at once: it waits until the server accepts
     except OSError as error:
         listener.close()
         raise InputError(f"Cannot listen on {host}:{port} ({error.strerror}); choose another port.") from error

@@ -1,0 +1,178 @@
+"""The report of `python -m benchmarks`: one page and its plots from the records."""
+
+from pathlib import Path
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+
+from benchmarks import record
+from benchmarks.record import Record
+
+SERIES = {"scaling with pixels": "mpx", "scaling with passes": "passes", "scaling with workers": "workers"}
+INTRODUCTION = """# Benchmarks
+
+Made by `make bench`; `docs/benchmarks.json` holds every figure. Rates are millions of pixels that come out per second
+of processor time (user and system, all threads), so that other work on the machine hardly counts; peak memory is that
+of the process. A peer runs on the same input in the same run. *Of the limit* is the rate over what this machine's own
+copying (each pixel read and written once) or convolutions allow on one core.
+"""
+
+
+def write(out: Path) -> Path:
+    """Write ``benchmarks.md`` and the plots beside ``benchmarks.json``."""
+    records, about = record.read(out / "benchmarks.json")
+    images = out / "images"
+    images.mkdir(exist_ok=True)
+    stages = [one for one in records if one.stage not in SERIES and one.who != "machine" and one.rate]
+    if stages:
+        bars(stages, images / "benchmarks-stages.png")
+    series = [one for one in records if one.stage in SERIES and one.cpu_s]
+    if series:
+        lines(series, images / "benchmarks-scaling.png")
+    page = out / "benchmarks.md"
+    page.write_text("\n".join([INTRODUCTION, machine(about), limits(records), table(stages, records), losses(stages),
+                               scaling(series), others(records)]))  # fmt: skip
+    return page
+
+
+def machine(about: dict) -> str:
+    """What it ran on, and what failed."""
+    libraries = ", ".join(f"{name} {number}" for name, number in about["libraries"].items())
+    kind = "Quick run: small rasters, for orientation only." if about["quick"] else "Full run."
+    text = (
+        f"{kind} {about['processor']}, {about['cores']} cores, {about['memory_gib']} GiB; "
+        f"load {about['load_at_start']} at the start; Python {about['python']}; "
+        f"overbank {about['overbank']} at {about['commit']}; {libraries}. "
+        f"{about['minutes']} minutes.\n"
+    )
+    for group, error in about["failed"].items():
+        text += f"\n**{group} failed**: `{error[-300:]}`\n"
+    return text
+
+
+def limits(records: list[Record]) -> str:
+    """The roofline."""
+    rows = [one for one in records if one.who == "machine"]
+    if not rows:
+        return ""
+    lines_ = ["## The machine's limits, one core\n", "| limit | per processor second |", "|---|---|"]
+    for one in rows:
+        unit, value = next(iter(one.facts.items()))
+        lines_.append(f"| {one.stage} | {value} {unit.split('_')[0].upper().replace('MPX', 'Mpx')} |")
+    return "\n".join([*lines_, ""])
+
+
+def limit_of(one: Record, records: list[Record]) -> float | None:
+    """Mpx per processor second that the machine allows a stage."""
+    found = {row.stage: next(iter(row.facts.values())) for row in records if row.who == "machine"}
+    if one.gflop_per_mpx and "convolution" in found:
+        return float(found["convolution"]) / one.gflop_per_mpx
+    if one.bytes_per_px and "copy" in found:
+        return float(found["copy"]) * 1e3 / one.bytes_per_px
+    return None
+
+
+def table(stages: list[Record], records: list[Record]) -> str:
+    """Every stage, peers beside it."""
+    rows = [
+        "## Stages\n",
+        "![Rates of every stage](images/benchmarks-stages.png)\n",
+        "| stage | who | Mpx | cpu s | wall s | Mpx per cpu-s | of the limit | peak MiB |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for one in stages:
+        most = limit_of(one, records)
+        share = f"{100 * one.rate / most:.1f} %" if most and one.rate else ""
+        rows.append(
+            f"| {one.stage} | {one.who} | {number(one.mpx)} | {number(one.cpu_s)} | {number(one.wall_s)} "
+            f"| {number(one.rate)} | {share} | {number(one.peak_mib)} |"
+        )
+    return "\n".join([*rows, ""])
+
+
+def losses(stages: list[Record]) -> str:
+    """Where a peer is faster than we are."""
+    ours = {one.stage: one for one in stages if one.who == record.OURS}
+    lost, won = [], []
+    for peer in stages:
+        mine = ours.get(peer.stage)
+        if mine is None or peer.who.startswith(record.OURS) or not (peer.rate and mine.rate):
+            continue
+        text = f"{peer.stage}: {number(mine.rate)} against {number(peer.rate)} of {peer.who}"
+        (won if mine.rate >= peer.rate else lost).append(f"- {text} ({mine.rate / peer.rate:.2f} x)")
+    if not (lost or won):
+        return ""
+    return "\n".join(["## Against peers, Mpx per cpu-s\n", "Where we are slower:\n", *(lost or ["- nowhere"]), "",
+                      "Where we are faster:\n", *(won or ["- nowhere"]), ""])  # fmt: skip
+
+
+def scaling(series: list[Record]) -> str:
+    """The series as a table."""
+    if not series:
+        return ""
+    rows = ["## Scaling\n", "![Time and memory over pixels, passes and workers](images/benchmarks-scaling.png)\n",
+            "| series | at | cpu s | wall s | peak MiB |", "|---|---|---|---|---|"]  # fmt: skip
+    for one in series:
+        where = f"{number(place(one))} {SERIES[one.stage].replace('mpx', 'Mpx')}"
+        figures = f"{number(one.cpu_s)} | {number(one.wall_s)} | {number(one.peak_mib)}"
+        rows += [f"| {one.stage} | {where} | {figures} |"]
+    return "\n".join([*rows, ""])
+
+
+def others(records: list[Record]) -> str:
+    """Figures that are no rates, and the price of orchestration."""
+    rows = []
+    whole = {one.who: one for one in records if one.stage == "event: whole event"}
+    alone, flow = whole.get(record.OURS), whole.get("overbank as a Prefect flow")
+    if alone and flow and alone.cpu_s and flow.cpu_s:
+        more = flow.cpu_s - alone.cpu_s
+        text = f"{flow.cpu_s:.1f} processor seconds, the library alone {alone.cpu_s:.1f}: {more:.1f} more"
+        rows += [f"- Orchestration: a Prefect flow with its embedded server takes {text}."]
+    for one in records:
+        if not one.cpu_s and one.who != "machine":
+            rows += [f"- {one.stage}: {', '.join(f'{name} {value}' for name, value in one.facts.items())}"]
+    return "\n".join(["## Also\n", *rows, ""]) if rows else ""
+
+
+def place(one: Record) -> float:
+    """Where a record of a series lies on its axis."""
+    if SERIES[one.stage] == "mpx":
+        return float(one.mpx or 0)
+    return float(one.facts[SERIES[one.stage]] or 0)
+
+
+def number(value: float | None) -> str:
+    """Three figures."""
+    if value is None:
+        return ""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def bars(stages: list[Record], path: Path) -> None:
+    """Rates on a logarithmic axis, peers in another colour."""
+    figure, axes = plt.subplots(figsize=(9, 0.24 * len(stages) + 1), constrained_layout=True)
+    names = [one.stage if one.who == record.OURS else f"{one.stage}  [{one.who}]" for one in stages]
+    colours = ["#1f6fb2" if one.who.startswith(record.OURS) else "#c9772c" for one in stages]
+    axes.barh(range(len(stages)), [one.rate or 0 for one in stages], color=colours)
+    axes.set_yticks(range(len(stages)), names, fontsize=7)
+    axes.invert_yaxis()
+    axes.set(xscale="log", xlabel="Mpx per processor second (orange: peers)")
+    axes.grid(axis="x", alpha=0.3)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def lines(series: list[Record], path: Path) -> None:
+    """Processor and wall seconds over each axis."""
+    figure, panels = plt.subplots(1, len(SERIES), figsize=(11, 3.4), constrained_layout=True)
+    for axes, (name, unit) in zip(panels, SERIES.items(), strict=True):
+        rows = sorted((one for one in series if one.stage == name), key=place)
+        for what in ("cpu_s", "wall_s"):
+            axes.plot([place(one) for one in rows], [getattr(one, what) for one in rows], marker="o", label=what)
+        axes.set(title=name, xlabel=unit.replace("mpx", "Mpx"), ylabel="seconds", ylim=(0, None))
+        axes.grid(alpha=0.3)
+        axes.legend()
+    figure.savefig(path, dpi=110)
+    plt.close(figure)

@@ -1,0 +1,146 @@
+"""A whole mapping run, from the STAC search to the published event: by the library alone, or as a Prefect flow.
+
+    python benchmarks/end_to_end.py WORLD OUT [--passes 4] [--workers 2] [--flow]
+
+WORLD is a simulated archive (`overbank world build`); it is served on loopback in another process, so that serving is
+not counted. OUT is emptied first. One line of JSON a stage, then one for the whole. What `--flow` takes beyond the
+library alone is the price of orchestration: server, runs, states, logs, artifacts.
+"""
+
+import argparse
+import json
+import os
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("DO_NOT_TRACK", "1")
+os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+
+import dask
+import psutil
+
+from pipeline_lib.model import Event
+from pipeline_lib.options.map_event import MapOptions
+from pipeline_lib.steps import derive, map_event, prepare
+from pipeline_lib.steps.decide import search_and_plan
+from pipeline_lib.steps.event import read_event
+from pipeline_lib.steps.workspace import workspace_of
+
+SERVING: list[int] = []
+"""Process of the archive."""
+
+
+@contextmanager
+def served(world: Path):
+    """URL of the archive, served by another process."""
+    server = subprocess.Popen(
+        [sys.executable, "-m", "flows", "world", "serve", str(world), "--port", "0"],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    try:
+        for line in server.stdout:
+            found = re.search(r"http://\S+", line)
+            if found:
+                SERVING.append(server.pid)
+                yield found[0].rstrip(".,/")
+                return
+        raise RuntimeError("the archive was not served")
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def used() -> float:
+    """Processor seconds of this process and of every other it started (Prefect's server), but not of the archive."""
+    spent = sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    for child in psutil.Process().children(recursive=True):
+        if child.pid not in SERVING:
+            times = child.cpu_times()
+            spent += times.user + times.system
+    return spent
+
+
+@contextmanager
+def timed(stage: str, mpx: float, rows: list):
+    wall, cpu = time.perf_counter(), used()
+    yield
+    rows.append({"stage": stage, "mpx": mpx, "wall_s": time.perf_counter() - wall, "cpu_s": used() - cpu})
+
+
+def library(event: Event, catalog: str, out: Path, passes: int) -> list[dict]:
+    """Every step in order, in this process."""
+    rows: list[dict] = []
+    with timed("search and plan", 0, rows):
+        plan = search_and_plan(event, catalog, MapOptions())
+        plan = plan.model_copy(update={"passes": plan.passes[:passes]})
+    store = workspace_of(out, event.event_id).store
+    mpx = plan.grid.shape[0] * plan.grid.shape[1] / 1e6
+    with timed("prepare terrain and occurrence", mpx, rows):
+        shared = map_event.Ancillaries(
+            terrain=prepare.prepare_terrain(plan, store), occurrence=prepare.prepare_occurrence(plan, store)
+        )
+    references = {one.acquisition_id for planned in plan.passes for one in planned.references}
+    with timed("prepare references", mpx * len(references), rows):
+        histories = [prepare.prepare_history(plan, store, planned.references) for planned in plan.passes]
+    both = list(zip(plan.passes, histories, strict=True))
+    with timed("prepare passes", mpx * passes, rows):
+        scenes = [prepare.prepare_pass(plan, store, planned, history) for planned, history in both]
+    with timed("detect", mpx * passes, rows):
+        pairs = zip(scenes, histories, strict=True)
+        waters = [map_event.detect_pass(plan, scene, history, shared, store) for scene, history in pairs]
+    with timed("derive", mpx * passes, rows):
+        floods = [
+            map_event.derive_pass(plan, planned, scene, history, water, shared, store)
+            for (planned, history), scene, water in zip(both, scenes, waters, strict=True)
+        ]
+    with timed("mosaic", mpx * passes, rows):
+        mosaic = derive.mosaic_event(store, plan, floods)
+    done = tuple(
+        map_event.MappedPass(planned=planned, scene=scene, flood=flood)
+        for planned, scene, flood in zip(plan.passes, scenes, floods, strict=True)
+    )
+    with timed("publish", mpx * passes, rows):
+        map_event.publish(map_event.Mapped(plan=plan, passes=done, mosaic=mosaic), str(out), store)
+    return rows
+
+
+def flow(event: Event, catalog: str, out: Path) -> None:
+    """The same as a flow, on Prefect's embedded server, as `overbank map` runs it."""
+    from flows.commands.map_event import run_map
+
+    run_map(event, catalog, out, MapOptions(), truth=None, again=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("world", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--passes", type=int, default=4)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--flow", action="store_true")
+    given = parser.parse_args()
+    shutil.rmtree(given.out, ignore_errors=True)
+    event = read_event(given.world / "event.yaml")
+    with served(given.world) as catalog, dask.config.set(scheduler="threads", num_workers=given.workers):
+        wall, cpu = time.perf_counter(), used()
+        rows = [] if given.flow else library(event, catalog, given.out, given.passes)
+        if given.flow:
+            flow(event, catalog, given.out)
+        wall, cpu = time.perf_counter() - wall, used() - cpu
+    size = json.loads((given.world / "world.json").read_text())["options"]["size"]
+    rows.append({"stage": "whole event", "mpx": size**2 / 1e6 * given.passes, "wall_s": wall, "cpu_s": cpu})
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    for row in rows:
+        print(json.dumps({key: round(value, 3) if isinstance(value, float) else value for key, value in row.items()}
+                         | {"peak_mib": round(peak), "size": size}))  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
