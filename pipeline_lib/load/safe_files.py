@@ -74,6 +74,10 @@ def storage_options(access: Mapping[str, str], href: str) -> dict[str, Any]:
     if endpoint := access.get("AWS_S3_ENDPOINT"):
         scheme = "http" if access.get("AWS_HTTPS", "YES").upper() in {"NO", "FALSE", "OFF"} else "https"
         options["endpoint_url"] = f"{scheme}://{endpoint}"
+    if access.get("AWS_VIRTUAL_HOSTING", "YES").upper() in {"NO", "FALSE", "OFF"}:
+        options["config_kwargs"] = {"s3": {"addressing_style": "path"}}
+    if region := access.get("AWS_REGION"):
+        options["client_kwargs"] = {"region_name": region}
     if access.get("AWS_NO_SIGN_REQUEST", "NO").upper() in {"YES", "TRUE", "ON"}:
         options["anon"] = True
     for name, key in (
