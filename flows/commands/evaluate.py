@@ -83,6 +83,9 @@ def score_command(
     reference_positive: Annotated[str, typer.Option(help="The same of the reference; with --format codes.")] = "1",
     reference_negative: Annotated[str, typer.Option(help="Codes of the reference that mean dry.")] = "0",
     area: Annotated[Path | None, typer.Option(help="Polygons inside which the reference was mapped.")] = None,
+    exclusion: Annotated[
+        Path | None, typer.Option(help="Raster that is 1 where the reference gives no answer, as GFM's exclusion mask.")
+    ] = None,
     grid: Annotated[
         str, typer.Option(help="Compare on the grid of the predicted or of the reference map.")
     ] = "predicted",
@@ -102,6 +105,7 @@ def score_command(
             "reference_positive": _codes(reference_positive),
             "reference_negative": _codes(reference_negative),
             "area": area,
+            "exclusion": exclusion,
             "grid": grid,
         }
     )

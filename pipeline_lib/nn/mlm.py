@@ -31,18 +31,25 @@ def mlm_item(card: ModelCard, sizes: dict[str, int]) -> dict[str, Any]:
             "start_datetime": "2014-10-03T00:00:00Z",
             "end_datetime": "9999-12-31T23:59:59Z",
             "description": card.description,
-            "mlm:name": card.name,
-            "mlm:architecture": card.network.architecture,
-            "mlm:tasks": ["semantic-segmentation"],
-            "mlm:framework": "pytorch",
-            "mlm:pretrained": True,
-            "mlm:accelerator_constrained": False,
-            "mlm:input": [_input(card)],
-            "mlm:output": [_output(card)],
-            "mlm:hyperparameters": card.recipe.model_dump(mode="json", exclude_defaults=True) if card.recipe else {},
+            **mlm_properties(card),
         },
         "links": [],
         "assets": {name: _asset(name, card, size) for name, size in sizes.items()},
+    }
+
+
+def mlm_properties(card: ModelCard) -> dict[str, Any]:
+    """Properties of the MLM extension: of the model's own item, and of the item of a map that it made."""
+    return {
+        "mlm:name": card.name,
+        "mlm:architecture": card.network.architecture,
+        "mlm:tasks": ["semantic-segmentation"],
+        "mlm:framework": "pytorch",
+        "mlm:pretrained": True,
+        "mlm:accelerator_constrained": False,
+        "mlm:input": [_input(card)],
+        "mlm:output": [_output(card)],
+        "mlm:hyperparameters": card.recipe.model_dump(mode="json", exclude_defaults=True) if card.recipe else {},
     }
 
 

@@ -54,6 +54,8 @@ class ScoreOptions(Options):
     """Codes of the reference that mean water; only with ``codes``."""
     reference_negative: tuple[int, ...] = (0,)
     """Codes of the reference that mean dry; only with ``codes``."""
+    exclusion: Path | None = None
+    """Raster of the reference (GFM's exclusion mask, any grid): it gives no answer where this is 1 or more."""
     grid: Literal["predicted", "reference"] = "predicted"
     """Whose grid the maps are compared on; the other is brought there (nearest neighbour onto a finer grid, most
     frequent class onto a coarser one)."""

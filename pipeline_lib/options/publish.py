@@ -6,7 +6,7 @@ from pydantic import Field
 
 from pipeline_lib.options.base import Options
 
-VectorFormat = Literal["parquet", "geojson", "fgb", "gpkg"]
+VectorFormat = Literal["parquet", "geojson", "fgb", "gpkg", "pmtiles"]
 
 
 class SignificanceOptions(Options):
@@ -27,7 +27,7 @@ class PublishOptions(Options):
     license: str = "CC-BY-4.0"
     """SPDX identifier of the licence under which the products are given out."""
     vectors: tuple[VectorFormat, ...] = ("parquet", "geojson", "fgb", "gpkg")
-    """Files of flood polygons."""
+    """Files of flood polygons; ``pmtiles`` (vector tiles for a web map, not among the defaults) is one more."""
     min_polygon_m2: float = Field(default=2000.0, ge=0)
     """Smaller polygons are not written, square metres; the rasters keep them."""
     max_polygons: int = Field(default=200_000, ge=1)

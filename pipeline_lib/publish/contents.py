@@ -39,6 +39,8 @@ class Publication:
     environment: dict[str, str]
     """Versions of whatever can change a pixel."""
     published: datetime
+    model: dict[str, Any] = field(default_factory=dict)
+    """Properties of the network that made the map (MLM extension, digests of its files); empty where none did."""
     decision: dict[str, Any] = field(default_factory=dict)
     """Why this may be published: the publish-if rule with what each pass gave, and who approved; no part of the key."""
 

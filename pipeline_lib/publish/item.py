@@ -4,7 +4,7 @@ Written as plain dictionaries, in the order a person reads them; `pystac` reads 
 
 References:
     STAC 1.1.0; extensions projection 2.0, raster 1.1, sar 1.0, sat 1.0, processing 1.2, classification 2.0, file 2.1,
-    version 1.2.
+    version 1.2, and mlm 1.4 where a network made the map.
 """
 
 from datetime import datetime, timezone
@@ -28,6 +28,7 @@ PROCESSING = f"{_EXTENSIONS}/processing/v1.2.0/schema.json"
 CLASSIFICATION = f"{_EXTENSIONS}/classification/v2.0.0/schema.json"
 FILE = f"{_EXTENSIONS}/file/v2.1.0/schema.json"
 VERSION = f"{_EXTENSIONS}/version/v1.2.0/schema.json"
+MLM = f"{_EXTENSIONS}/mlm/v1.4.0/schema.json"
 BASE = (PROJECTION, RASTER, PROCESSING, CLASSIFICATION, FILE, VERSION)
 COG_TYPE = "image/tiff; application=geotiff; profile=cloud-optimized"
 
@@ -116,6 +117,8 @@ def make_item(
     if acquisition is not None:
         more = _radar(acquisition)
         extensions += [SAR, SAT]
+    if "mlm:name" in properties:
+        extensions.append(MLM)
     links = [
         {"rel": rel, "href": "../../collection.json", "type": "application/json"}
         for rel in ("root", "parent", "collection")

@@ -12,19 +12,28 @@ from pipeline_lib.flood.polygons import flood_polygons, smoothed, to_longitude_l
 from pipeline_lib.model import Grid
 from pipeline_lib.options.publish import PublishOptions
 
-DRIVERS = {"geojson": "GeoJSON", "fgb": "FlatGeobuf", "gpkg": "GPKG"}
+DRIVERS = {"geojson": "GeoJSON", "fgb": "FlatGeobuf", "gpkg": "GPKG", "pmtiles": "PMTiles"}
 MEDIA_TYPES = {
     "parquet": "application/vnd.apache.parquet",
     "geojson": "application/geo+json",
     "fgb": "application/vnd.flatgeobuf",
     "gpkg": "application/geopackage+sqlite3",
+    "pmtiles": "application/vnd.pmtiles",
 }
 TITLES = {
     "parquet": "Flood polygons (GeoParquet)",
     "geojson": "Flood polygons (GeoJSON)",
     "fgb": "Flood polygons (FlatGeobuf)",
     "gpkg": "Flood polygons (GeoPackage)",
+    "pmtiles": "Flood polygons (vector tiles, PMTiles)",
 }
+
+
+CREATION = {
+    "geojson": {"COORDINATE_PRECISION": "7", "RFC7946": "YES"},
+    "pmtiles": {"MINZOOM": "4", "MAXZOOM": "13", "NAME": "flood", "DESCRIPTION": "Flood polygons of overbank"},
+}
+"""Options of the drivers; at zoom 13 a tile's own lattice is finer than 1.2 m."""
 
 
 def make_polygons(
@@ -55,20 +64,21 @@ def _iso(start: datetime, hours: int) -> str | None:
 
 
 def write_polygons(polygons: geopandas.GeoDataFrame, folder: Path, formats: tuple[str, ...]) -> dict[str, Path]:
-    """Write ``flood.<format>`` for each format; return the path of each.
+    """Write ``flood.<format>`` for each format; return the path of each. Vector tiles of nothing are not written.
 
     Raises:
         StoreError: a file cannot be written.
     """
     written = {}
     for name in formats:
+        if name == "pmtiles" and polygons.empty:
+            continue  # a tile set has bounds, and nothing has none
         path = folder / f"flood.{name}"
         try:
             if name == "parquet":
                 polygons.to_parquet(path, index=False, compression="zstd", write_covering_bbox=True)
             else:
-                options = {"COORDINATE_PRECISION": "7", "RFC7946": "YES"} if name == "geojson" else {}
-                polygons.to_file(path, driver=DRIVERS[name], engine="pyogrio", layer="flood", **options)
+                polygons.to_file(path, driver=DRIVERS[name], engine="pyogrio", layer="flood", **CREATION.get(name, {}))
         except (OSError, RuntimeError) as error:
             raise StoreError(f"Cannot write {path}: {error}. Free space or choose another folder.") from error
         written[name] = path

@@ -8,13 +8,16 @@ from pydantic import JsonValue
 
 from pipeline_lib.flood.depth import water_depth
 from pipeline_lib.model import MappingPlan, PlannedPass, Product, Stored, digest_of
+from pipeline_lib.options.learned import LearnedOptions
 from pipeline_lib.options.publish import PublishOptions
 from pipeline_lib.publish.environment import environment
 from pipeline_lib.publish.publication import Publication, PublishedPass, publish
+from pipeline_lib.steps.detect import needs_of
 from pipeline_lib.steps.optical import composite_of, measured_shift, true_colour
 from pipeline_lib.steps.prepare import key_of
 from pipeline_lib.steps.provenance import software
 from pipeline_lib.store import Store
+from pipeline_lib.water import Need
 
 
 def publication_of(
@@ -54,8 +57,21 @@ def publication_of(
         software=software(),
         environment=environment(),
         published=datetime.now(timezone.utc),
+        model=_model(plan),
         decision=decision or {},
     )
+
+
+def _model(plan: MappingPlan) -> dict[str, JsonValue]:
+    """What the items say of the network that made the map; empty where the detector has none."""
+    chosen = plan.options.get("detect", {})
+    if not isinstance(chosen, dict) or Need.MODEL not in needs_of(str(chosen.get("detector", "default"))):
+        return {}
+    from pipeline_lib.nn.mlm import mlm_properties  # noqa: PLC0415 - torch takes seconds to import
+    from pipeline_lib.nn.model_folder import load_model  # noqa: PLC0415
+
+    card = load_model(LearnedOptions.model_validate(chosen.get("parameters") or {}).model).card
+    return {**mlm_properties(card), "overbank:model_digests": dict(card.digests)}
 
 
 def publish_event(

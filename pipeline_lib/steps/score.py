@@ -125,10 +125,15 @@ def _raster_blocks(ours: Path, reference: Path, options: ScoreOptions) -> Iterat
         base, moved = (left, right) if options.grid == "predicted" else (right, left)
         warped = stack.enter_context(_onto(moved, base))
         first, second = (base, warped) if options.grid == "predicted" else (warped, base)
+        untold = None
+        if options.exclusion is not None:
+            untold = stack.enter_context(_onto(stack.enter_context(_opened(options.exclusion)), base))
         area = _area_of(options, base)
         for window in _windows(base):
             map_codes = mine.read(first.read(1, window=window))
-            truth = theirs.read(_masked(second, window))
+            truth = theirs.read(second.read(1, window=window))
+            if untold is not None:
+                truth[np.ma.filled(untold.read(1, window=window, masked=True), 0) > 0] = NOT_OBSERVED
             yield _compared(map_codes, _within(truth, area, base, window), base, window)
 
 
@@ -179,11 +184,6 @@ def _unused(raster: Any) -> int:
     """A code for "outside" where the raster names none: the largest its type has, which no format uses for a class."""
     kind = np.dtype(raster.dtypes[0])
     return int(np.iinfo(kind).max) if kind.kind in "iu" else -9999
-
-
-def _masked(raster: Any, window: Window) -> NDArray[np.generic]:
-    stored: NDArray[np.generic] = raster.read(1, window=window)
-    return stored
 
 
 def _windows(base: Any) -> Iterator[Window]:

@@ -10,7 +10,10 @@ import rasterio
 from distributed import LocalCluster
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, FlowRunFilter, FlowRunFilterName
+from typer import Typer
+from typer.testing import CliRunner
 
+from flows.commands.evaluate import register
 from flows.map_event import map_event
 from pipeline_lib.errors import AssetError, IncompleteEventError, NoAcquisitionError
 from pipeline_lib.model import CatalogReference, Grid, MappingPlan
@@ -19,6 +22,8 @@ from pipeline_lib.steps.map_event import Place
 from pipeline_lib.world.server import serve
 
 flow_module = importlib.import_module("flows.map_event")  # the package's name of the same spelling is the flow
+
+COUNTS = ("true_positive", "false_positive", "false_negative", "true_negative")
 
 pytestmark = [pytest.mark.xdist_group("prefect"), pytest.mark.usefixtures("prefect_server")]
 
@@ -174,3 +179,23 @@ def test_nothing_found_is_said(archive, event, tmp_path):
 
 def _item(world: Path, prefix: str) -> Path:
     return next(world.glob(f"items/sentinel-1-rtc/{prefix}*.json"))
+
+
+def test_outside_maps_are_scored_in_one_command(mapped, event, outside, tmp_path):
+    folder = mapped[0] / event.event_id
+    with rasterio.open(folder / "current" / "event" / "flood_extent.tif") as ours:
+        assert (ours.crs, ours.shape) == (outside.place.crs, outside.wet.shape)
+        codes = ours.read(1)
+    counted = outside.told & (codes < 254)
+    expected = ((codes == 1) & outside.wet & counted).sum() / (((codes == 1) | outside.wet) & counted).sum()
+    app = Typer()
+    register(app)
+    for reference, more, tolerance in (
+        (outside.gfm, ["--format", "gfm", "--exclusion", str(outside.exclusion)], 0.03),
+        (outside.flood, ["--area", str(outside.area)], 0.002),
+    ):
+        done = CliRunner().invoke(app, ["score", str(folder), str(reference), *more, "--out", str(tmp_path / "s.json")])
+        assert done.exit_code == 0, done.output
+        pooled = json.loads((tmp_path / "s.json").read_text())["scores"]["pooled"]
+        assert pooled["water_iou"] == pytest.approx(expected, abs=tolerance)
+        assert sum(pooled["confusion"][name] for name in COUNTS) == pytest.approx(counted.sum(), rel=0.02)
