@@ -4,6 +4,18 @@ Each message is one or two sentences for the person at the desk: what was wrong,
 expected, and what to do about it. The command line prints the message alone; a traceback needs ``--debug``.
 """
 
+import re
+
+_QUERY = re.compile(r"\?[^\s'\")\]>]*")
+
+
+def shown(error: object) -> str:
+    """The words of an error that a message may repeat: addresses lose their queries, which may hold a signature.
+
+    Where a library's error may name an address, raise ours ``from None``: a traceback would print the other one whole.
+    """
+    return _QUERY.sub("?...", str(error))
+
 
 class OverbankError(Exception):
     """Base of every deliberate error; ``exit_code`` is what the command line leaves with."""

@@ -132,9 +132,9 @@ class CatalogIO(StacApiIO):
             except HostLookupError as error:
                 raise _TryAgainError("its host cannot be found") from error
             except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
-                raise _TryAgainError(_reason_of(error)) from error
+                raise _TryAgainError(_reason_of(error)) from None
             except requests.RequestException as error:
-                raise CatalogError(f"The catalogue {_host(here)} cannot be asked ({type(error).__name__}).") from error
+                raise CatalogError(f"The catalogue {_host(here)} cannot be asked ({type(error).__name__}).") from None
         raise CatalogError(f"The catalogue {_host(href)} redirects more than {MAX_REDIRECTS} times.")
 
     def _send(

@@ -191,6 +191,11 @@ def resolve_catalog(name_or_url: str) -> CatalogReference:
             "The catalogue URL holds a user name or password, which would end up in plans and logs; "
             "give it without and put credentials in the environment."
         )
+    if parts.query or parts.fragment:
+        raise InputError(
+            "The catalogue URL holds a query, which may be a key and would end up in plans and logs; give the root of "
+            "the API alone, https://host/path."
+        )
     url = text.rstrip("/")
     known = (profile for profile in PROFILES.values() if profile.url and url.startswith(profile.url))
     profile = next(known, PROFILES["generic"])

@@ -79,7 +79,7 @@ def _signed_by_planetary_computer(href: str) -> str:
         raise AssetError(
             f"The Planetary Computer did not sign {_shown(href)}: {type(error).__name__}. Check the network, or set "
             "PC_SDK_SUBSCRIPTION_KEY if it limits requests without a key."
-        ) from error
+        ) from None
 
 
 def _final_href(href: str, policy: AccessPolicy) -> str:
@@ -117,7 +117,7 @@ def _asked(session: requests.Session, href: str) -> tuple[str | None, bytes]:
                 raise AssetError(
                     f"The asset {_shown(href)} cannot be reached ({type(error).__name__}, {ATTEMPTS} attempts); "
                     "try again later."
-                ) from error
+                ) from None
             time.sleep(PAUSE_S * 2**attempt)
     return None, b""
 

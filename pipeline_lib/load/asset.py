@@ -3,7 +3,6 @@
 Nothing here trusts ``proj:*``, ``raster:*`` or the footprint of an item: public archives publish wrong ones.
 """
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
-from pipeline_lib.errors import AssetError
+from pipeline_lib.errors import AssetError, shown
 from pipeline_lib.load import traffic
 from pipeline_lib.model import CatalogItem
 
@@ -49,7 +48,8 @@ class Asset:
 
     item_id: str
     key: str
-    href: str
+    href: str = field(repr=False)
+    """May be signed by the catalogue, and a cluster's workers print what they are given when it fails."""
     crs: str
     """Well-known text, from the file."""
     transform: tuple[float, ...]
@@ -109,11 +109,11 @@ def opened(item_id: str, key: str, href: str, gdal: Mapping[str, str | int]) -> 
             yield dataset
     except (RasterioError, OSError) as error:
         _failed.add(address)
-        reason = re.sub(r"\?[^\s'\"]*", "?...", str(error.__cause__ or error))  # a signed href is a secret
+        reason = shown(error.__cause__ or error)
         raise AssetError(
             f"Asset {key!r} of item {item_id} cannot be read: {reason}. It is missing, truncated or not a raster; "
             "try again later or leave the item out."
-        ) from error
+        ) from None
 
 
 def assets_of(

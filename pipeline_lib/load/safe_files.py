@@ -10,7 +10,7 @@ from typing import Any
 
 import fsspec
 
-from pipeline_lib.errors import AssetError, RasterError
+from pipeline_lib.errors import AssetError, RasterError, shown
 from pipeline_lib.load.safe_xml import MAX_XML_BYTES, parse_xml
 
 POLARISATIONS = ("vv", "hh", "vh", "hv")
@@ -60,7 +60,7 @@ class SafeFiles:
                 content: bytes = stream.read(MAX_XML_BYTES + 1)
         except (OSError, KeyError, ValueError, ImportError, zipfile.BadZipFile) as error:
             inner = posixpath.basename(href.split("::", maxsplit=1)[0])
-            raise AssetError(f"{self.name}: {inner} cannot be read ({error}).") from error
+            raise AssetError(f"{self.name}: {inner} cannot be read ({shown(error)}).") from None
         return content
 
 
@@ -160,7 +160,7 @@ def _from_zip(href: str, storage: dict[str, Any]) -> SafeFiles:
         with fsspec.open(href, "rb", **storage) as stream, zipfile.ZipFile(stream) as archive:
             entries = [info.filename for info in archive.infolist() if not info.is_dir()]
     except (OSError, zipfile.BadZipFile, ValueError) as error:
-        raise AssetError(f"{href} is not a readable zip ({error}); download the product again.") from error
+        raise AssetError(f"{shown(href)} is not a readable zip ({shown(error)}); download the product again.") from None
     for entry in entries:
         if entry.startswith(("/", "\\")) or ".." in re.split(r"[/\\]", entry) or ":" in entry.split("/")[0]:
             raise AssetError(f"{href} holds the path {entry!r}, which leaves the archive; it is not opened.")

@@ -24,7 +24,7 @@ from rasterio.errors import RasterioError
 from rasterio.transform import GCPTransformer
 from rasterio.windows import Window
 
-from pipeline_lib.errors import AssetError
+from pipeline_lib.errors import AssetError, shown
 from pipeline_lib.load.safe_files import gdal_path, unsigned
 from pipeline_lib.model import Grid
 from pipeline_lib.sar.lattice import transformer
@@ -63,10 +63,12 @@ def load_by_gcps(
                 points, crs = dataset.gcps
                 own, shape = dataset.crs, dataset.shape
         except (RasterioError, OSError) as error:
-            raise AssetError(f"The GRD image {href} cannot be read ({type(error).__name__}).") from error
+            raise AssetError(f"The GRD image {shown(href)} cannot be read ({type(error).__name__}).") from None
     if own is not None or not points or crs is None:
         placed = f"a map CRS ({own})" if own is not None else "no ground control points"
-        raise AssetError(f"The GRD image {href} has {placed}; expected one placed by ground control points alone.")
+        raise AssetError(
+            f"The GRD image {shown(href)} has {placed}; expected one placed by ground control points alone."
+        )
     frame = ([(p.row, p.col, p.x, p.y) for p in points], crs.to_string(), shape)
     chunks = tuple(tuple(min(chunk, size - start) for start in range(0, size, chunk)) for size in grid.shape)
     blocks = da.map_blocks(
@@ -104,7 +106,9 @@ def _block(
         with rasterio.Env(**gdal), rasterio.open(gdal_path(sign(href))) as dataset:
             numbers = dataset.read(1, window=window).astype(np.float32)
     except (RasterioError, OSError) as error:
-        raise AssetError(f"The GRD image {href} is damaged near line {first_line} ({type(error).__name__}).") from error
+        raise AssetError(
+            f"The GRD image {shown(href)} is damaged near line {first_line} ({type(error).__name__})."
+        ) from None
     numbers[numbers == 0] = np.nan
     return sample_image(numbers, line, pixel, origin=(first_line, first_pixel))
 

@@ -78,7 +78,7 @@ class Measurement:
                     raise AssetError(
                         f"{self.name}: the measurement of {self.annotation.polarisation.upper()} is damaged between "
                         f"lines {top} and {bottom} ({error.__cause__ or error}); download the product again."
-                    ) from error
+                    ) from None
             out[top - line : bottom - line, left - pixel : right - pixel] = part
         return out
 
@@ -135,7 +135,7 @@ class Measurement:
                 raise AssetError(
                     f"{self.name}: the measurement of {self.annotation.polarisation.upper()} cannot be opened "
                     f"({type(error).__name__}); it is missing, truncated or not a TIFF. Download the product again."
-                ) from error
+                ) from None
             with dataset:
                 yield dataset
 

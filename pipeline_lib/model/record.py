@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,8 +22,14 @@ class Record(BaseModel):
     @property
     def identity(self) -> dict[str, Any]:
         """The record as JSON without what may change while the data stay the same: hosts of asset hrefs."""
-        identity: dict[str, Any] = _without_hosts(self.model_dump(mode="json"))
+        identity: dict[str, Any] = _hrefs_as(self.model_dump(mode="json"), lambda href: urlsplit(href).path)
         return identity
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The record as JSON that may be written or shown: asset hrefs without their queries, which may be signed."""
+        document: dict[str, Any] = _hrefs_as(self.model_dump(mode="json"), lambda href: href.split("?", 1)[0])
+        return document
 
 
 def digest_of(value: object) -> str:
@@ -31,11 +38,11 @@ def digest_of(value: object) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
-def _without_hosts(value: Any) -> Any:
-    """Reduce the hrefs of every ``assets`` mapping to their paths: an archive may move or sign its URLs anew."""
+def _hrefs_as(value: Any, change: Callable[[str], str]) -> Any:
+    """Change the hrefs of every ``assets`` mapping."""
     if isinstance(value, dict):
         return {
-            key: {name: urlsplit(href).path for name, href in part.items()} if key == "assets" else _without_hosts(part)
+            key: {name: change(href) for name, href in part.items()} if key == "assets" else _hrefs_as(part, change)
             for key, part in value.items()
         }
-    return [_without_hosts(part) for part in value] if isinstance(value, list) else value
+    return [_hrefs_as(part, change) for part in value] if isinstance(value, list) else value

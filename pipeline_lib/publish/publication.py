@@ -87,7 +87,7 @@ def _build(
     record["changes"] = describe_changes(before, record)
     imagery = _imagery(publication)
     _draw(place / "quicklook.png", record, imagery)
-    (place / "plan.json").write_text(publication.plan.model_dump_json(indent=1), encoding="utf-8")
+    (place / "plan.json").write_text(json.dumps(publication.plan.document, indent=1), encoding="utf-8")
     write_page(place / "index.html", record, imagery, publication.options)
     write_collections(place, record, publication.options.license)
     (place / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")

@@ -99,10 +99,12 @@ def _sea_notes(catalog: CatalogReference, event: Event, found: Found, passes: It
 def write_plan(plan: MappingPlan, path: Path) -> Path:
     """Write a plan as JSON (``.json``) or YAML (any other suffix); the file appears complete or not at all.
 
+    Hrefs are written without their queries: some catalogues hand out signed ones, and a plan is shown and kept.
+
     Raises:
         StoreError: the place cannot be written.
     """
-    content = plan.model_dump(mode="json")
+    content = plan.document
     text = (
         json.dumps(content, indent=2, ensure_ascii=False)
         if path.suffix == ".json"
