@@ -1,10 +1,12 @@
 """SIGKILL at random moments: after a restart the published archive equals that of an undisturbed run, byte for byte.
 
-Usage: python -m benchmarks.soak.kills FOLDER [--seed 7] [--flow 24 --poller 12 --dask 8 --server 8] [--json FILE]
+Usage: python -m benchmarks.soak.kills FOLDER [--seed 7] [--flow 24 --poller 18 --dask 6 --server 4] [--json FILE]
 
-FOLDER is emptied first. Every moment comes from one seeded generator, uniform over the undisturbed run's duration; a
-run that ended before its moment is not counted and its moment drawn anew. Timestamps are all that may differ
-(`benchmarks.soak.sameness`); the intermediate datasets must be equal without exception.
+FOLDER is emptied first. A run is killed again and again, resumed after each kill, and then left to end; what it
+published is compared with what an undisturbed run published. Every moment comes from one seeded generator, uniform over
+the CPU time of the undisturbed run (on a busy machine the clock says nothing); one that ended before its moment is not
+counted. Timestamps are all that may differ (`benchmarks.soak.sameness`); the intermediate datasets must be equal
+without exception.
 """
 
 import argparse
@@ -37,6 +39,8 @@ LAST_DAY = "2025-11-02T00:00:00Z"
 """End of the event: two passes, one of them of two slices."""
 OPTIONS: dict[str, Any] = {"plan": {"max_references": 2}, "publish": {"preview_px": 128}}
 MOST_RESTARTS = 6
+IN_A_ROW = 4
+"""Kills of one run before it is left to end."""
 
 
 @dataclass
@@ -44,9 +48,12 @@ class Kill:
     """One kill and what came of it."""
 
     what: str
-    after_s: float
+    after_cpu_s: float
+    """CPU time of the run when it happened."""
+    round: int
+    """Kills of one round struck one archive, one after the other."""
     restarts: int
-    """Runs it took afterwards until one ended well."""
+    """Runs it took after the last of them until one ended well."""
     differences: list[str]
     leftovers: int = 0
     """Hidden folders that the killed writers left in the store; retention removes them."""
@@ -65,6 +72,8 @@ class Bench:
     season_port: int = field(default_factory=runs.free_port)
     kills: list[Kill] = field(default_factory=list)
     cpu_s: float = 0.0
+    good_cpu_s: float = 0.0
+    """Of the undisturbed run."""
 
     def fresh(self, name: str) -> Path:
         out = self.folder / name
@@ -76,12 +85,14 @@ class Bench:
         """Of `runs.map_world`."""
         return (str(self.world), self.url, str(out), OPTIONS | more, self.event)
 
-    def note(self, kill: Kill) -> None:
-        self.kills.append(kill)
-        verdict = "same" if not kill.differences else f"{len(kill.differences)} DIFFERENCES: {kill.differences[:3]}"
-        print(
-            f"{len(self.kills):3d} {kill.what:<16} after {kill.after_s:6.2f} s, {kill.restarts} run(s) more: {verdict}"
-        )
+    def note(self, what: str, moments: list[float], restarts: int, out: Path, good: Path, left: int = 0) -> None:
+        """One round of kills: compare, remember, say so."""
+        found = compared(out, good)
+        number = 1 + max((kill.round for kill in self.kills), default=0)
+        self.kills += [Kill(what, round(after, 2), number, restarts, found, left) for after in moments]
+        verdict = "same" if not found else f"{len(found)} DIFFERENCES: {found[:3]}"
+        shown = ", ".join(f"{after:.2f}" for after in moments)
+        print(f"{len(self.kills):3d} {what}: killed at {shown} CPU-s, {restarts} run(s) more: {verdict}")
 
 
 def compared(out: Path, good: Path) -> list[str]:
@@ -105,65 +116,68 @@ def until_published(bench: Bench, work: Callable[..., object], *arguments: Any) 
     raise SystemExit(f"No run of {MOST_RESTARTS} ended well.")
 
 
-def kill_flows(bench: Bench, good: Path, duration_s: float, count: int) -> None:
+def killed(bench: Bench, cpu_s: float, work: Callable[..., object], *arguments: Any) -> float | None:
+    """Start a run and kill it at a moment drawn from ``cpu_s``; the moment, None where it ended before."""
+    run, after = runs.start(work, *arguments), bench.draw.uniform(0.0, cpu_s)
+    outcome = run.kill() if run.works_for(after) else run.end()
+    bench.cpu_s += outcome.cpu_s
+    return after if outcome.kind == "killed" else None
+
+
+def kill_flows(bench: Bench, good: Path, cpu_s: float, count: int) -> None:
     """The process of ``map_event``."""
-    done = 0
-    while done < count:
-        out, after = bench.fresh("flow"), bench.draw.uniform(0.0, duration_s)
-        arguments = bench.arguments(out)
-        outcome = runs.start(runs.map_world, *arguments).kill_after(after)
-        bench.cpu_s += outcome.cpu_s
-        if outcome.kind != "killed":
-            continue
+    while (done := sum(kill.what == "flow process" for kill in bench.kills)) < count:
+        out = bench.fresh("flow")
+        tries = [
+            killed(bench, cpu_s, runs.map_world, *bench.arguments(out)) for _ in range(min(IN_A_ROW, count - done))
+        ]
         left = leftovers(out)
+        restarts = until_published(bench, runs.map_world, *bench.arguments(out))
+        bench.note("flow process", [after for after in tries if after is not None], restarts, out, good, left)
+
+
+def strike(
+    bench: Bench, what: str, good: Path, blows: int, blow: Callable[[], None], arguments: tuple[Any, ...]
+) -> None:
+    """Something beside the run is killed, several times while it works; the run ends, or is run again."""
+    run, moments = runs.start(runs.map_world, *arguments), []
+    for _ in range(blows):
+        after = bench.draw.uniform(0.0, bench.good_cpu_s / blows)
+        if run.works_for(after):
+            moments.append(run.cpu_s())
+            blow()
+    outcome = run.end()
+    bench.cpu_s += outcome.cpu_s
+    restarts = 0
+    if outcome.kind != "published":
+        print(f"    run ended with {outcome.kind}: {outcome.message[:300]}")
         restarts = until_published(bench, runs.map_world, *arguments)
-        bench.note(Kill("flow process", after, restarts, compared(out, good), left))
-        done += 1
+    bench.note(what, moments, restarts, Path(arguments[2]), good)
 
 
-def kill_dask_workers(bench: Bench, good: Path, duration_s: float, count: int) -> None:
+def kill_dask_workers(bench: Bench, good: Path, count: int) -> None:
     """A worker process of the cluster that computes the run; its nanny starts another."""
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
-        done = 0
-        while done < count:
-            out, after = bench.fresh("dask"), bench.draw.uniform(0.0, duration_s)
-            arguments = bench.arguments(out, dask_address=cluster.scheduler_address)
-            run = runs.start(runs.map_world, *arguments)
-            if run.answers.poll(after):
-                run.end()
-                continue
-            victim = bench.draw.choice([nanny.process.pid for nanny in cluster.workers.values() if nanny.process])
-            os.kill(victim, signal.SIGKILL)
-            outcome = run.end()
-            bench.cpu_s += outcome.cpu_s
-            restarts = 0
-            if outcome.kind != "published":
-                print(f"    run ended with {outcome.kind}: {outcome.message[:200]}")
-                restarts = until_published(bench, runs.map_world, *arguments)
-            bench.note(Kill("Dask worker", after, restarts, compared(out, good)))
-            done += 1
+
+        def blow() -> None:
+            alive = [nanny.process.pid for nanny in cluster.workers.values() if nanny.process and nanny.process.pid]
+            if alive:
+                os.kill(bench.draw.choice(alive), signal.SIGKILL)
+
+        while (done := sum(kill.what == "Dask worker" for kill in bench.kills)) < count:
+            arguments = bench.arguments(bench.fresh("dask"), dask_address=cluster.scheduler_address)
+            strike(bench, "Dask worker", good, min(2, count - done), blow, arguments)
 
 
-def kill_servers(bench: Bench, good: Path, duration_s: float, count: int) -> None:
+def kill_servers(bench: Bench, good: Path, count: int) -> None:
     """The Prefect server under a run; it is started again at once, as a desk's supervisor does."""
-    done = 0
-    while done < count:
-        out, after = bench.fresh("server"), bench.draw.uniform(0.0, duration_s)
-        arguments = bench.arguments(out)
-        run = runs.start(runs.map_world, *arguments)
-        if run.answers.poll(after):
-            run.end()
-            continue
+
+    def blow() -> None:
         bench.server.kill()
         bench.server.start()
-        outcome = run.end()
-        bench.cpu_s += outcome.cpu_s
-        restarts = 0
-        if outcome.kind != "published":
-            print(f"    run ended with {outcome.kind}: {outcome.message[:200]}")
-            restarts = until_published(bench, runs.map_world, *arguments)
-        bench.note(Kill("Prefect server", after, restarts, compared(out, good)))
-        done += 1
+
+    while sum(kill.what == "Prefect server" for kill in bench.kills) < count:
+        strike(bench, "Prefect server", good, 1, blow, bench.arguments(bench.fresh("server")))
 
 
 class Season:
@@ -216,37 +230,31 @@ def season_of(bench: Bench, name: str, kill: Callable[[Season, int], None]) -> S
 
 def kill_pollers(bench: Bench, count: int) -> None:
     """The process that polls and maps what it found."""
-    durations: list[float] = []
+    spent: list[float] = []
 
     def undisturbed(season: Season, _: int) -> None:
         outcome = runs.start(runs.poll_watch, str(season.out), "valley").end()
         bench.cpu_s += outcome.cpu_s
-        durations.append(outcome.seconds)
+        spent.append(outcome.cpu_s)
 
     good = season_of(bench, "poller-good", undisturbed)
     while (missing := count - sum(kill.what == "poller" for kill in bench.kills)) > 0:
         moments: list[float] = []
 
-        def killed(season: Season, number: int, moments: list[float] = moments, missing: int = missing) -> None:
-            if len(moments) >= missing:
-                return
-            after = bench.draw.uniform(0.0, durations[number])
-            outcome = runs.start(runs.poll_watch, str(season.out), "valley").kill_after(after)
-            bench.cpu_s += outcome.cpu_s
-            if outcome.kind == "killed":
-                moments.append(after)
+        def kill(season: Season, number: int, moments: list[float] = moments, missing: int = missing) -> None:
+            for _ in range(min(IN_A_ROW - 1, missing - len(moments))):
+                after = killed(bench, spent[number], runs.poll_watch, str(season.out), "valley")
+                moments += [] if after is None else [after]
 
-        season = season_of(bench, "poller", killed)
-        found = compared(season.out, good.out)
-        for after in moments:
-            bench.note(Kill("poller", after, 1, found, leftovers(season.out)))
+        season = season_of(bench, "poller", kill)
+        bench.note("poller", moments, 1, season.out, good.out, leftovers(season.out))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seed", type=int, default=SEED)
-    for name, count in (("flow", 24), ("poller", 12), ("dask", 8), ("server", 8)):
+    for name, count in (("flow", 24), ("poller", 18), ("dask", 6), ("server", 4)):
         parser.add_argument(f"--{name}", type=int, default=count)
     parser.add_argument("--json", type=Path, default=None)
     given = parser.parse_args()
@@ -258,12 +266,12 @@ def main() -> None:
         bench = Bench(given.folder, world, url, event, random.Random(given.seed), server)  # noqa: S311 - no secret
         good = bench.fresh("good")
         runs.start(runs.map_world, *bench.arguments(bench.fresh("warm"))).end()
-        duration_s = runs.start(runs.map_world, *bench.arguments(good)).end().seconds
-        print(f"undisturbed: {duration_s:.1f} s; seed {given.seed}")
-        kill_flows(bench, good, duration_s, given.flow)
-        kill_dask_workers(bench, good, duration_s, given.dask)
+        bench.good_cpu_s = runs.start(runs.map_world, *bench.arguments(good)).end().cpu_s
+        print(f"undisturbed: {bench.good_cpu_s:.1f} CPU-s; seed {given.seed}")
+        kill_flows(bench, good, bench.good_cpu_s, given.flow)
         kill_pollers(bench, given.poller)
-        kill_servers(bench, good, duration_s, given.server)
+        kill_dask_workers(bench, good, given.dask)
+        kill_servers(bench, good, given.server)
     report(bench, given, time.monotonic() - begun)
 
 
