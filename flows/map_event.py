@@ -57,11 +57,11 @@ def map_event(
     """Map ``event`` with what ``catalog`` holds and publish it under ``out/<event_id>``.
 
     Args:
-        event: where and when.
-        catalog: URL of a STAC API, or planetary-computer, earth-search, cdse.
-        out: folder of published events.
-        options: of every step; defaults where None.
-        truth: folder of a simulated world, to score against its truth; nothing is scored where None.
+        event: Where and when.
+        catalog: Which archive: planetary-computer, earth-search, cdse, or the URL of any STAC API.
+        out: Folder of published events. The pages are served from it: leave it as it is.
+        options: Options of every step; the defaults where None. `approval.required` holds the map for a person.
+        truth: For simulated archives alone: the folder of the world, whose truth the map is scored against.
 
     Returns:
         The published product; None where nothing is published (below the publish-if rule, rejected, or waiting for

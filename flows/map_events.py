@@ -13,10 +13,10 @@ def map_events(events: list[Event], catalog: str, out: str, options: MapOptions 
     """Map each event as a run of its own under this one.
 
     Args:
-        events: what to map.
+        events: What to map.
         catalog: URL of a STAC API, or a profile name.
-        out: folder of published events.
-        options: of every step, the same for all.
+        out: Folder of published events.
+        options: Of every step, the same for all.
 
     Returns:
         The products of the events that are published, in their order.

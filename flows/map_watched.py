@@ -32,13 +32,13 @@ def map_watched(
     """Map the event of a watched pass.
 
     Args:
-        watch: name of the watch.
-        pass_id: the pass, as the register knows it.
-        fingerprint: of the slices that this run is to map.
-        event: the event the pass belongs to.
-        catalog: profile name or URL.
-        out: folder of published events.
-        options: of every step.
+        watch: Name of the watch.
+        pass_id: The pass, as the register knows it.
+        fingerprint: Of the slices that this run is to map.
+        event: The event the pass belongs to.
+        catalog: Profile name or URL.
+        out: Folder of published events.
+        options: Of every step.
 
     Returns:
         The published product; None where the pass was not worth an event, or was not approved.

@@ -18,8 +18,8 @@ def retention(out: str, options: RetentionOptions | None = None) -> Removed:
     """Remove what is older than the options say; published products are never touched.
 
     Args:
-        out: folder of published events.
-        options: how long each kind of thing is kept.
+        out: Folder of published events.
+        options: How long each kind of thing is kept.
     """
     options = options or RetentionOptions()
     removed = forget(out, options)

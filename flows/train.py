@@ -25,10 +25,10 @@ def train_model(recipe: Recipe, out: str, data: str | None = None, workspace: st
     Killed and run again with the same parameters it goes on from its last checkpoint.
 
     Args:
-        recipe: what to learn, from what, how.
-        out: folder of the model.
-        data: folder of the recipe's data sets; not needed for simulated worlds.
-        workspace: folder of chips and checkpoints; ``<out>.training`` where None.
+        recipe: What to learn, from what, how.
+        out: Folder of the model.
+        data: Folder of the recipe's data sets; not needed for simulated worlds.
+        workspace: Folder of chips and checkpoints; ``<out>.training`` where None.
 
     Returns:
         Where the model is, and its figures.

@@ -17,8 +17,8 @@ def update_reference(out: str, name: str | None = None) -> int:
     """Bring the newest reference passes of each relative orbit onto the grid of each watched area.
 
     Args:
-        out: folder of published events; holds the register of watches.
-        name: one watch; all that are not paused where None.
+        out: Folder of published events; holds the register of watches.
+        name: One watch; all that are not paused where None.
 
     Returns:
         How many reference passes are prepared.

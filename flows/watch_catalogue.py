@@ -37,10 +37,10 @@ def watch_catalogue(out: str, name: str | None = None, since: datetime | None = 
     """Poll one watch, or all that are due.
 
     Args:
-        out: folder of published events; holds the register of watches.
-        name: one watch, due or not; every watch that is due where None.
-        since: look back to this moment (backfill).
-        inline: map in this run instead of asking for runs of the mapping deployment.
+        out: Folder of published events; holds the register of watches.
+        name: One watch, due or not; every watch that is due where None.
+        since: Look back to this moment (backfill).
+        inline: Map in this run instead of asking for runs of the mapping deployment.
 
     Returns:
         How many mapping runs were asked for.

@@ -4,7 +4,7 @@ import re
 from datetime import datetime, timezone
 from typing import Any
 
-from pydantic import field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from pipeline_lib.errors import InputError
 from pipeline_lib.model.area import normalised_area
@@ -28,8 +28,8 @@ class Event(Record):
 
     event_id: str
     """Names the output folder: letters, digits, ``.``, ``_``, ``-``; at most 80 characters."""
-    aoi: dict[str, Any]
-    """Area of interest: GeoJSON Polygon or MultiPolygon, EPSG:4326; rings are put in right-hand order."""
+    aoi: dict[str, Any] = Field(title="Area of interest")
+    """GeoJSON Polygon or MultiPolygon, EPSG:4326; rings are put in right-hand order."""
     start: datetime
     """First moment that may belong to the flood, UTC."""
     end: datetime

@@ -136,9 +136,14 @@ def _verdict(which: tuple[str, datetime], km2: dict[str, float], usual: float, r
     }
     options = SignificanceOptions(min_area_km2=rule.min_flood_km2, min_anomaly=rule.min_anomaly)
     found = significance(figures, [usual], options)
-    seen = f"observed {observed:.0%} of the area, rule: at least {rule.min_observed_share:.0%}"
-    reasons = (*(str(reason) for reason in found["reasons"]), seen)  # type: ignore[union-attr]
     anomaly = found["anomaly"]
+    told = [
+        _told(f"{km2['flood']:,.2f} km2 flooded", rule.min_flood_km2, f"{rule.min_flood_km2:g} km2"),
+        _told(f"{observed:.0%} of the area observed", rule.min_observed_share, f"{rule.min_observed_share:.0%}"),
+    ]
+    if anomaly is not None:
+        usually = f"{anomaly:g} times the flood that its history shows on dry days"
+        told.insert(1, _told(usually, rule.min_anomaly, f"{rule.min_anomaly:g} times"))
     return PassVerdict(
         acquisition_id=which[0],
         start=which[1],
@@ -146,5 +151,10 @@ def _verdict(which: tuple[str, datetime], km2: dict[str, float], usual: float, r
         observed_share=round(observed, 4),
         anomaly=float(anomaly) if isinstance(anomaly, (int, float)) else None,
         worth=bool(found["significant"]) and observed >= rule.min_observed_share,
-        reasons=reasons,
+        reasons=tuple(told),
     )
+
+
+def _told(found: str, wanted: float, words: str) -> str:
+    """What was found, and the rule where there is one."""
+    return f"{found} (rule: at least {words})" if wanted else found

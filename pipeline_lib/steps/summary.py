@@ -13,7 +13,7 @@ from pydantic import JsonValue
 from pipeline_lib.model import Acquisition, MappingPlan, Product
 from pipeline_lib.steps.approval import Request, quicklook_of
 
-FORM_PX = 620
+FORM_PX = 420
 """Longest side of the map in an approval form."""
 
 LABELS = {
@@ -89,7 +89,9 @@ def form_markdown(out: Path, request: Request) -> str:
         picture.thumbnail((FORM_PX, FORM_PX))
         picture.convert("RGB").save(small, "JPEG", quality=80)
     uri = f"data:image/jpeg;base64,{base64.b64encode(small.getvalue()).decode()}"
-    return f"![Map of {request.event_id}]({uri})\n\n{request_markdown(request)}"
+    area, observed = (request.figures.get(name) for name in ("flood_area_km2", "observed_share"))
+    head = f"**{request.event_id}**: {area:,.2f} km2 flooded, {observed:.0%} of the area observed."
+    return f"{head}\n\n![Map of {request.event_id}]({uri})\n\n{request_markdown(request)}"
 
 
 def image_for_ui(product: Product) -> str:
