@@ -76,13 +76,13 @@ def _create_zombie_automation() -> None:
     from prefect.events.actions import ChangeFlowRunState
     from prefect.events.schemas.automations import EventTrigger, Posture
 
-    ended = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed")}
     wanted = Automation(
         name=ZOMBIES,
         description="A run without a heartbeat for 90 s is marked Crashed; the watch then asks for it again.",
         trigger=EventTrigger(
             after={"prefect.flow-run.heartbeat"},
-            expect={"prefect.flow-run.heartbeat", *ended},
+            # Whatever happens to a run is a sign of life: a suspended one waits for a person and has no heartbeat.
+            expect={"prefect.flow-run.*"},
             match={"prefect.resource.id": ["prefect.flow-run.*"]},
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
@@ -94,6 +94,9 @@ def _create_zombie_automation() -> None:
     try:
         existing: Any = Automation.read(name=ZOMBIES)
     except ValueError:
+        existing = None
+    if existing is not None and existing.trigger.expect != wanted.trigger.expect:
+        existing.delete()
         existing = None
     if existing is None:
         wanted.create()
