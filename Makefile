@@ -21,10 +21,11 @@ test: $(VENV)/.installed-dev  ## every test that needs no internet
 check: $(VENV)/.installed-dev  ## the fast tests alone
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow" $(PYTEST_ARGS)
 
-lint: $(VENV)/.installed-dev  ## format, style, layers, types
+lint: $(VENV)/.installed-dev  ## format, style, layers, dead code, types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
+	$(BIN)/vulture
 	$(BIN)/mypy
 
 format: $(VENV)/.installed-dev  ## put the code into its form

@@ -80,11 +80,6 @@ class CatalogProfile(Record):
         names: tuple[str, ...] = getattr(self, role)
         return names
 
-    def role_of(self, collection: str) -> str | None:
-        """The inverse of `collections_of`; None for a collection that overbank has no use for."""
-        roles = ("rtc", "grd", "optical", "dem", "water_occurrence")
-        return next((role for role in roles if collection in self.collections_of(role)), None)
-
 
 def _asset_keys() -> dict[str, tuple[str, ...]]:
     """Every spelling met so far, for all catalogues: keys of one never mean something else in another."""

@@ -5,15 +5,6 @@ from pydantic import Field, JsonValue
 from pipeline_lib.options.base import Options
 
 
-class DetectOptions(Options):
-    """Which detector looks for water, and with which options of its own."""
-
-    detector: str = "default"
-    """Name in the registry; ``overbank detectors`` lists them."""
-    parameters: dict[str, JsonValue] = {}
-    """The detector's own options."""
-
-
 class TileChoice(Options):
     """When a tile's histogram counts as a mixture of water and land (Chini et al. 2017)."""
 

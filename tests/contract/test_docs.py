@@ -82,7 +82,7 @@ def test_every_cited_work_is_in_the_bibliography(site, repository):
     missing = []
     for source in sources.sources(repository / "pipeline_lib"):
         # A DOI or a report's number may hold something that looks like a year.
-        text = re.sub(r"doi:\S+|arXiv \S+", "", source.text)
+        text = re.sub(r"doi:\S+|arXiv \S+|[A-Z]+[.-]\d[\w.-]+", "", source.text)
         years = set(re.findall(r"\b(?:19[4-9]\d|20[0-2]\d)\b", text))
         found = {work.year for work in sources.cited(source.text, known)}
         missing += [f"{source.name}: {year} in {text!r}" for year in years - found]
