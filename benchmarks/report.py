@@ -1,17 +1,22 @@
 """The comparison report: every detector on every labelled set and on a simulated world, peers on the same pixels.
 
-    python benchmarks/report.py [--real DIR] [--out DIR] [--peers PYTHON] [--detector NAME ...] [--limit 24]
+    python benchmarks/report.py [--real DIR] [--out DIR] [--peers PYTHON] [--detector NAME ...] [--limit 12]
 
 Each detector runs in a process of its own (its peak memory is its own) and leaves one ``scores.json`` a set under
 ``OUT/scores``; finished ones are kept, so that a broken run goes on where it stopped (``--fresh`` starts anew). The
 peers run in the environment of ``--peers`` (see benchmarks/peers/requirements.txt). ``OUT/index.html`` is the page.
+
+Of a set with more than ``--limit`` chips so many are drawn at random with `SEED`; of a chip larger than `WINDOW_PX` one
+window is scored: of `DRAWS` drawn with the same seed the one with most labelled pixels. All methods see the same.
 """
 
 import argparse
 import json
 import os
+import random
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
@@ -25,19 +30,27 @@ SETS = {
 """Real set to its folder and split."""
 WITHOUT_DUAL_POLARISATION = {"ombria"}
 """The peers need VV and VH."""
-WORLD_SIZE = 768
+WORLD_SIZE = 512
+SEED = 20_251_101
+WINDOW_PX = 512
+DRAWS = 12
+SHOWN_AS_MAPS = ("sen1floods11", "world")
+
+
+def default_real() -> Path:
+    """Folder of the labelled sets where none is given."""
+    return Path(os.environ.get("OVERBANK_REAL_DATA", REPOSITORY.parent / "shared" / "data"))
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    default = os.environ.get("OVERBANK_REAL_DATA", REPOSITORY.parent / "shared" / "data")
-    parser.add_argument("--real", type=Path, default=Path(default), help="folder of the labelled sets")
+    parser.add_argument("--real", type=Path, default=default_real(), help="folder of the labelled sets")
     parser.add_argument("--out", type=Path, default=REPOSITORY / "out" / "report")
     parser.add_argument("--peers", type=Path, help="Python of the peers' environment; without it no peer is run")
-    parser.add_argument("--detector", action="append", help="only these; may be repeated")
+    parser.add_argument("--detector", action="append", help="only these; may be repeated; none: peers only")
     parser.add_argument("--model", action="append", default=[], help="trained model to score too; may be repeated")
     parser.add_argument("--set", action="append", dest="sets", help="only these sets; may be repeated")
-    parser.add_argument("--limit", type=int, default=24, help="chips a set, evenly spread; 0 = all")
+    parser.add_argument("--limit", type=int, default=12, help="chips a set, drawn at random; 0 = all")
     parser.add_argument("--fresh", action="store_true", help="forget earlier scores")
     parser.add_argument("--schema", action="store_true", help="only write docs/reference/scores.schema.json")
     parser.add_argument("--one", nargs=2, metavar=("KIND", "NAME"), help=argparse.SUPPRESS)
@@ -58,14 +71,38 @@ def available(given: argparse.Namespace) -> dict[str, tuple[str, Path, str | Non
 
 
 def chips_of(entry: tuple[str, Path, str | None], limit: int) -> list:
-    """Labelled chips, evenly spread over the set where there are more than ``limit``."""
+    """Labelled chips, drawn at random where there are more than ``limit``, and large ones cut."""
     from pipeline_lib.datasets import read_dataset
 
     reader, root, split = entry
     chips = [chip for chip in read_dataset(reader, root, split) if chip.label is not None]
-    if not limit or len(chips) <= limit:
-        return chips
-    return [chips[index * len(chips) // limit] for index in range(limit)]
+    if limit and len(chips) > limit:
+        drawn = random.Random(SEED).sample(range(len(chips)), limit)  # noqa: S311 - a sample, no secret
+        chips = [chips[index] for index in sorted(drawn)]
+    return [windowed(chip) for chip in chips]
+
+
+def windowed(chip):
+    """The chip, or one window of a chip that is larger than `WINDOW_PX`."""
+    truth = chip.truth()
+    if max(truth.shape) <= WINDOW_PX:
+        return chip
+    draw = random.Random(f"{SEED} {chip.chip_id}")  # noqa: S311
+    corners = [[draw.randrange(max(1, size - WINDOW_PX)) for size in truth.shape] for _ in range(DRAWS)]
+    windows = [tuple(slice(start, start + WINDOW_PX) for start in corner) for corner in corners]
+    window = max(windows, key=lambda cut: int((truth[cut] <= 1).sum()))
+    cut = {
+        name: replace(getattr(chip, name), crop=window)
+        for name in ("sar", "sar_before", "label")
+        if getattr(chip, name)
+    }
+    return replace(chip, **cut)
+
+
+def is_done(given: argparse.Namespace, name: str) -> bool:
+    """Whether a method has answered or refused every set."""
+    places = [given.out / "scores" / title for title in available(given)]
+    return all(any((place / f"{name}{end}").is_file() for end in (".json", ".refused")) for place in places)
 
 
 def run_one(given: argparse.Namespace, kind: str, name: str) -> None:
@@ -76,8 +113,8 @@ def run_one(given: argparse.Namespace, kind: str, name: str) -> None:
     from pipeline_lib.steps.evaluate import evaluate_chips, write_evaluation
 
     for title, entry in available(given).items():
-        target = given.out / "scores" / title / f"{name}.json"
-        if target.is_file():
+        target = given.out / "scores" / title / f"{Path(name).name}.json"
+        if target.is_file() or target.with_suffix(".refused").is_file():
             continue
         subject = {"detector": name} if kind == "detector" else {"model": name}
         options = EvaluateOptions(dataset=entry[0], root=entry[1], split=entry[2], **subject)
@@ -85,7 +122,7 @@ def run_one(given: argparse.Namespace, kind: str, name: str) -> None:
         try:
             found, answer, notes = subject_of(options, chips)
             answer(chips[0])  # compiled code and lazy imports are not the detector's time
-            plot = given.out / "maps" / title / name if title == "sen1floods11" else None
+            plot = given.out / "maps" / title / Path(name).name if title in SHOWN_AS_MAPS else None
             evaluation = evaluate_chips(chips, found, answer, options=options, notes=notes, plot=plot)
         except OverbankError as error:
             refuse(target, str(error))
@@ -106,7 +143,9 @@ def run_peer(given: argparse.Namespace, peer: str) -> None:
 
     for title, entry in available(given).items():
         target = given.out / "scores" / title / f"peer-{peer}.json"
-        if target.is_file() or title in WITHOUT_DUAL_POLARISATION:
+        if title in WITHOUT_DUAL_POLARISATION:
+            refuse(target, "one polarisation; the peer needs VV and VH")
+        if target.is_file() or target.with_suffix(".refused").is_file():
             continue
         chips = chips_of(entry, given.limit)
         place = given.out / "peers" / title
@@ -145,7 +184,7 @@ def score_peer(given: argparse.Namespace, peer: str, data: tuple, chips: list, a
     notes += [f"crashed on {chip}: {error}" for chip, error in facts["errors"].items()]
     options = EvaluateOptions(dataset=entry[0], root=entry[1], split=entry[2])
     subject = Subject(kind="map", name=peer)
-    plot = given.out / "maps" / title / f"peer-{peer}" if title == "sen1floods11" else None
+    plot = given.out / "maps" / title / f"peer-{peer}" if title in SHOWN_AS_MAPS else None
     found = evaluate_chips(chips, subject, answer, options=options, notes=tuple(notes), plot=plot)
     found = found.model_copy(update={"peak_memory_bytes": facts["peak_memory_bytes"]})
     write_evaluation(found, given.out / "scores" / title / f"peer-{peer}.json")
@@ -155,6 +194,8 @@ def make_world(given: argparse.Namespace) -> None:
     from pipeline_lib.options.world import WorldOptions
     from pipeline_lib.world.build import build_world
 
+    if (given.out / "world" / "truth.json").is_file():
+        return
     build_world(given.out / "world", WorldOptions(size=WORLD_SIZE))
 
 
@@ -184,9 +225,14 @@ def main() -> None:
     from benchmarks.report_page import write_page
     from pipeline_lib.water import detectors
 
-    names = given.detector or [found.name for found in detectors() if found.name != "learned"]
+    names = (
+        []
+        if given.detector == ["none"]
+        else given.detector or [found.name for found in detectors() if found.name != "learned"]
+    )
     for kind, name in [("detector", name) for name in names] + [("model", name) for name in given.model]:
-        subprocess.run([sys.executable, __file__, *sys.argv[1:], "--one", kind, name], check=True)
+        if not is_done(given, Path(name).name):
+            subprocess.run([sys.executable, __file__, *sys.argv[1:], "--one", kind, name], check=True)
     for peer in PEERS if given.peers else ():
         run_peer(given, peer)
     page = write_page(given.out)

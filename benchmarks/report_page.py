@@ -117,8 +117,8 @@ def row(name: str, evaluation: Evaluation, best: dict[str, float | None]) -> str
         is_best = best.get(column) is not None and value(evaluation) == best[column]
         cells += f"<td{' class=best' if is_best else ''}>{shown}</td>"
     dry = evaluation.scores.dry_chips
-    area = "" if dry.false_alarm_km2 is None else f" ({dry.false_alarm_km2:.2f} km²)"
-    alarms = f"{dry.false_alarm_pixels} px{area}" if dry.chips else "–"
+    rate = dry.false_alarm_pixels_per_km2
+    alarms = "–" if not dry.chips else f"{dry.false_alarm_pixels} px" if rate is None else f"{rate:.2f} px a km²"
     memory = "–" if evaluation.peak_memory_bytes is None else f"{evaluation.peak_memory_bytes / 2**20:.0f}"
     notes = html.escape(" ".join(evaluation.notes), quote=True)
     kind = " class=peer" if is_peer(evaluation) else ""

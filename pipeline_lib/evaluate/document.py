@@ -15,8 +15,8 @@ from pipeline_lib.evaluate.scores import Scores
 from pipeline_lib.evaluate.summary import ChipConfusion, Summary
 from pipeline_lib.model import Record
 
-SCHEMA_VERSION: Literal["1.0"] = "1.0"
-SCHEMA_ID = "urn:overbank:schema:scores:1.0"
+SCHEMA_VERSION: Literal["1.1"] = "1.1"
+SCHEMA_ID = "urn:overbank:schema:scores:1.1"
 
 
 class Subject(Record):
@@ -75,7 +75,7 @@ class ChipRow(Record):
 class Evaluation(Record):
     """The whole of ``scores.json``."""
 
-    schema_version: Literal["1.0"] = SCHEMA_VERSION
+    schema_version: Literal["1.0", "1.1"] = SCHEMA_VERSION
     software: str
     """``overbank <version>``."""
     created: datetime

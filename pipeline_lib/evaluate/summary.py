@@ -63,6 +63,8 @@ class DryChips(Record):
     """False alarm pixels over valid pixels."""
     false_alarm_km2: float | None
     """None where a chip's pixel area is unknown."""
+    false_alarm_pixels_per_km2: float | None = None
+    """False alarm pixels over the valid area of the dry chips; None as above."""
 
 
 class Summary(Record):
@@ -149,13 +151,17 @@ def _per_event(events: dict[str, Scores]) -> PerEvent:
 def _dry_chips(chips: Sequence[ChipConfusion]) -> DryChips:
     dry = [chip for chip in chips if not _is_wet(chip)]
     alarms, valid = sum(chip.confusion.false_positive for chip in dry), sum(compared(chip.confusion) for chip in dry)
-    areas = [chip.confusion.false_positive * chip.pixel_area_km2 for chip in dry if chip.pixel_area_km2 is not None]
+    areas = [chip.pixel_area_km2 for chip in dry if chip.pixel_area_km2 is not None]
+    known = bool(dry) and len(areas) == len(dry)
+    viewed = sum(compared(chip.confusion) * area for chip, area in zip(dry, areas, strict=True)) if known else 0.0
+    wrong = sum(chip.confusion.false_positive * area for chip, area in zip(dry, areas, strict=True)) if known else None
     return DryChips(
         chips=len(dry),
         false_alarm_pixels=alarms,
         valid_pixels=valid,
         false_alarm_share=alarms / valid if valid else None,
-        false_alarm_km2=sum(areas) if dry and len(areas) == len(dry) else None,
+        false_alarm_km2=wrong,
+        false_alarm_pixels_per_km2=alarms / viewed if viewed else None,
     )
 
 

@@ -79,7 +79,8 @@ class Clusters:
     def _log_density(self, rows: Matrix) -> Matrix:
         logs = np.empty((len(rows), len(self.means)))
         for index, (mean, factor) in enumerate(zip(self.means, self.factors, strict=True)):
-            logs[:, index] = self.log_weights[index] - 0.5 * (((rows - mean) @ factor) ** 2).sum(axis=1)
+            apart = rows @ factor - mean @ factor
+            logs[:, index] = self.log_weights[index] - 0.5 * np.einsum("ij,ij->i", apart, apart)
         return logs
 
 

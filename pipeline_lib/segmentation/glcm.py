@@ -12,6 +12,8 @@ References:
     Unser: Sum and difference histograms for texture classification, IEEE TPAMI 8(1), 1986.
 """
 
+from typing import NamedTuple
+
 import numba
 import numpy as np
 from numpy.typing import NDArray
@@ -61,20 +63,24 @@ def glcm_features(grey: NDArray[np.uint8], *, radius: int = 3, levels: int = LEV
 Place = tuple[int, int]
 
 
+class _Tally(NamedTuple):
+    """Co-occurrences in the window, and the sums that follow from them."""
+
+    matrix: NDArray[np.int32]
+    """Counts by both levels, symmetric."""
+    sums: NDArray[np.float64]
+    """Pairs, their squared differences, their homogeneity, squared counts, sum c ln c."""
+    n_log_n: NDArray[np.float64]
+    """c ln c of every count."""
+
+
 @numba.njit(cache=True, nogil=True)
-def _pair(
-    grey: NDArray[np.uint8],
-    one: Place,
-    other: Place,
-    sign: int,
-    matrix: NDArray[np.int32],
-    sums: NDArray[np.float64],
-    n_log_n: NDArray[np.float64],
-) -> None:
+def _pair(grey: NDArray[np.uint8], one: Place, other: Place, sign: int, tally: _Tally) -> None:
     """Count (sign 1) or uncount (-1) a pair of pixels in both orders, and keep the sums up to date."""
     a, b = grey[one], grey[other]
     if a == 255 or b == 255:
         return
+    matrix, sums, n_log_n = tally
     step = (float(a) - float(b)) ** 2
     sums[0] += 2 * sign
     sums[1] += 2 * sign * step
@@ -88,24 +94,16 @@ def _pair(
 
 
 @numba.njit(cache=True, nogil=True)
-def _column(
-    grey: NDArray[np.uint8],
-    span: Place,
-    column: Place,
-    sign: int,
-    matrix: NDArray[np.int32],
-    sums: NDArray[np.float64],
-    n_log_n: NDArray[np.float64],
-) -> None:
+def _column(grey: NDArray[np.uint8], span: Place, column: Place, sign: int, tally: _Tally) -> None:
     """Pairs within a column of the window, and between it and its neighbour column (-1 = none)."""
     top, bottom = span
     x, other = column
     for y in range(top, bottom):
         if y + 1 < bottom:
-            _pair(grey, (y, x), (y + 1, x), sign, matrix, sums, n_log_n)
+            _pair(grey, (y, x), (y + 1, x), sign, tally)
         if other >= 0:
             for v in range(max(top, y - 1), min(bottom, y + 2)):
-                _pair(grey, (y, x), (v, other), sign, matrix, sums, n_log_n)
+                _pair(grey, (y, x), (v, other), sign, tally)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -113,16 +111,16 @@ def _slide(grey: NDArray[np.uint8], radius: int, levels: int, n_log_n: NDArray[n
     rows, columns = grey.shape
     for y in range(rows):
         span = (max(0, y - radius), min(rows, y + radius + 1))
-        matrix = np.zeros((levels, levels), np.int32)
         sums = np.zeros(5)
+        tally = _Tally(np.zeros((levels, levels), np.int32), sums, n_log_n)
         for x in range(min(radius, columns)):
-            _column(grey, span, (x, x - 1), 1, matrix, sums, n_log_n)
+            _column(grey, span, (x, x - 1), 1, tally)
         for x in range(columns):
             if x + radius < columns:
-                _column(grey, span, (x + radius, x + radius - 1), 1, matrix, sums, n_log_n)
+                _column(grey, span, (x + radius, x + radius - 1), 1, tally)
             gone = x - radius - 1
             if gone >= 0:
-                _column(grey, span, (gone, gone + 1 if gone + 1 < columns else -1), -1, matrix, sums, n_log_n)
+                _column(grey, span, (gone, gone + 1 if gone + 1 < columns else -1), -1, tally)
             total = sums[0]
             if total > 0 and grey[y, x] != 255:
                 out[0, y, x] = sums[1] / total

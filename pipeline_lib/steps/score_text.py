@@ -49,6 +49,8 @@ def _headline(evaluation: Evaluation) -> list[str]:
         ]
     lines = [f"  {name:36s} {_number(value)}{_between(interval)}" for name, value, interval in rows]
     area = "" if dry.false_alarm_km2 is None else f", {dry.false_alarm_km2:.3f} km2"
+    if dry.false_alarm_pixels_per_km2 is not None:
+        area += f" ({dry.false_alarm_pixels_per_km2:.2f} pixels a km2)"
     lines.append(f"  {'false alarms on chips without water':36s} {dry.false_alarm_pixels} of {dry.valid_pixels} pixels"
                  f" on {dry.chips} chips{area}")  # fmt: skip
     speed = evaluation.megapixels_per_second

@@ -8,6 +8,7 @@ References:
     z-score against a dry history.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -66,7 +67,7 @@ def _change_block(
     return answer
 
 
-class _ChangeDetector:
+class _ChangeDetector(ABC):
     """What the change detectors share."""
 
     needs: ClassVar[frozenset[Need]] = frozenset({Need.HISTORY})
@@ -77,9 +78,9 @@ class _ChangeDetector:
         wanted = self.options_type
         self.options: Any = options if isinstance(options, wanted) else wanted()
 
+    @abstractmethod
     def thresholds(self, name: str, angle_deg: float | None) -> _Thresholds:
         """The conditions on one polarisation."""
-        raise NotImplementedError
 
     def detect(self, observation: Observation) -> xr.Dataset:
         """WaterExtent of the observation; see `pipeline_lib.water.interface.Detector.detect`."""

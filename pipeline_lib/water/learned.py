@@ -3,9 +3,11 @@
 from typing import TYPE_CHECKING, ClassVar, cast
 
 import dask.array as da
+import numpy as np
+import numpy.typing as npt
 import xarray as xr
 
-from pipeline_lib.model import Advisory, check_scene
+from pipeline_lib.model import NOT_OBSERVED, Advisory, check_scene
 from pipeline_lib.options import Options
 from pipeline_lib.options.learned import LearnedOptions
 from pipeline_lib.water.extent import water_extent
@@ -13,6 +15,13 @@ from pipeline_lib.water.interface import Need, Observation
 
 if TYPE_CHECKING:
     from pipeline_lib.nn.segmenter import Segmenter
+
+
+def entropy_percent(probability: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """Entropy of P(water) in hundredths of a bit: 0 sure, 100 undecided, 255 not observed."""
+    p = np.clip(probability, 1e-6, 1 - 1e-6)
+    bits = -(p * np.log2(p) + (1 - p) * np.log2(1 - p))
+    return np.where(np.isnan(probability), NOT_OBSERVED, np.nan_to_num(np.rint(100 * bits))).astype(np.uint8)
 
 
 class LearnedDetector:
@@ -53,11 +62,15 @@ class LearnedDetector:
             from pipeline_lib.nn.segmenter import Segmenter  # noqa: PLC0415 - torch takes seconds to import
 
             chosen = self.options
-            self._open[name] = Segmenter.load(name, chosen.backend, tile=chosen.tile_px, threads=chosen.threads)
+            self._open[name] = Segmenter.load(
+                name, chosen.backend, tile=chosen.tile_px, threads=chosen.threads, views=chosen.views
+            )
         return self._open[name]
 
     def detect(self, observation: Observation) -> xr.Dataset:
         """WaterExtent of the scene; the model's threshold decides the class.
+
+        One layer more: ``uncertainty``, `entropy_percent` of the calibrated probability before the class is decided.
 
         Raises:
             ContractError: a polarisation or the history that the model needs is missing.
@@ -72,6 +85,11 @@ class LearnedDetector:
         probability = cast("da.Array", likelihood.data)
         notes = [f"model {segmenter.model.card.name} on {segmenter.backend}", *strange]
         extent = water_extent(scene, probability, probability >= threshold, notes=notes)
+        extent["uncertainty"] = (
+            ("y", "x"),
+            da.map_blocks(entropy_percent, probability, dtype=np.uint8),
+            {"units": "%"},
+        )
         extent.attrs["model"] = segmenter.model.card.name
         if strange:
             extent.attrs["advisory"] = int(Advisory.OUT_OF_DISTRIBUTION)

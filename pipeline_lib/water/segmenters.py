@@ -28,7 +28,7 @@ from pipeline_lib.water.classes import Classes, classes_of, physics_of
 from pipeline_lib.water.extent import water_extent
 from pipeline_lib.water.filtering import boxcar, decibel
 from pipeline_lib.water.fusion import logit
-from pipeline_lib.water.growing import GrowingRule
+from pipeline_lib.water.growing import GrowingRule, kept_if_small
 from pipeline_lib.water.growing import grow as drop_small
 from pipeline_lib.water.histogram import tile_histograms
 from pipeline_lib.water.interface import Need, Observation
@@ -81,6 +81,7 @@ def _prepared(observation: Observation) -> tuple[xr.Dataset, dict[str, da.Array]
 
 
 def _answer(scene: xr.Dataset, probability: da.Array, min_pixels: int, classes: KnownClasses, note: str) -> xr.Dataset:
+    probability = kept_if_small(probability)
     water = drop_small(probability, GrowingRule(seed=0.5, tolerance=0.5, min_pixels=min_pixels))
     notes = [note]
     if not any(known.separable for known in classes.values()):

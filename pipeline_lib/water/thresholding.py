@@ -8,6 +8,7 @@ References:
     37(13).
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
@@ -105,7 +106,7 @@ def _log_odds_block(tables: dict[str, Plane], radius: int, **arrays: npt.NDArray
 OptionsOf = TypeVar("OptionsOf", bound=ThresholdOptions)
 
 
-class _ThresholdDetector:
+class _ThresholdDetector(ABC):
     """What the threshold detectors share: a histogram in, one cut a polarisation out."""
 
     needs: ClassVar[frozenset[Need]] = frozenset()
@@ -116,9 +117,9 @@ class _ThresholdDetector:
         wanted = self.options_type
         self.options: Any = options if isinstance(options, wanted) else wanted()
 
+    @abstractmethod
     def cut(self, tiles: TileHistograms, physics: Physics, polarisation: str) -> Cut:
         """The threshold of one polarisation."""
-        raise NotImplementedError
 
     def detect(self, observation: Observation) -> xr.Dataset:
         """WaterExtent of the observation; see `pipeline_lib.water.interface.Detector.detect`."""

@@ -147,10 +147,16 @@ def test_per_chip_conventions():
     assert summary.dry_chips.chips == 2
     assert summary.dry_chips.false_alarm_pixels == 10
     assert summary.dry_chips.false_alarm_km2 == pytest.approx(1e-3)
+    area_km2 = summary.dry_chips.valid_pixels * 1e-4
+    assert summary.dry_chips.false_alarm_pixels_per_km2 == pytest.approx(10 / area_km2)
 
 
 def test_unknown_pixel_area_gives_no_area():
-    assert summarise([chip("a", "A", fp=3, tn=5, area=None)]).dry_chips.false_alarm_km2 is None
+    dry = summarise([chip("a", "A", fp=3, tn=5, area=None), chip("b", "A", fp=1, tn=5)]).dry_chips
+    assert dry.false_alarm_pixels == 4
+    assert dry.false_alarm_km2 is dry.false_alarm_pixels_per_km2 is None
+    wet = summarise([chip("a", "A", tp=3, tn=5)]).dry_chips
+    assert wet.false_alarm_km2 is wet.false_alarm_pixels_per_km2 is wet.false_alarm_share is None
 
 
 def test_nothing_to_score_is_an_error():
