@@ -76,26 +76,27 @@ def _create_zombie_automation() -> None:
     from prefect.events.actions import ChangeFlowRunState
     from prefect.events.schemas.automations import EventTrigger, Posture
 
+    trigger = EventTrigger(
+        after={"prefect.flow-run.heartbeat"},
+        # Whatever happens to a run is a sign of life: a suspended one waits for a person and has no heartbeat.
+        expect={"prefect.flow-run.*"},
+        match={"prefect.resource.id": ["prefect.flow-run.*"]},
+        for_each={"prefect.resource.id"},
+        posture=Posture.Proactive,
+        threshold=1,
+        within=SILENT_AFTER,
+    )
     wanted = Automation(
         name=ZOMBIES,
         description="A run without a heartbeat for 90 s is marked Crashed; the watch then asks for it again.",
-        trigger=EventTrigger(
-            after={"prefect.flow-run.heartbeat"},
-            # Whatever happens to a run is a sign of life: a suspended one waits for a person and has no heartbeat.
-            expect={"prefect.flow-run.*"},
-            match={"prefect.resource.id": ["prefect.flow-run.*"]},
-            for_each={"prefect.resource.id"},
-            posture=Posture.Proactive,
-            threshold=1,
-            within=SILENT_AFTER,
-        ),
+        trigger=trigger,
         actions=[ChangeFlowRunState(state=StateType.CRASHED, message="no heartbeat for 90 s")],
     )
     try:
         existing: Any = Automation.read(name=ZOMBIES)
     except ValueError:
         existing = None
-    if existing is not None and existing.trigger.expect != wanted.trigger.expect:
+    if existing is not None and existing.trigger.expect != trigger.expect:
         existing.delete()
         existing = None
     if existing is None:
