@@ -29,7 +29,6 @@ import numpy as np
 import rasterio
 from rasterio.windows import Window
 
-
 STRIP = 1024
 """Rows of a window of the kernel's benchmark: the height of a tile of a COG_SAFE image."""
 

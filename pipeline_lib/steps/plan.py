@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from pipeline_lib.catalog.select import ancillary_notes, choose_optical, choose_
 from pipeline_lib.errors import InputError, NoAcquisitionError, NoReferenceError, StoreError
 from pipeline_lib.grid import choose_grid
 from pipeline_lib.load.sea import cell_name, sea_cells
-from pipeline_lib.model import Acquisition, CatalogReference, Event, MappingPlan, ProductType
+from pipeline_lib.model import Acquisition, CatalogReference, Event, MappingPlan, PlannedPass, ProductType
 from pipeline_lib.options.search import PlanOptions
 from pipeline_lib.steps.plan_text import plan_text
 from pipeline_lib.steps.search import Found
@@ -68,24 +68,20 @@ def make_plan(
         optical=optical,
         options={name: _plain(value) for name, value in given.items() if name not in {"plan", "search"}},
         notes=tuple(
-            dict.fromkeys(
-                [
-                    *notes,
-                    *gap_notes(passes, event),
-                    *ancillary_notes("The elevation model", found.dem, event, "slope and HAND are unknown there"),
-                    *ancillary_notes(
-                        "Long-term water occurrence",
-                        found.water_occurrence,
-                        event,
-                        "reference water rests on the reference passes alone there",
-                    ),
-                    *optical_notes,
-                    *_sea_notes(catalog, event, found, [planned.acquisition for planned in passes]),
-                    *found.notes,
-                ]
-            )
+            dict.fromkeys([*notes, *_cover_notes(catalog, event, found, passes), *optical_notes, *found.notes])
         ),
     )
+
+
+def _cover_notes(
+    catalog: CatalogReference, event: Event, found: Found, passes: tuple[PlannedPass, ...]
+) -> Iterator[str]:
+    """What of the area is not covered by passes and ancillary layers, and what follows."""
+    yield from gap_notes(passes, event)
+    yield from ancillary_notes("The elevation model", found.dem, event, "slope and HAND are unknown there")
+    without = "reference water rests on the reference passes alone there"
+    yield from ancillary_notes("Long-term water occurrence", found.water_occurrence, event, without)
+    yield from _sea_notes(catalog, event, found, [planned.acquisition for planned in passes])
 
 
 def _sea_notes(catalog: CatalogReference, event: Event, found: Found, passes: Iterable[Acquisition]) -> list[str]:
