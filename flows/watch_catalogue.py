@@ -78,7 +78,7 @@ def _poll_one(register: Register, name: str, out: str, since: datetime | None, *
     if rows:
         create_table_artifact(key=f"watch-{_slug(name)}", table=rows, description=f"Passes of {name} asked for")
     for pass_id in result.decision.given_up:
-        get_run_logger().error("Pass %s of watch %s failed too often; it needs a person.", pass_id, name)
+        get_run_logger().error("Pass %s of watch %s failed too often; `watch backfill` tries again.", pass_id, name)
     if result.silent_days is not None:
         _report_silence(register, name, result.silent_days)
     return len(rows)

@@ -11,7 +11,7 @@ from pipeline_lib.options.map_event import MapOptions
 from pipeline_lib.steps.decide import search_and_plan
 from pipeline_lib.steps.gate import Outcome
 from pipeline_lib.steps.search import search_event
-from pipeline_lib.watch import Decision, PassState, Register, Watch, decide
+from pipeline_lib.watch import Decision, KnownPass, PassState, Register, Watch, decide
 from pipeline_lib.watch.assign import event_of
 from pipeline_lib.watch.decide import DuePass, silent_since
 from pipeline_lib.watch.records import SAME_PASS
@@ -80,7 +80,7 @@ def poll(register: Register, name: str, now: datetime, *, since: datetime | None
         register.record_poll(name, Poll(at=now, found=0, new=0, due=0, problem=str(error)))
         raise
     with register.revising(name) as (known, written):
-        decision = decide(watch, found.passes, known, now)
+        decision = decide(watch, found.passes, known if since is None else _taken_up_again(known, since), now)
         written.extend(decision.remembered)
     last_new = now if decision.new else state.last_new_pass
     ahead = last_new is not None and last_new > now
@@ -93,6 +93,16 @@ def poll(register: Register, name: str, now: datetime, *, since: datetime | None
         decision=decision,
         notes=found.notes,
         silent_days=silence.total_seconds() / 86400 if silence is not None and report else None,
+    )
+
+
+def _taken_up_again(known: tuple[KnownPass, ...], since: datetime) -> tuple[KnownPass, ...]:
+    """A person asks for what was sensed since a moment: passes whose runs failed too often get their attempts back."""
+    return tuple(
+        one.model_copy(update={"attempts": 0, "changes": one.changes + 1})
+        if one.state is PassState.FAILED and one.start >= since
+        else one
+        for one in known
     )
 
 

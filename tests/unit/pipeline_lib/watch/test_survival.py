@@ -133,12 +133,27 @@ def test_an_outage_of_the_assets_for_two_days_loses_no_pass(archive, register):
         assert result.decision.given_up == ()
         for one in register.passes("po"):
             register.settle("po", one.pass_id, one.fingerprint, PassState.FAILED)
-        clock += timedelta(minutes=15)
+        clock += timedelta(minutes=30)
     assert 6 <= tries < MAX_ATTEMPTS
     while not (due := steps.poll(register, "po", clock).decision.due):
-        clock += timedelta(minutes=15)
+        clock += timedelta(minutes=30)
     assert clock < NOW + timedelta(days=3)
     assert due[0].revision is False
+
+
+def test_what_was_given_up_is_tried_again_when_a_person_asks(archive, register):
+    shown, _ = archive
+    shown.append(acquisition(NOW - timedelta(hours=1)))
+    keys, clock = [], NOW
+    while not (result := steps.poll(register, "po", clock)).decision.given_up:
+        keys += ask(register, result)
+        for one in register.passes("po"):
+            register.settle("po", one.pass_id, one.fingerprint, PassState.FAILED)
+        clock += timedelta(hours=6)
+    assert len(keys) == MAX_ATTEMPTS
+    again = ask(register, steps.poll(register, "po", clock, since=NOW - timedelta(days=1)))
+    assert len(again) == 1
+    assert again[0] not in keys
 
 
 def test_a_killed_run_is_asked_for_again_at_once(archive, register):
