@@ -216,6 +216,8 @@ def table(rows: list[Row]) -> str:
         "",
         PREFACE,
         "",
+        f"{len(rows)} of {len(cases(None))} cases were run; an empty cell was not.",
+        "",
         "| fault | where | what the server does | strikes once | stays |",
         "|---|---|---|---|---|",
     ]
