@@ -1,15 +1,17 @@
 """Every benchmark of the product in one run, one report: docs/benchmarks.md, plots, and the figures as JSON.
 
-    python -m benchmarks [--quick] [--out FOLDER] [--only GROUP ...] [--safe SAFE] [--peers]
+    python -m benchmarks [--quick] [--out FOLDER] [--only GROUP ...] [--safe SAFE]
 
 Groups are run one after another, each stage in a process of its own: roofline, preprocessing, grd, detectors,
-inference, publish, end_to_end, scaling. One that fails is named in the report and does not stop the others. `--safe` is
-a real Sentinel-1 IW GRD product (its annotation alone is read); without it the GRD chain is left out. `--quick` takes
-smaller rasters (five minutes on two idle cores); the whole takes twenty. Compare processor seconds: wall time counts
-other work on the machine too.
+inference, publish, end_to_end, orchestration, scaling. One that fails is named in the report and does not stop the
+others. `--safe` is a real Sentinel-1 IW GRD product, of which the annotation alone is read; without it the first one
+under OVERBANK_REAL_DATA is taken, and without that the GRD chain is left out. `--quick` takes smaller rasters and
+leaves out grd and orchestration. Expected on two idle cores: quick five minutes, the whole twenty. Compare processor
+seconds: wall time counts other work on the machine too.
 """
 
 import argparse
+import os
 import shutil
 import sys
 import tempfile
@@ -66,15 +68,14 @@ def preprocessing(setting: Setting) -> Iterator[Record]:
 
 
 def grd(setting: Setting) -> Iterator[Record]:
-    if setting.safe is None:
+    if setting.safe is None or setting.quick:
         return
     work = setting.work / "grd"
     record.run(["benchmarks/grd.py", "prepare", "--safe", str(setting.safe), "--work", str(work)])
-    parts = ["stages", "kernel", "sarsen"] if setting.quick else ["stages", "kernel", "sarsen", "full"]
-    for part in parts:
-        size = ["--size", setting.pick(1100, 2200)]
-        for line in record.run(["benchmarks/grd.py", part, "--work", str(work), *size]).lines:
+    for part in ("stages", "kernel", "sarsen", "full"):
+        for line in record.run(["benchmarks/grd.py", part, "--work", str(work)]).lines:
             yield from grd_records(part, line)
+    shutil.rmtree(work)
 
 
 def grd_records(part: str, line: dict) -> Iterator[Record]:
@@ -128,7 +129,7 @@ def inference(setting: Setting) -> Iterator[Record]:
 
 def publish(setting: Setting) -> Iterator[Record]:
     for passes in (2, 4):
-        yield from publish_records(setting, setting.pick(25, 80), passes)
+        yield from publish_records(setting, setting.pick(20, 50), passes)
 
 
 def publish_records(setting: Setting, side_km: str, passes: int) -> Iterator[Record]:
@@ -146,20 +147,29 @@ def publish_records(setting: Setting, side_km: str, passes: int) -> Iterator[Rec
 
 
 def end_to_end(setting: Setting) -> Iterator[Record]:
-    world = world_of(setting, int(setting.pick(512, 1024)))
-    for who, flags in ((record.OURS, []), ("overbank as a Prefect flow", ["--flow"])):
-        yield from event_records(world, setting, who, flags)
+    yield from event_records(world_of(setting, int(setting.pick(512, 1024))), setting, [])
+
+
+def orchestration(setting: Setting) -> Iterator[Record]:
+    """What a Prefect flow adds, in the script's own words."""
+    if setting.quick:
+        return
+    command = ["benchmarks/orchestration.py", "overhead", str(setting.work / "orchestration")]
+    said = record.run(command).text
+    for line in said.splitlines():
+        if line.startswith(("overhead", "share")) or "median" in line:
+            yield Record(stage="orchestration", facts={"said": line})
 
 
 def scaling(setting: Setting) -> Iterator[Record]:
     """With pixels, with passes, with workers."""
-    for side in (1024, 2048, 4096) if setting.quick else (1024, 2048, 4096, 8192):
+    for side in (1024, 2048) if setting.quick else (1024, 2048, 4096, 8192):
         yield from detector_records("adaptive", str(side), "scaling with pixels")
     world = world_of(setting, int(setting.pick(512, 1024)))
-    for passes in (1, 2, 4):
-        yield from event_records(world, setting, record.OURS, ["--passes", str(passes)], "scaling with passes")
+    for passes in (1, 4) if setting.quick else (1, 2, 4):
+        yield from event_records(world, setting, ["--passes", str(passes)], "scaling with passes")
     for workers in (1, 2):
-        yield from event_records(world, setting, record.OURS, ["--workers", str(workers)], "scaling with workers")
+        yield from event_records(world, setting, ["--workers", str(workers)], "scaling with workers")
 
 
 def world_of(setting: Setting, size: int) -> Path:
@@ -170,9 +180,7 @@ def world_of(setting: Setting, size: int) -> Path:
     return build_world(setting.work / f"world-{size}", WorldOptions(seed=7, size=size))
 
 
-def event_records(
-    world: Path, setting: Setting, who: str, flags: list[str], stage: str | None = None
-) -> Iterator[Record]:
+def event_records(world: Path, setting: Setting, flags: list[str], stage: str | None = None) -> Iterator[Record]:
     """One run of end_to_end.py; its total alone where ``stage`` names a series."""
     done = record.run(["benchmarks/end_to_end.py", str(world), str(setting.work / "event"), *flags])
     for line in done.lines:
@@ -180,7 +188,7 @@ def event_records(
             continue
         facts = {"size": line["size"]} | {name.strip("-"): int(value) for name, value in pairwise(flags)}
         yield Record(
-            stage=stage or f"event: {line['stage']}", who=who, mpx=line["mpx"] or None, cpu_s=line["cpu_s"],
+            stage=stage or f"event: {line['stage']}", mpx=line["mpx"] or None, cpu_s=line["cpu_s"],
             wall_s=line["wall_s"], peak_mib=line["peak_mib"], facts=facts,
         )  # fmt: skip
 
@@ -193,8 +201,15 @@ GROUPS: dict[str, Callable[[Setting], Iterator[Record]]] = {
     "inference": inference,
     "publish": publish,
     "end_to_end": end_to_end,
+    "orchestration": orchestration,
     "scaling": scaling,
 }
+
+
+def real_product() -> Path | None:
+    """A real IW GRD product under OVERBANK_REAL_DATA, or None."""
+    folder = Path(os.environ.get("OVERBANK_REAL_DATA", record.REPOSITORY.parent / "shared" / "data"))
+    return next(iter(sorted(folder.glob("s1_safe/**/*_IW_GRDH_*.SAFE"))), None)
 
 
 def collect(setting: Setting, groups: list[str]) -> tuple[list[Record], dict[str, str]]:
@@ -222,10 +237,11 @@ def main() -> int:
     parser.add_argument("--only", nargs="*", choices=list(GROUPS), default=list(GROUPS))
     parser.add_argument("--safe", type=Path, help="a real IW GRD product (SAFE folder)")
     given = parser.parse_args()
+    safe = given.safe or real_product()
     about = record.machine() | {"quick": given.quick}
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="overbank-bench-") as work:
-        records, failed = collect(Setting(given.quick, Path(work), given.safe), given.only)
+        records, failed = collect(Setting(given.quick, Path(work), safe), given.only)
     about |= {"failed": failed, "minutes": round((time.perf_counter() - started) / 60, 1)}
     given.out.mkdir(parents=True, exist_ok=True)
     record.write(given.out / "benchmarks.json", records, about)

@@ -122,17 +122,12 @@ def scaling(series: list[Record]) -> str:
 
 
 def others(records: list[Record]) -> str:
-    """Figures that are no rates, and the price of orchestration."""
+    """Figures that are no rates."""
     rows = []
-    whole = {one.who: one for one in records if one.stage == "event: whole event"}
-    alone, flow = whole.get(record.OURS), whole.get("overbank as a Prefect flow")
-    if alone and flow and alone.cpu_s and flow.cpu_s:
-        more = flow.cpu_s - alone.cpu_s
-        text = f"{flow.cpu_s:.1f} processor seconds, the library alone {alone.cpu_s:.1f}: {more:.1f} more"
-        rows += [f"- Orchestration: a Prefect flow with its embedded server takes {text}."]
     for one in records:
         if not one.cpu_s and one.who != "machine":
-            rows += [f"- {one.stage}: {', '.join(f'{name} {value}' for name, value in one.facts.items())}"]
+            facts = [str(value) if name == "said" else f"{name} {value}" for name, value in one.facts.items()]
+            rows += [f"- {one.stage}: {', '.join(facts)}"]
     return "\n".join(["## Also\n", *rows, ""]) if rows else ""
 
 

@@ -1,10 +1,10 @@
-"""A whole mapping run, from the STAC search to the published event: by the library alone, or as a Prefect flow.
+"""A whole mapping run, from the STAC search to the published event, by the library alone.
 
-    python benchmarks/end_to_end.py WORLD OUT [--passes 4] [--workers 2] [--flow]
+    python benchmarks/end_to_end.py WORLD OUT [--passes 4] [--workers 2]
 
 WORLD is a simulated archive (`overbank world build`); it is served on loopback in another process, so that serving is
-not counted. OUT is emptied first. One line of JSON a stage, then one for the whole. What `--flow` takes beyond the
-library alone is the price of orchestration: server, runs, states, logs, artifacts.
+not counted. OUT is emptied first. One line of JSON a stage, then one for the whole. What a
+Prefect flow adds is the matter of benchmarks/orchestration.py.
 """
 
 import argparse
@@ -20,11 +20,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("DO_NOT_TRACK", "1")
-os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 
 import dask
-import psutil
 
 from pipeline_lib.model import Event
 from pipeline_lib.options.map_event import MapOptions
@@ -32,9 +29,6 @@ from pipeline_lib.steps import derive, map_event, prepare
 from pipeline_lib.steps.decide import search_and_plan
 from pipeline_lib.steps.event import read_event
 from pipeline_lib.steps.workspace import workspace_of
-
-SERVING: list[int] = []
-"""Process of the archive."""
 
 
 @contextmanager
@@ -48,7 +42,6 @@ def served(world: Path):
         for line in server.stdout:
             found = re.search(r"http://\S+", line)
             if found:
-                SERVING.append(server.pid)
                 yield found[0].rstrip(".,/")
                 return
         raise RuntimeError("the archive was not served")
@@ -58,13 +51,9 @@ def served(world: Path):
 
 
 def used() -> float:
-    """Processor seconds of this process and of every other it started (Prefect's server), but not of the archive."""
-    spent = sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    for child in psutil.Process().children(recursive=True):
-        if child.pid not in SERVING:
-            times = child.cpu_times()
-            spent += times.user + times.system
-    return spent
+    """Processor seconds of this process."""
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    return own.ru_utime + own.ru_stime
 
 
 @contextmanager
@@ -111,28 +100,18 @@ def library(event: Event, catalog: str, out: Path, passes: int) -> list[dict]:
     return rows
 
 
-def flow(event: Event, catalog: str, out: Path) -> None:
-    """The same as a flow, on Prefect's embedded server, as `overbank map` runs it."""
-    from flows.commands.map_event import run_map
-
-    run_map(event, catalog, out, MapOptions(), truth=None, again=True)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("world", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--passes", type=int, default=4)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--flow", action="store_true")
     given = parser.parse_args()
     shutil.rmtree(given.out, ignore_errors=True)
     event = read_event(given.world / "event.yaml")
     with served(given.world) as catalog, dask.config.set(scheduler="threads", num_workers=given.workers):
         wall, cpu = time.perf_counter(), used()
-        rows = [] if given.flow else library(event, catalog, given.out, given.passes)
-        if given.flow:
-            flow(event, catalog, given.out)
+        rows = library(event, catalog, given.out, given.passes)
         wall, cpu = time.perf_counter() - wall, used() - cpu
     size = json.loads((given.world / "world.json").read_text())["options"]["size"]
     rows.append({"stage": "whole event", "mpx": size**2 / 1e6 * given.passes, "wall_s": wall, "cpu_s": cpu})
