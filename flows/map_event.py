@@ -19,6 +19,7 @@ from pipeline_lib.steps.gate import AWAITING, BELOW_RULE, PUBLISHED, REJECTED, O
 from pipeline_lib.steps.map_event import Ancillaries, Mapped, MappedPass, Place, restricted
 from pipeline_lib.steps.published import published_product
 from pipeline_lib.steps.workspace import workspace_of
+from tasks.cluster import dropped_on_cancel
 from tasks.derive import derive_flood, mosaic_event
 from tasks.detect import detect_water
 from tasks.evaluate import evaluate_event
@@ -99,7 +100,7 @@ def map_and_publish(event: Event, catalog: str, out: str, options: MapOptions, t
         OverbankError: nothing could be mapped.
     """
     place = Place(workspace=workspace_of(Path(out), event.event_id).folder, dask_address=options.dask_address)
-    with measured_run(out, event.event_id, place) as watch:
+    with measured_run(out, event.event_id, place) as watch, dropped_on_cancel():
         outcome = _map_and_publish(event, catalog, out, options, place, truth)
         watch.ended(outcome)
     return outcome

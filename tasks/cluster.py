@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from distributed import Client
 from prefect.concurrency.sync import concurrency
+from prefect.exceptions import TerminationSignal
 
 from tasks.worker_logs import forward_logs
 
@@ -54,6 +55,23 @@ def _give_back(address: str) -> None:
         else:
             del _clients[address]
             client.close()  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def dropped_on_cancel() -> Iterator[None]:
+    """Leave the clusters at once where the run is cancelled inside the block.
+
+    Tasks compute on threads, which a signal does not reach; without its client a thread's computation ends with an
+    error, the scheduler forgets what was asked for, and the task gives its slot of the GPU back as it leaves.
+    """
+    try:
+        yield
+    except TerminationSignal:
+        with _lock:
+            clients = [client for client, _ in _clients.values()]
+        for client in clients:
+            client.close()  # type: ignore[no-untyped-call]
+        raise
 
 
 def gpu_resources(client: Client | None) -> dict[str, float]:

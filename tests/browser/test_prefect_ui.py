@@ -1,0 +1,148 @@
+"""The Prefect UI of a desk in a real browser: the form filled in, the run approved by a person, its artifacts seen.
+
+``OVERBANK_SCREENSHOTS=FOLDER`` keeps pictures of what was seen.
+"""
+
+import json
+import os
+import shutil
+import socket
+import time
+
+import httpx
+import pytest
+
+from flows.desk.services import Desk
+from flows.desk.start import start_detached, stop
+from pipeline_lib.steps.event import read_event
+from pipeline_lib.world.server import serve
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.enable_socket,
+    pytest.mark.xdist_group("desk"),
+    pytest.mark.timeout(1500),
+]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+PATIENCE_S = 300
+"""A busy machine is slow to start a run's process, and to draw."""
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory):
+    if CHROMIUM is None:
+        pytest.skip("no chromium on this machine")
+    desk = Desk(out=tmp_path_factory.mktemp("desk"), port=free_port(), pages_port=free_port())
+    start_detached(desk)
+    try:
+        yield desk
+    finally:
+        stop(desk)
+
+
+@pytest.fixture
+def page(desk):
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        opened = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+        opened.set_default_timeout(PATIENCE_S * 1000)
+        yield opened
+        browser.close()
+
+
+def keep(page, name):
+    """A picture for the documentation, where a folder is asked for."""
+    if folder := os.environ.get("OVERBANK_SCREENSHOTS"):
+        page.wait_for_timeout(1500)
+        page.screenshot(path=f"{folder}/{name}.png")
+
+
+def fill(page, parameters):
+    """The whole form at once: as JSON, then back to fields, as the form's own menu offers."""
+    heading = page.get_by_text("Parameters", exact=True).first
+    place = heading.bounding_box()
+    menu = (1225, place["y"] + place["height"] / 2)
+    page.mouse.click(*menu)
+    page.get_by_text("Use JSON input").first.click()
+    page.locator("[contenteditable=true]").first.click()
+    page.keyboard.press("Control+A")
+    page.keyboard.press("Delete")
+    page.keyboard.insert_text(json.dumps(parameters, indent=1))
+    page.mouse.click(*menu)
+    page.get_by_text("Use form input").first.click()
+
+
+def run_named(desk, name):
+    wanted = {"flow_runs": {"name": {"any_": [name]}}}
+    found = httpx.post(f"{desk.api_url}/flow_runs/filter", json=wanted, timeout=60).raise_for_status().json()
+    return found[0] if found else None
+
+
+def wait_for_state(desk, name, *states):
+    deadline = time.monotonic() + 2 * PATIENCE_S
+    while time.monotonic() < deadline:
+        run = run_named(desk, name)
+        if run and run["state"]["name"] in (*states, "Failed", "Crashed"):
+            assert run["state"]["name"] in states, run["state"]["message"]
+            return run
+        time.sleep(1)
+    raise AssertionError(f"{name} did not become {states}: {run and run['state']}")
+
+
+def test_from_the_form_to_the_map(desk, small_world, page):
+    home = f"http://127.0.0.1:{desk.port}"
+    event = read_event(small_world / "event.yaml")
+    with serve(small_world) as archive:
+        parameters = {
+            "event": event.model_dump(mode="json"),
+            "catalog": archive,
+            "out": str(desk.out),
+            "options": {"approval": {"required": True}},
+        }
+        deployment = httpx.get(f"{desk.api_url}/deployments/name/map-event/map-event", timeout=60).json()["id"]
+        page.goto(f"{home}/deployments/deployment/{deployment}/run")
+        page.get_by_text("Names the output folder").wait_for()
+        fill(page, parameters)
+        page.get_by_text("GeoJSON Polygon or MultiPolygon").first.wait_for()
+        keep(page, "prefect-form")
+        page.get_by_role("button", name="Submit").click()
+
+        name = f"map {event.event_id}"
+        run = wait_for_state(desk, name, "Suspended")
+        assert not (desk.out / event.event_id).exists()
+        page.goto(f"{home}/runs/flow-run/{run['id']}")
+        page.get_by_role("button", name="Resume").first.click()
+        form = page.locator(".p-modal")
+        form.get_by_text("Your name (Optional)").wait_for()
+        picture = form.locator("img").first
+        assert picture.evaluate("image => image.complete && image.naturalWidth > 300")
+        form.locator("input[type=checkbox]").evaluate("box => box.click()")
+        form.locator("textarea").nth(0).fill("The gauge upstream agrees.")
+        form.locator("textarea").nth(1).fill("Ana, duty officer")
+        keep(page, "prefect-approval")
+        form.get_by_role("button", name="Submit").click()
+        wait_for_state(desk, name, "Completed")
+
+    item = next((desk.out / event.event_id / "current" / "event").glob("*-event.json"))
+    approval = json.loads(item.read_text())["properties"]["overbank:decision"]["approval"]
+    assert (approval["approved"], approval["by"]) == (True, "Ana, duty officer")
+    page.goto(f"{home}/runs/flow-run/{run['id']}?tab=Artifacts")
+    for key in ("summary", "map", "stages"):
+        page.get_by_text(key, exact=True).first.wait_for()
+    found = httpx.post(f"{desk.api_url}/artifacts/latest/filter", json={}, timeout=60).json()
+    by_key = {one["key"]: one["id"] for one in found}
+    page.goto(f"{home}/artifacts/artifact/{by_key['stages']}")
+    page.get_by_text("cpu s").first.wait_for()
+    keep(page, "prefect-stages")
+    page.goto(f"{home}/artifacts/artifact/{by_key['summary']}")
+    page.get_by_text("flooded area", exact=True).first.wait_for()
+    keep(page, "prefect-summary")
