@@ -5,11 +5,13 @@ import json
 import logging
 from pathlib import Path
 
+import numpy as np
 import pytest
 import rasterio
 from distributed import LocalCluster
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, FlowRunFilter, FlowRunFilterName
+from rasterio.warp import reproject
 from typer import Typer
 from typer.testing import CliRunner
 
@@ -184,10 +186,14 @@ def _item(world: Path, prefix: str) -> Path:
 def test_outside_maps_are_scored_in_one_command(mapped, event, outside, tmp_path):
     folder = mapped[0] / event.event_id
     with rasterio.open(folder / "current" / "event" / "flood_extent.tif") as ours:
-        assert (ours.crs, ours.shape) == (outside.place.crs, outside.wet.shape)
-        codes = ours.read(1)
-    counted = outside.told & (codes < 254)
-    expected = ((codes == 1) & outside.wet & counted).sum() / (((codes == 1) | outside.wet) & counted).sum()
+        codes, here = ours.read(1), {"dst_crs": ours.crs, "dst_transform": ours.transform}
+    there = {"src_crs": outside.place.crs, "src_transform": outside.place.transform()}
+    wet, told = (
+        reproject(mask.astype("uint8"), np.zeros_like(codes), **there, **here)[0] == 1
+        for mask in (outside.wet, outside.told)
+    )
+    counted = told & (codes < 254)
+    expected = ((codes == 1) & wet & counted).sum() / (((codes == 1) | wet) & counted).sum()
     app = Typer()
     register(app)
     for reference, more, tolerance in (
