@@ -131,4 +131,5 @@ def _retry_wait(watch: Watch, attempts: int) -> timedelta:
     """How long after an attempt the next one is made."""
     if attempts < 2:
         return timedelta(0)
-    return min(LONGEST_WAIT, timedelta(minutes=watch.every_minutes) * 2 ** (attempts - 2))
+    doubled: int = 2 ** (attempts - 2)
+    return min(LONGEST_WAIT, timedelta(minutes=watch.every_minutes) * doubled)
