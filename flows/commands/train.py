@@ -7,8 +7,9 @@ import typer
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to the app."""
+    """Add the commands to the app."""
     app.command("train")(train_command)
+    app.command("chips")(chips_command)
 
 
 def train_command(
@@ -41,3 +42,22 @@ def train_command(
             wanted, data, out, workspace=workspace, report=lambda p: typer.echo(progress_line(p), err=True)
         )
     typer.echo(metrics_table(trained))
+
+
+def chips_command(
+    recipe: Annotated[Path, typer.Argument(help="Recipe (YAML) whose bands the store is to hold.")],
+    events: Annotated[list[Path], typer.Argument(help="Events (YAML or GeoJSON); each is a group no split parts.")],
+    catalog: Annotated[str, typer.Option(help="URL of a STAC API, or planetary-computer, earth-search, cdse.")],
+    out: Annotated[Path, typer.Option(help="Chip store to write (Zarr); give it to a recipe of dataset: store.")],
+) -> None:
+    """Build a chip store from STAC events: radar passes labelled by the Sentinel-2 overpass nearest in time."""
+    from pipeline_lib.steps.event import read_event
+    from pipeline_lib.steps.train import read_recipe
+
+    wanted, read = read_recipe(recipe), [read_event(path) for path in events]
+    from flows.embedded import set_prefect_environment
+
+    set_prefect_environment()
+    from flows.chips import build_chips
+
+    typer.echo(f"{build_chips(wanted, read, catalog, str(out))} chips in {out}")

@@ -51,7 +51,10 @@ def augment(
         image[radar] += decibel / per_unit[radar, None, None]
     if rng.random() < options.blank:
         _blank(image, rng)
-    for bands in scale.optional:
+    optical = np.flatnonzero(per_unit == 0)
+    if options.optical_jitter and len(optical):
+        image[optical] += rng.normal(0, options.optical_jitter, (len(optical), 1, 1)).astype(np.float32)
+    for bands in scale.optional if options.band_dropout else ():
         if rng.random() < options.band_dropout:
             image[list(bands)] = np.nan
     return image, masks

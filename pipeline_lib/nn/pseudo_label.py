@@ -39,6 +39,10 @@ def weak_labels(probability: Probability, tag: NDArray[np.bool_], options: SelfT
     in between ignored, and the most water-like ``forced_water_share`` of its pixels is water in any case, so that
     no round can talk itself out of the tag.
 
+    Where chips tagged dry exist they say what water is not: the first round's network knows tags alone, so that its
+    probability on land is the share of wet chips, whatever that is, and no fixed threshold fits. Both thresholds rise
+    to the quantiles of ``dry_share``.
+
     Args:
         probability: of water ``(chip, y, x)``, NaN not observed.
         tag: ``(chip,)`` True where the image holds water.
@@ -48,17 +52,27 @@ def weak_labels(probability: Probability, tag: NDArray[np.bool_], options: SelfT
         ``(chip, y, x)`` uint8, 255 ignored.
     """
     labels = np.full(probability.shape, 255, np.uint8)
+    low, high = _thresholds(probability[~tag], options)
     for k, (p, wet) in enumerate(zip(probability, tag, strict=True)):
         seen = np.isfinite(p)
         if not wet:
             labels[k][seen] = 0
             continue
-        labels[k][seen & (p < options.low)] = 0
-        labels[k][seen & (p > options.high)] = 1
+        labels[k][seen & (p < low)] = 0
+        labels[k][seen & (p > high)] = 1
         if seen.any():
             forced = np.nanquantile(p, 1 - options.forced_water_share)
             labels[k][seen & (p >= max(forced, 1e-6))] = 1
     return labels
+
+
+def _thresholds(dry: Probability, options: SelfTrainOptions) -> tuple[float, float]:
+    """Below the first dry, above the second water, from the probability in chips tagged dry."""
+    seen = dry[np.isfinite(dry)]
+    if not options.dry_share or seen.size == 0:
+        return options.low, options.high
+    land, most = np.quantile(seen, (max(1 - 10 * (1 - options.dry_share), 0.5), options.dry_share))
+    return max(options.low, float(land)), max(options.high, float(most))
 
 
 def first_weak_labels(shape: tuple[int, int, int], tag: NDArray[np.bool_]) -> Labels:

@@ -175,11 +175,13 @@ def distillation(session: Session) -> nn.Module:
 def teacher_odds(session: Session) -> tuple[Odds, list[nn.Module]]:
     """Log-odds of teachers for all training chips with optical bands, each from teachers that did not see it.
 
-    Labelled groups are dealt into folds; the teacher of fold k learns from the others and labels fold k. Unlabelled
-    chips get the mean of all teachers.
+    Labelled groups (or chips, `DistillOptions.fold_by`) are dealt into folds; the teacher of fold k learns from the
+    others and labels fold k. Unlabelled chips get the mean of all teachers.
     """
     labelled = _with_optical(session, session.labelled())
-    folds = deal([session.chips.groups[k] for k in labelled], session.recipe.distill.teacher_folds)
+    options, chips = session.recipe.distill, session.chips
+    kept = chips.groups if options.fold_by == "group" else chips.chip_ids
+    folds = deal([kept[k] for k in labelled], options.teacher_folds)
     odds = np.full(session.chips.labels.shape, np.nan, np.float32)
     bands = session.teacher_bands
     teachers = []

@@ -13,6 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from pipeline_lib.errors import InputError, ModelError
+from pipeline_lib.nn.augment import dihedral, undo_dihedral
 from pipeline_lib.nn.backends import open_backend
 from pipeline_lib.nn.calibration import Calibration
 from pipeline_lib.nn.inputs import fixed_scale, normalise, relative_scale, to_db
@@ -22,6 +23,8 @@ from pipeline_lib.nn.tiling import Runner, blended, halo_odds
 
 TILE_PX = 1024
 BLOCK_TILES = 2
+VIEWS = {1: (0,), 2: (0, 3), 4: (0, 1, 2, 3)}
+"""Flips that keep a block's shape, by their number (`pipeline_lib.nn.augment.dihedral`)."""
 SAMPLE_STRIDE = 4
 """Relative units look at every 4th pixel of a large scene to find its median and range."""
 SMALL_PX = 1024
@@ -43,6 +46,8 @@ class Segmenter:
     runner: Runner
     tile: int
     calibration: Calibration
+    views: int = 1
+    """The probability is the mean over this many flips of the image: 1, 2 or 4; time grows with it."""
     halved: list[int] = field(default_factory=list)
     """Batch sizes after each time the device ran out of memory."""
     opening: tuple[str, str, int, int | None, int] | None = None
@@ -56,7 +61,14 @@ class Segmenter:
 
     @classmethod
     def load(
-        cls, path: str | Path, backend: str = "auto", *, tile: int = TILE_PX, batch: int | None = None, threads: int = 0
+        cls,
+        path: str | Path,
+        backend: str = "auto",
+        *,
+        tile: int = TILE_PX,
+        batch: int | None = None,
+        threads: int = 0,
+        views: int = 1,
     ) -> "Segmenter":
         """Open a model folder (or a shipped model by name) with a backend.
 
@@ -66,6 +78,7 @@ class Segmenter:
             tile: side of a tile in pixels; memory grows with its square. Rounded to the network's stride.
             batch: tiles at once; 8 on a GPU, 1 on a CPU.
             threads: threads of a CPU backend; 0 leaves the choice to it.
+            views: flips to average over: 1, 2 or 4.
 
         Raises:
             UnknownNameError: no such model or backend.
@@ -77,7 +90,8 @@ class Segmenter:
             raise InputError(f"tile is {tile} pixels; this network needs at least {step}.")
         opened = open_backend(model, backend, threads=threads)
         runner = Runner(opened, batch or (8 if opened.name == "torch-cuda" else 1))
-        segmenter = cls(model, runner, tile // step * step, Calibration(model.card.scale, model.card.bias))
+        calibration = Calibration(model.card.scale, model.card.bias)
+        segmenter = cls(model, runner, tile // step * step, calibration, views)
         segmenter.opening = (str(path), backend, tile, batch, threads)
         runner.on_halved = segmenter.halved.append
         return segmenter
@@ -161,11 +175,18 @@ class Segmenter:
         if not seen.any():
             return np.full(seen.shape, np.nan, np.float32)
         image = np.nan_to_num(normalise(to_db(power), contract, centre, spread), nan=0.0)
-        if self.model.card.halo_px is None:
-            probability = blended(image, self.runner, self.calibration.apply, tile=self.tile)
-        else:
-            probability = self.calibration.apply(halo_odds(image, self.runner, tile=self.tile, halo=margin))
+        turned = (self._turned(image, view, margin) for view in VIEWS[self.views])
+        probability = np.mean(list(turned), axis=0, dtype=np.float32)
         return np.where(seen, probability, np.float32(np.nan))
+
+    def _turned(self, image: NDArray[np.float32], view: int, margin: int) -> NDArray[np.float32]:
+        """Probability of a block without its margin, seen as one of the symmetries of the square."""
+        flipped = np.ascontiguousarray(dihedral(image, view), dtype=np.float32)
+        if self.model.card.halo_px is None:
+            found = blended(flipped, self.runner, self.calibration.apply, tile=self.tile)
+        else:
+            found = self.calibration.apply(halo_odds(flipped, self.runner, tile=self.tile, halo=margin))
+        return np.asarray(undo_dihedral(found, view), dtype=np.float32)
 
     def _check_pixel_size(self, scene: xr.Dataset) -> None:
         contract = self.model.card.inputs

@@ -73,8 +73,10 @@ class AugmentOptions(Options):
     """Largest ramp across the chip, dB: what a change of incidence angle does to backscatter."""
     blank: Share = 0.1
     """Share of chips of which a strip or corner is made not observed, as at a swath's edge."""
+    optical_jitter: float = Field(0.0, ge=0, le=2)
+    """Standard deviation of an offset per chip and optical band, network units: pictures whose stretch is not known."""
     band_dropout: Share = 0.0
-    """Share of chips of which one optional band group (pre-event, optical, VH) is not observed."""
+    """Share of chips of which one optional band group (VH, all optical bands) is not observed."""
 
 
 class ScheduleOptions(Options):
@@ -108,7 +110,7 @@ class DataOptions(Options):
     """Which chips to learn from."""
 
     dataset: str = "ombria"
-    """Name of a dataset (`overbank datasets`), or ``world`` for simulated scenes, or ``chips`` for a chip store."""
+    """Name of a dataset (`overbank datasets`), ``world`` for simulated scenes, ``store`` for a chip store."""
     bands: tuple[str, ...] = ("s1_before", "s1_after")
     """Input bands of the student, in order."""
     teacher_bands: tuple[str, ...] = ()
@@ -146,6 +148,9 @@ class DistillOptions(Options):
     """The teacher's network."""
     teacher_folds: int = Field(3, ge=2)
     """Out-of-fold: the teacher that labels a chip has not seen it."""
+    fold_by: Literal["group", "chip"] = "group"
+    """What is not parted between the teachers' folds. ``chip``: a teacher may know the neighbours of the chip that it
+    labels, as it must where optical images of other scenes tell little; test groups are unseen by all either way."""
     teacher_steps: int = Field(600, ge=1)
     """Optimiser steps of each teacher."""
     temperature: float = Field(2.0, gt=0)
@@ -185,6 +190,9 @@ class SelfTrainOptions(Options):
     """Weak labels: side of the tiles that have one label each, where the set itself gives none."""
     tag_share: float = Field(0.5, gt=0, le=1)
     """Weak labels: such a tile is tagged water from this share of water pixels."""
+    dry_share: float = Field(0.999, ge=0, lt=1)
+    """Weak labels: pseudo-water must exceed what this share of the pixels of chips tagged dry shows, and what is below
+    the share ``1 - 10 (1 - dry_share)`` of them is pseudo-land; 0: the fixed thresholds alone."""
     forced_water_share: Share = 0.1
     """Weak labels: in a chip tagged water at least this share of pixels, the most water-like, is water."""
 
@@ -227,6 +235,8 @@ class Recipe(Options):
     distill: DistillOptions = DistillOptions()
     self_train: SelfTrainOptions = SelfTrainOptions()
     sparse: SparseOptions = SparseOptions()
+    threshold: float = Field(0.5, gt=0, lt=1)
+    """Calibrated probability from which the model calls a pixel water; goes into its card."""
     base_model: str | None = None
     """Fine-tuning: name or folder of the model to start from."""
 

@@ -26,6 +26,11 @@ def network_units(contract: InputContract, scene: xr.Dataset, history: xr.Datase
     return normalise(decibel, contract, centre, spread)
 
 
+def reflectance_units(reflectance: NDArray[np.float32], hidden: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Reflectance as network units, ``(..., y, x)``; NaN where ``hidden``: cloud, its shadow, no data."""
+    return np.asarray(np.where(hidden, np.nan, (reflectance - 0.15) / 0.12), dtype=np.float32)
+
+
 def cut(
     image: NDArray[np.float32],
     label: NDArray[np.uint8],

@@ -126,7 +126,7 @@ def finish(session: Session, network: nn.Module, out: Path) -> Model:
     odds = predict_odds([network], session.chips.images, bands, held)
     truth = np.stack([np.asarray(session.chips.labels[int(k)]) for k in held])
     calibration = fit_calibration(odds, truth, seed=recipe.seed)
-    metrics = figures("validation", calibration.apply(odds), truth)
+    metrics = figures("validation", calibration.apply(odds), truth, recipe.threshold)
     if len(session.split.test):
         metrics |= test_figures(session, network, bands, calibration)
     channels = len(bands)
@@ -144,6 +144,7 @@ def finish(session: Session, network: nn.Module, out: Path) -> Model:
         stride_px=coarsest_stride(network),
         scale=calibration.scale,
         bias=calibration.bias,
+        threshold=recipe.threshold,
         ranges=band_ranges(session.chips, bands, session.split.train),
         recipe=recipe,
         data=tuple(f"{name}: {DATA_TERMS.get(name, 'your own')}" for name in (recipe.data.dataset, *recipe.data.extra)),
@@ -172,13 +173,15 @@ def test_figures(
     test = session.split.test
     odds = predict_odds([network], session.chips.images, bands, test)
     truth = np.stack([np.asarray(session.chips.labels[int(k)]) for k in test])
-    return figures("test", calibration.apply(odds), truth)
+    return figures("test", calibration.apply(odds), truth, session.recipe.threshold)
 
 
-def figures(part: str, probability: NDArray[np.float32], truth: NDArray[np.uint8]) -> dict[str, JsonValue]:
+def figures(
+    part: str, probability: NDArray[np.float32], truth: NDArray[np.uint8], threshold: float
+) -> dict[str, JsonValue]:
     """Pooled scores, counts and calibration of one part, by name."""
     known = np.isfinite(probability)
-    mapped = np.where(known, (probability >= 0.5).astype(np.uint8), np.uint8(255)).astype(np.uint8)
+    mapped = np.where(known, (probability >= threshold).astype(np.uint8), np.uint8(255)).astype(np.uint8)
     counts = confusion(mapped, truth)
     named: dict[str, Any] = score(counts).model_dump(mode="json")
     plain = {key: value for key, value in named.items() if isinstance(value, int | float) or value is None}

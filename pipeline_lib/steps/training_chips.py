@@ -60,15 +60,26 @@ def band_scale(recipe: Recipe, bands: tuple[str, ...]) -> BandScale:
     vh = tuple(k for k, name in enumerate(bands) if name.startswith("vh"))
     if vh:
         optional.append(vh)
+    if optical := tuple(int(k) for k in np.flatnonzero(per_unit == 0)):
+        optional.append(optical)
     return BandScale(db_per_unit=per_unit, optional=tuple(optional))
 
 
 def build_chips(recipe: Recipe, root: Path | None, folder: Path) -> ChipSet:
     """The recipe's chips as a store below ``folder``; made once per data options and root.
 
+    A recipe of dataset ``store`` reads the store that ``root`` is.
+
     Raises:
-        InputError: no data root where one is needed, or nothing in it to learn from.
+        InputError: no data root where one is needed, or nothing in it to learn from, or the store lacks a band.
+        StoreError: the root is not a chip store.
     """
+    if recipe.data.dataset != "world" and root is None:
+        raise InputError(f"The recipe {recipe.name} learns from {recipe.data.dataset!r}: say where it is with --data.")
+    if recipe.data.dataset == "store" and root is not None:
+        chips = open_chips(root, in_memory=True)
+        chips.band_index(all_bands(recipe))
+        return chips
     facts = {
         "data": recipe.data.model_dump(mode="json", exclude=SPLIT_ONLY),
         "units": recipe.units,
@@ -80,8 +91,6 @@ def build_chips(recipe: Recipe, root: Path | None, folder: Path) -> ChipSet:
         return open_chips(place, in_memory=True)
     bands = all_bands(recipe)
     provenance: dict[str, Any] = {"dataset": recipe.data.dataset, "cloud_masked": recipe.data.dataset == "world"}
-    if recipe.data.dataset != "world" and root is None:
-        raise InputError(f"The recipe {recipe.name} learns from {recipe.data.dataset!r}: say where it is with --data.")
     write_chips(place, _every_chip(recipe, root, bands), bands, provenance)
     return open_chips(place, in_memory=True)
 

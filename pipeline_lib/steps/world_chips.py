@@ -11,7 +11,7 @@ from pipeline_lib.nn.chips import IGNORE, LabelledChip
 from pipeline_lib.nn.inputs import InputContract
 from pipeline_lib.options.train import DataOptions
 from pipeline_lib.options.world import WorldOptions
-from pipeline_lib.steps.network_units import cut, network_units
+from pipeline_lib.steps.network_units import cut, network_units, reflectance_units
 from pipeline_lib.world.calendar import RadarPass, radar_passes
 from pipeline_lib.world.inundation import Truth, inundate
 from pipeline_lib.world.optical import BANDS as WORLD_OPTICAL
@@ -148,7 +148,7 @@ def optical_units(scene: OpticalScene, band: str) -> NDArray[np.float32]:
     rows, columns = reflectance.shape
     classes = scene.scene_class.repeat(2, axis=0).repeat(2, axis=1)[:rows, :columns]
     hidden = np.isin(classes, HIDDEN_CLASSES)
-    return np.asarray(np.where(hidden, np.nan, (reflectance - 0.15) / 0.12), dtype=np.float32)
+    return reflectance_units(reflectance, hidden)
 
 
 def _nearest_optical(optical: Sequence[OpticalScene], scene: RadarScene) -> tuple[OpticalScene | None, float]:

@@ -1,5 +1,6 @@
 """The learned detector: a model folder as a water detector."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, cast
 
 import dask.array as da
@@ -24,6 +25,33 @@ def entropy_percent(probability: npt.NDArray[np.float32]) -> npt.NDArray[np.uint
     return np.where(np.isnan(probability), NOT_OBSERVED, np.nan_to_num(np.rint(100 * bits))).astype(np.uint8)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What a network says of an observation, and which network."""
+
+    probability: da.Array
+    """Calibrated P(water) float32 (y, x), NaN = not observed."""
+    threshold: float
+    model: str
+    backend: str
+    strange: tuple[str, ...]
+    """Sentences on what of the scene lies outside the training range."""
+
+    @property
+    def notes(self) -> list[str]:
+        """For the WaterExtent."""
+        return [f"model {self.model} on {self.backend}", *self.strange]
+
+    def described(self, extent: xr.Dataset, probability: da.Array | None = None) -> xr.Dataset:
+        """The extent with its uncertainty, the model's name and, where called for, the warning."""
+        sure = da.map_blocks(entropy_percent, self.probability if probability is None else probability, dtype=np.uint8)
+        extent["uncertainty"] = (("y", "x"), sure, {"units": "%"})
+        extent.attrs["model"] = self.model
+        if self.strange:
+            extent.attrs["advisory"] = int(Advisory.OUT_OF_DISTRIBUTION)
+        return extent
+
+
 class LearnedDetector:
     """A trained network: water (or flood, as its card says) by calibrated probability.
 
@@ -38,7 +66,11 @@ class LearnedDetector:
 
     def __init__(self, options: Options | None = None) -> None:
         """The model is opened at the first scene."""
-        self.options = LearnedOptions.model_validate(options.model_dump()) if options else LearnedOptions()
+        self.options = (
+            LearnedOptions.model_validate(options.model_dump(include=set(LearnedOptions.model_fields)))
+            if options
+            else LearnedOptions()
+        )
         self._open: dict[str, Segmenter] = {}
 
     def __getstate__(self) -> dict[str, object]:
@@ -67,6 +99,26 @@ class LearnedDetector:
             )
         return self._open[name]
 
+    def look(self, observation: Observation) -> Look:
+        """The network's view of an observation, lazily.
+
+        Raises:
+            ContractError: a polarisation or the history that the model needs is missing.
+            ModelError: the model cannot be used.
+        """
+        scene = check_scene(observation.scene)
+        segmenter = self.segmenter(with_history=observation.has(Need.HISTORY))
+        card = segmenter.model.card
+        history = observation.history if card.inputs.needs_history else None
+        likelihood = segmenter.likelihood(scene, history)
+        return Look(
+            probability=cast("da.Array", likelihood.data),
+            threshold=self.options.threshold or card.threshold,
+            model=card.name,
+            backend=segmenter.backend,
+            strange=segmenter.out_of_distribution(scene, history),
+        )
+
     def detect(self, observation: Observation) -> xr.Dataset:
         """WaterExtent of the scene; the model's threshold decides the class.
 
@@ -76,21 +128,6 @@ class LearnedDetector:
             ContractError: a polarisation or the history that the model needs is missing.
             ModelError: the model cannot be used.
         """
-        scene = check_scene(observation.scene)
-        segmenter = self.segmenter(with_history=observation.has(Need.HISTORY))
-        history = observation.history if segmenter.model.card.inputs.needs_history else None
-        likelihood = segmenter.likelihood(scene, history)
-        strange = segmenter.out_of_distribution(scene, history)
-        threshold = self.options.threshold or segmenter.model.card.threshold
-        probability = cast("da.Array", likelihood.data)
-        notes = [f"model {segmenter.model.card.name} on {segmenter.backend}", *strange]
-        extent = water_extent(scene, probability, probability >= threshold, notes=notes)
-        extent["uncertainty"] = (
-            ("y", "x"),
-            da.map_blocks(entropy_percent, probability, dtype=np.uint8),
-            {"units": "%"},
-        )
-        extent.attrs["model"] = segmenter.model.card.name
-        if strange:
-            extent.attrs["advisory"] = int(Advisory.OUT_OF_DISTRIBUTION)
-        return extent
+        look = self.look(observation)
+        water = look.probability >= look.threshold
+        return look.described(water_extent(observation.scene, look.probability, water, notes=look.notes))

@@ -8,6 +8,7 @@ from pipeline_lib.errors import InputError, UnknownNameError
 from pipeline_lib.water.adaptive import AdaptiveDetector
 from pipeline_lib.water.change import LogRatioDetector, ZScoreDetector
 from pipeline_lib.water.ensemble import EnsembleDetector
+from pipeline_lib.water.fused import FusedDetector
 from pipeline_lib.water.fuzzy import FuzzyDetector, HydrosarDetector
 from pipeline_lib.water.harmonic import HarmonicDetector
 from pipeline_lib.water.hierarchical import HierarchicalDetector
@@ -41,6 +42,7 @@ _DETECTORS: tuple[type[Any], ...] = (
     RegionGrowingDetector,
     SplitMergeDetector,
     LearnedDetector,
+    FusedDetector,
 )
 
 

@@ -185,10 +185,23 @@ def test_confident_labels_gate_pixels_and_chips() -> None:
 def test_weak_labels_obey_the_tags() -> None:
     probability = np.linspace(0, 1, 100, dtype=np.float32).reshape(1, 10, 10).repeat(3, axis=0)
     probability[2] = 0.01
-    options = SelfTrainOptions(high=0.8, low=0.2, forced_water_share=0.1)
+    options = SelfTrainOptions(high=0.8, low=0.2, forced_water_share=0.1, dry_share=0)
     labels = weak_labels(probability, np.array([True, False, True]), options)
     assert not labels[1].any()  # tagged dry: dry everywhere
     assert (labels[0] == 255).any()
     assert (labels[0][probability[0] > 0.8] == 1).all()
     assert (labels[2] == 1).mean() >= 0.1  # tagged water: never all dry
     assert changed_share(labels, labels) == 0
+
+
+def test_what_dry_chips_show_is_not_water() -> None:
+    """After round 0 land has the wet chips' share as its probability: 0.6 here, which a fixed threshold of 0.5 accepts."""
+    rng = np.random.default_rng(0)
+    probability = rng.normal(0.6, 0.03, (4, 50, 50)).astype(np.float32)
+    probability[:2, :10] = 0.9
+    options = SelfTrainOptions(high=0.55, low=0.3, forced_water_share=0.02, dry_share=0.99)
+    labels = weak_labels(probability, np.array([True, True, False, False]), options)
+    assert (labels[:2, :10] == 1).all()
+    assert (labels[:2, 10:] == 1).mean() < 0.02
+    assert (labels[:2, 10:] == 0).mean() > 0.85  # below nine tenths of the dry chips' pixels
+    assert not labels[2:].any()

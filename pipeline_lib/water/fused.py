@@ -1,0 +1,78 @@
+"""The network and the adaptive detector as one: the mean of their log-odds.
+
+They fail in different places. The network knows shapes, look-alikes and flooded vegetation, as far as its training
+reached; the adaptive detector takes its classes from the scene itself, whatever the place. The weighted mean of the
+log-odds is the logarithmic opinion pool, in which one expert's doubt leaves the word to the other.
+
+References: Genest and Zidek 1986, Statistical Science 1(1), section 3 (logarithmic pools).
+"""
+
+from typing import ClassVar
+
+import dask.array as da
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+from scipy.special import expit, logit
+
+from pipeline_lib.errors import ContractError
+from pipeline_lib.options import Options
+from pipeline_lib.options.learned import FusedOptions
+from pipeline_lib.water.adaptive import AdaptiveDetector
+from pipeline_lib.water.extent import water_extent
+from pipeline_lib.water.interface import Need, Observation
+from pipeline_lib.water.learned import LearnedDetector
+
+Plane = npt.NDArray[np.float32]
+
+SUREST = 1e-4
+"""Neither expert may be surer than this: one that is certain would leave the other no say."""
+
+
+def pooled(network: Plane, adaptive: Plane, share: float) -> Plane:
+    """Probability of the weighted mean of two log-odds; where one sees nothing, the other alone; NaN where neither.
+
+    References: Genest and Zidek 1986, Eq. 3.8.
+    """
+    ours, theirs = (logit(np.clip(p, SUREST, 1 - SUREST)) for p in (network, adaptive))
+    odds = share * ours + (1 - share) * theirs
+    odds = np.where(np.isnan(network), theirs, np.where(np.isnan(adaptive), ours, odds))
+    return np.asarray(expit(odds), dtype=np.float32)
+
+
+class FusedDetector:
+    """See the module's docstring; a scene that the network cannot read is left to the adaptive detector."""
+
+    name: ClassVar[str] = "fused"
+    summary: ClassVar[str] = "The shipped network and the adaptive detector, mean of their log-odds"
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.MODEL})
+    options_type: ClassVar[type[Options]] = FusedOptions
+
+    def __init__(self, options: Options | None = None) -> None:
+        """Take `FusedOptions`; the model is opened at the first scene."""
+        self.options = FusedOptions.model_validate(options.model_dump()) if options else FusedOptions()
+        self._network = LearnedDetector(self.options)
+        self._adaptive = AdaptiveDetector()
+
+    def detect(self, observation: Observation) -> xr.Dataset:
+        """WaterExtent of the observation, with ``uncertainty`` where the network had its say.
+
+        Raises:
+            ContractError: the scene is none.
+            ModelError: the model cannot be used.
+        """
+        classical = self._adaptive.detect(observation)
+        try:
+            look = self._network.look(observation)
+        except ContractError as error:
+            notes = [*classical.attrs["notes"], f"adaptive detector alone: {error}"]
+            return classical.assign_attrs(notes=notes)
+        theirs = classical["likelihood"].data
+        options = self.options
+        share = options.network_share_with_history if observation.has(Need.HISTORY) else options.network_share
+        probability = da.map_blocks(
+            pooled, look.probability.rechunk(theirs.chunks), theirs, share=share, dtype=np.float32
+        )
+        water = probability >= expit(share * logit(look.threshold))
+        notes = [*look.notes, *classical.attrs["notes"]]
+        return look.described(water_extent(observation.scene, probability, water, notes=notes), probability)

@@ -1,0 +1,46 @@
+"""Chips from a STAC event: radar passes of the simulated archive, labelled by its Sentinel-2."""
+
+import numpy as np
+import pytest
+
+from pipeline_lib.errors import InputError
+from pipeline_lib.nn.chips import IGNORE, open_chips
+from pipeline_lib.options.map_event import MapOptions
+from pipeline_lib.options.train import Recipe
+from pipeline_lib.steps.training_chips import build_chips as chips_of_recipe
+
+RECIPE = {
+    "name": "region",
+    "description": "d",
+    "kind": "distillation",
+    "data": {
+        "dataset": "store",
+        "bands": ["vv_before", "vh_before", "vv", "vh"],
+        "teacher_bands": ["vv", "vh", "B03", "B08", "B11"],
+    },
+    "distill": {"max_lag_days": 1.5},
+}
+
+
+def test_a_flow_builds_a_chip_store_from_a_stac_event(prefect_server, archive, event, tmp_path) -> None:
+    from flows.chips import build_chips
+
+    recipe, out = Recipe.model_validate(RECIPE), tmp_path / "chips.zarr"
+    options = MapOptions.model_validate({"plan": {"max_references": 2}})
+    count = build_chips(recipe, [event], archive, str(out), options)
+    chips = chips_of_recipe(recipe, out, tmp_path / "unused")
+    assert len(chips) == count
+    assert set(chips.groups) == {event.event_id}
+    assert chips.bands == ("vv_before", "vh_before", "vv", "vh", "B03", "B08", "B11")
+    labels, images = np.asarray(chips.labels), np.asarray(chips.images, dtype=np.float32)
+    known = labels != IGNORE
+    assert 0.1 < known.mean() < 0.9  # some passes have an overpass within 1.5 days, some have none, and there is cloud
+    assert (chips.lag_days <= 1.5).all()
+    assert np.isfinite(images[:, 4:].transpose(0, 2, 3, 1)[known]).all()  # a label comes from pixels that were seen
+    assert not np.isfinite(images[:, 4:].transpose(0, 2, 3, 1)[~known]).any()
+    vv = images[:, 2]
+    assert np.nanmedian(vv[labels == 0]) - np.nanmedian(vv[labels == 1]) > 0.8  # 4 dB
+    wrong = recipe.model_copy(update={"data": recipe.data.model_copy(update={"teacher_bands": ("B05",)})})
+    with pytest.raises(InputError, match="B05"):
+        chips_of_recipe(wrong, out, tmp_path / "unused")
+    assert open_chips(out).provenance["cloud_masked"]
