@@ -22,10 +22,12 @@ from pipeline_lib.water.thresholding import (
     SplitBasedDetector,
 )
 
-DEFAULT_DETECTOR = AdaptiveDetector.name
-"""What ``default`` stands for: needs no training and nothing but the scene, and uses whatever else there is."""
+DEFAULT_DETECTOR = FusedDetector.name
+"""What ``default`` stands for: best on real chips and on simulated worlds (docs/reference/model-card.md); needs nothing
+but the scene and uses whatever else there is."""
 
 _DETECTORS: tuple[type[Any], ...] = (
+    FusedDetector,
     AdaptiveDetector,
     EnsembleDetector,
     HierarchicalDetector,
@@ -42,7 +44,6 @@ _DETECTORS: tuple[type[Any], ...] = (
     RegionGrowingDetector,
     SplitMergeDetector,
     LearnedDetector,
-    FusedDetector,
 )
 
 
