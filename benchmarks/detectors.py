@@ -1,6 +1,6 @@
 """Speed and memory of the detectors, from a lazy array to the likelihood of every pixel.
 
-    python benchmarks/detectors.py [--rows 16700] [--columns 26000] [--detector adaptive ...]
+    python benchmarks/detectors.py [--rows 16700] [--columns 26000] [--detector adaptive ...] [--history 4]
 
 The scene is synthetic and made block by block as it is asked for (a river, lakes and speckle of 4.4 looks over fields),
 so that nothing but the detector holds memory. Each detector runs in a process of its own, on two threads; printed are
@@ -52,19 +52,29 @@ def lazy_scene(rows: int, columns: int) -> xr.Dataset:
     return xr.Dataset(variables, attrs={"backscatter": "gamma0"})
 
 
-def run(name: str, rows: int, columns: int) -> dict[str, float]:
+def observation(rows: int, columns: int, passes: int):
+    """The scene, and so many reference passes of the same ground."""
+    from pipeline_lib.water import Observation
+
+    scene = lazy_scene(rows, columns)
+    history = xr.concat([lazy_scene(rows, columns) for _ in range(passes)], dim="time") if passes else None
+    return Observation(scene=scene, history=history)
+
+
+def run(name: str, rows: int, columns: int, passes: int) -> dict[str, float]:
     """Time one detector in this process, compilation left out."""
-    from pipeline_lib.water import Observation, detector
+    from pipeline_lib.water import detector
 
     with dask.config.set(scheduler="threads", num_workers=2):
-        detector(name).detect(Observation(scene=lazy_scene(300, 300))).compute()
+        detector(name).detect(observation(300, 300, passes)).compute()
         started, used = time.perf_counter(), time.process_time()
-        extent = detector(name).detect(Observation(scene=lazy_scene(rows, columns)))
+        extent = detector(name).detect(observation(rows, columns, passes))
         share, water = dask.compute(extent["likelihood"].data.mean(), (extent["water"].data == 1).mean())
         wall, processor = time.perf_counter() - started, time.process_time() - used
     pixels = rows * columns / 1e6
     return {
         "detector": name,
+        "history": passes,
         "mpx": pixels,
         "wall_s": round(wall, 2),
         "processor_s": round(processor, 2),
@@ -81,13 +91,14 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=4096)
     parser.add_argument("--columns", type=int, default=4096)
     parser.add_argument("--detector", action="append")
+    parser.add_argument("--history", type=int, default=0, help="reference passes")
     parser.add_argument("--here", action="store_true", help="run in this process")
     given = parser.parse_args()
     for name in given.detector or ["adaptive"]:
         if given.here:
-            print(json.dumps(run(name, given.rows, given.columns)), flush=True)
+            print(json.dumps(run(name, given.rows, given.columns, given.history)), flush=True)
             continue
-        size = ["--rows", str(given.rows), "--columns", str(given.columns)]
+        size = ["--rows", str(given.rows), "--columns", str(given.columns), "--history", str(given.history)]
         subprocess.run([sys.executable, __file__, "--here", "--detector", name, *size], check=True)
 
 
