@@ -39,6 +39,7 @@ EVENT_OUTPUTS = {
     "water_extent": "uint8",
     "reference_water": "uint8",
     "likelihood": "uint8",
+    "uncertainty": "uint8",
     "exclusion": "uint16",
     "flood_class": "uint8",
     "observations": "uint16",
@@ -211,12 +212,13 @@ class _Track:
         is_reference = np.isin(reference, (1, 2))
         water = np.where(usable, (wet | is_reference).astype(np.uint8), np.where(self.water_untold, 1, untold))
         kind = np.where(wet, self.latest_class if rule == "latest" else self.any_class, is_reference)
-        likelihood = {"latest": self.latest, "maximum": self.best, "count": self._mean()}[rule]
+        likelihood = {"latest": self.latest, "maximum": self.best, "count": self._mean()}[rule].astype(np.int16)
         return (
             np.where(usable, wet, untold),
             water,
             reference,
             np.where(usable, likelihood, NOT_OBSERVED),
+            np.where(usable, np.minimum(likelihood, 100 - likelihood), NOT_OBSERVED),
             np.where(usable, 0, self.flags),
             np.where(usable, kind, untold),
             self.count,

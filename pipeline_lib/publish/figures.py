@@ -7,7 +7,8 @@ import xarray as xr
 from pydantic import JsonValue
 
 from pipeline_lib.flood.area import column_areas
-from pipeline_lib.flood.series import QUANTITIES, EventState, area_series, state_of
+from pipeline_lib.flood.series import QUANTITIES, EventState, area_range, area_series, state_of
+from pipeline_lib.model import EXCLUDED, Exclusion
 from pipeline_lib.options.publish import SignificanceOptions
 
 KM2 = 1e6
@@ -21,20 +22,21 @@ def event_figures(event: xr.Dataset, inside: xr.DataArray) -> dict[str, JsonValu
         inside: uint8 (y, x), 1 in the area of interest.
 
     Returns:
-        Areas in square kilometres; ``flood_area_low_km2`` and ``flood_area_high_km2`` span the area at a likelihood
-        above 75 % and above 25 %, the sum of the likelihoods and the mapped area itself; shares of the area of
-        interest; ``state``, and when the carried-forward area was largest.
+        Areas in square kilometres, ``flood_area_low_km2`` to ``flood_area_high_km2`` by
+        `pipeline_lib.flood.series.area_range`; shares of the area of interest; ``state``, and when the carried-forward
+        area was largest. ``high_ground_share`` is the part of ``excluded_share`` that is steep or high above drainage.
     """
-    row = _quantities(area_series([event], column_areas(event["flood_extent"]), inside).values[0])
+    looked = event.drop_vars("observations") if event.attrs["rule"] == "latest" else event
+    row = _quantities(area_series([looked], column_areas(event["flood_extent"]), inside).values[0])
     series = pass_series(event)
     now: list[float] = [entry["flood_now_km2"] for entry in series]  # type: ignore[misc]
     peak = int(np.argmax(now)) if any(now) else None
-    bounds = [row["flood"], row["flood_low"], row["flood_high"], row["flood_expected"]]
+    low, high = area_range(row["flood"], row["doubt"], row["usable"])
     total = max(row["total"], 1e-9)
     return {
         "flood_area_km2": _km2(row["flood"]),
-        "flood_area_low_km2": _km2(min(bounds)),
-        "flood_area_high_km2": _km2(max(bounds)),
+        "flood_area_low_km2": _km2(low),
+        "flood_area_high_km2": _km2(high),
         "open_flood_km2": _km2(row["open_flood"]),
         "flooded_vegetation_km2": _km2(row["flooded_vegetation"]),
         "flooded_town_km2": _km2(row["flooded_town"]),
@@ -44,6 +46,7 @@ def event_figures(event: xr.Dataset, inside: xr.DataArray) -> dict[str, JsonValu
         "observed_share": round(row["observed"] / total, 4),
         "usable_share": round(row["usable"] / total, 4),
         "excluded_share": round(row["excluded"] / total, 4),
+        "high_ground_share": round(_high_ground(event, inside) / total, 4),
         "passes": len(series),
         "first_pass": series[0]["time"],
         "last_pass": series[-1]["time"],
@@ -53,16 +56,24 @@ def event_figures(event: xr.Dataset, inside: xr.DataArray) -> dict[str, JsonValu
     }
 
 
+def _high_ground(event: xr.Dataset, inside: xr.DataArray) -> float:
+    """Excluded area that is steep or high above drainage, square metres: no flood is looked for there."""
+    flags = Exclusion.STEEP_SLOPE.value | Exclusion.HIGH_ABOVE_DRAINAGE.value
+    high = (event["flood_extent"] == EXCLUDED) & ((event["exclusion"] & flags) > 0) & (inside == 1)
+    return float(high.sum("y").values @ column_areas(event["flood_extent"]))
+
+
 def pass_series(event: xr.Dataset) -> list[dict[str, JsonValue]]:
     """One entry a pass, oldest first: what it saw and what the event had become by then, square kilometres."""
     rows = [_quantities(values) for values in event["area_m2"].values]
+    ranges = [area_range(row["flood"], row["doubt"], row["usable"]) for row in rows]
     return [
         {
             "time": time,
             "acquisition_id": identity,
             "flood_km2": _km2(row["flood"]),
-            "flood_low_km2": _km2(min(row["flood"], row["flood_low"], row["flood_expected"])),
-            "flood_high_km2": _km2(max(row["flood"], row["flood_high"], row["flood_expected"])),
+            "flood_low_km2": _km2(low),
+            "flood_high_km2": _km2(high),
             "open_flood_km2": _km2(row["open_flood"]),
             "flooded_vegetation_km2": _km2(row["flooded_vegetation"]),
             "flooded_town_km2": _km2(row["flooded_town"]),
@@ -71,7 +82,9 @@ def pass_series(event: xr.Dataset) -> list[dict[str, JsonValue]]:
             "observed_share": round(row["observed"] / max(row["total"], 1e-9), 4),
             "usable_share": round(row["usable"] / max(row["total"], 1e-9), 4),
         }
-        for time, identity, row in zip(event.attrs["pass_times"], event.attrs["pass_ids"], rows, strict=True)
+        for time, identity, row, (low, high) in zip(
+            event.attrs["pass_times"], event.attrs["pass_ids"], rows, ranges, strict=True
+        )
     ]
 
 

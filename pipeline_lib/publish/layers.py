@@ -83,7 +83,7 @@ PASS_LAYERS = (
 _MOMENT = {"dtype": "uint16", "nodata": UNKNOWN_HOURS, "unit": "h", "time_of": "moment"}
 _SPAN = {"dtype": "uint16", "nodata": UNKNOWN_HOURS, "unit": "h", "time_of": "span"}
 EVENT_LAYERS = (
-    *(layer for layer in PASS_LAYERS if layer.name not in {"uncertainty", "advisory"}),
+    *(layer for layer in PASS_LAYERS if layer.name != "advisory"),
     Layer("observations", "Observations", "Passes that could tell", "uint16", 65535),
     Layer("flood_observations", "Flooded observations", "Passes that saw flood", "uint16", 65535),
     Layer("first_seen", "First seen", "Hours from the epoch to the first flooded observation", **_MOMENT),  # type: ignore[arg-type]

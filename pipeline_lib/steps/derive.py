@@ -7,6 +7,8 @@ import xarray as xr
 from pipeline_lib.flood import derive_flood, mosaic, reference_water
 from pipeline_lib.flood.archive import archive_statistics
 from pipeline_lib.flood.area import inside_area
+from pipeline_lib.flood.event import EVENT_OUTPUTS
+from pipeline_lib.flood.series import QUANTITIES
 from pipeline_lib.model import MappingPlan, PlannedPass, Stored, digest_of
 from pipeline_lib.options.derive import DeriveOptions, ReferenceOptions
 from pipeline_lib.publish.preview import coarse_backscatter, coarse_factor
@@ -60,7 +62,8 @@ def derive(  # noqa: PLR0913 - the flow hands over each stored input by name
 def mosaic_event(store: Store, plan: MappingPlan, floods: list[Stored]) -> Stored:
     """Join the stored FloodMaps of a plan's passes into the event, by the plan's rule."""
     options = _options(plan)
-    key = digest_of({"floods": [flood.key for flood in floods], "rule": options.mosaic_rule, "aoi": plan.event.aoi})
+    made_of = {"floods": [flood.key for flood in floods], "rule": options.mosaic_rule, "aoi": plan.event.aoi}
+    key = digest_of({**made_of, "layers": list(EVENT_OUTPUTS), "quantities": list(QUANTITIES)})
     place = store.place("event", key)
     if store.has(place):
         return place

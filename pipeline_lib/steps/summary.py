@@ -22,13 +22,16 @@ LABELS = {
     "flood_area_high_km2": ("flooded area, high", "km2"),
     "water_area_km2": ("water in all", "km2"),
     "observed_share": ("observed share of the area", ""),
-    "excluded_share": ("share where radar cannot tell", ""),
+    "excluded_share": ("share not mapped", ""),
+    "high_ground_share": ("of it high or steep ground", ""),
     "passes": ("passes mapped", ""),
     "first_pass": ("first pass", ""),
     "last_pass": ("last pass", ""),
     "state": ("state", ""),
 }
 """Figures that people read first, with their words and units; others follow under their own names."""
+
+MOMENTS = ("first_pass", "last_pass", "peak_time")
 
 
 def acquisition_rows(plan: MappingPlan) -> list[dict[str, str]]:
@@ -139,6 +142,8 @@ def _number(name: str, value: JsonValue) -> str:
     """Shares as percentages, areas with two decimals, unknown said as such."""
     if value is None:
         return "unknown"
+    if name in MOMENTS and isinstance(value, str):
+        return f"{value[:16].replace('T', ' ')} UTC"
     if isinstance(value, float):
         return f"{value:.1%}" if name.endswith("share") else f"{value:,.2f}"
     return str(value)

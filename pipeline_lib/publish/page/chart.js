@@ -22,7 +22,7 @@ function drawChart(box, series, choose) {
   const step = niceStep(top / 4);
   for (let v = 0; v <= top; v += step) {
     add("line", { x1: L, x2: W - R, y1: y(v), y2: y(v), stroke: v ? "#e3e7ea" : "#8794a1" });
-    add("text", { x: L - 6, y: y(v) + 4, "text-anchor": "end" }, short(v));
+    add("text", { x: L - 6, y: y(v) + 4, "text-anchor": "end" }, v.toLocaleString("en", { maximumFractionDigits: 2 }));
   }
   const line = (key, colour, dash) => add("polyline", {
     points: series.map((s, i) => `${x(times[i])},${y(s[key])}`).join(" "), fill: "none", stroke: colour, "stroke-width": 2.5, "stroke-dasharray": dash,

@@ -7,12 +7,14 @@
 
   const cache = new Map();
   const picture = (key) => { if (!cache.has(key)) cache.set(key, readPicture(data.pictures[key])); return cache.get(key); };
+  /* Uncertainty is the likelihood of the class that was not chosen: one picture, two colour tables. */
+  const pictureOf = (name) => (name === "uncertainty" ? "likelihood" : name), EACH_PASS = ["classes", "likelihood", "uncertainty"];
   const LAYERS = [
     ["classes", "Flood", "codes"], ["state", "Change since the look before", "codes"], ["first_seen", "First seen flooded", "dates"],
-    ["last_seen", "Last seen flooded", "dates"], ["duration", "Duration", "hours"], ["likelihood", "Likelihood of water", "percent"], ["depth", "Water depth (estimate)", "depth"],
+    ["last_seen", "Last seen flooded", "dates"], ["duration", "Duration", "hours"], ["likelihood", "Likelihood of water", "percent"], ["uncertainty", "Uncertainty", "doubt"], ["depth", "Water depth (estimate)", "depth"],
     ["observations", "Number of looks", "count"], ["age", "Age of the newest look", "hours"], ["reference_water", "Water without a flood", "codes"],
     ["optical_water", "Water before, Sentinel-2", "codes"], ["true_colour", "Before, Sentinel-2", "photo"],
-  ].filter(([name]) => data.event[name]);
+  ].filter(([name]) => data.event[pictureOf(name)]);
   const CODES = { classes: data.codes.flood_class, state: data.codes.state, reference_water: data.codes.reference_water, optical_water: data.codes.optical_water };
   const status = { layer: "classes", time: ALL, compare: false, radar: true, split: 0.5, opacity: 0.85 };
 
@@ -50,6 +52,11 @@
     const unit = data.units[name] || 1;
     if (kind === "codes") return [codeTable(CODES[name]), CODES[name].filter((c) => c.colour[3]).map((c) => swatch(`rgb(${c.colour.slice(0, 3)})`, c.title))];
     if (kind === "percent") return [rampTable(RAMPS.likelihood, 100), [ramp(RAMPS.likelihood, "0 %", "100 %")]];
+    if (kind === "doubt") {
+      const table = emptyTable();
+      for (let value = 0; value <= 100; value++) table[value] = mix(RAMPS.uncertainty, Math.min(value, 100 - value) / 50);
+      return [table, [ramp(RAMPS.uncertainty, "0 %, sure", "50 %")]];
+    }
     if (kind === "dates") {
       const table = emptyTable(), last = Math.max(ALL - 1, 1);
       data.passes.forEach((_, i) => { table[i] = mix(RAMPS.first_seen, i / last); });
@@ -63,9 +70,9 @@
   let turn = 0;
   async function refresh() {
     const mine = ++turn, [name, , kind] = LAYERS.find(([n]) => n === status.layer), from = source();
-    const photo = kind === "photo", image = photo ? await decoded(data.pictures[from[name]]) : await picture(from[name]), classes = await picture(from.classes);
+    const photo = kind === "photo", image = photo ? await decoded(data.pictures[from[name]]) : await picture(from[pictureOf(name)]), classes = await picture(from.classes);
     const [table, legend] = photo ? [null, []] : await colours(name, kind, image);
-    if (!photo && kind !== "codes" && kind !== "percent") table[NEVER] = CLEAR;
+    if (!photo && !["codes", "percent", "doubt"].includes(kind)) table[NEVER] = CLEAR;
     const now = status.radar || status.compare ? await radarNow() : null;
     const before = status.compare ? await radarBefore() : null;
     if (mine !== turn) return;
@@ -120,13 +127,13 @@
 
   function setTime(value) {
     status.time = value; slider.value = value;
-    if (onePass() && !["classes", "likelihood"].includes(status.layer)) { status.layer = "classes"; choices.value = "classes"; }
+    if (onePass() && !EACH_PASS.includes(status.layer)) { status.layer = "classes"; choices.value = "classes"; }
     refresh();
   }
   slider.addEventListener("input", () => setTime(Number(slider.value)));
   choices.addEventListener("change", () => {
     status.layer = choices.value;
-    if (onePass() && !["classes", "likelihood"].includes(status.layer)) setTime(ALL); else refresh();
+    if (onePass() && !EACH_PASS.includes(status.layer)) setTime(ALL); else refresh();
   });
   $$("opacity").addEventListener("input", (e) => { status.opacity = e.target.value / 100; view.show({ opacity: status.opacity }); if (detail) detail.setOpacity(status.opacity); });
   $$("radar").addEventListener("change", (e) => { status.radar = e.target.checked; refresh(); });
@@ -171,7 +178,7 @@
     const rows = [], event = data.event, from = source(), code = await read(from.classes);
     if (onePass()) rows.push(["Seen", stamp(data.passes[status.time].time)]);
     const likelihood = await read(from.likelihood);
-    if (likelihood <= 100) rows.push(["Likelihood of water", `${likelihood} %`]);
+    if (likelihood <= 100) rows.push(["Likelihood of water", `${likelihood} %`], ["Uncertainty", `${Math.min(likelihood, 100 - likelihood)} %`]);
     const first = await read(event.first_seen), last = await read(event.last_seen);
     if (first !== NEVER) {
       rows.push(["First seen flooded", day(data.passes[first].time)], ["Last seen flooded", day(data.passes[last].time)]);

@@ -3,6 +3,7 @@
 
 const RAMPS = {
   likelihood: ["#f7fbff", "#c6dbef", "#6baed6", "#2171b5", "#08306b"],
+  uncertainty: ["#fffdf5", "#fee391", "#fb9a29", "#cc4c02", "#662506"],
   duration: ["#fee8c8", "#fdbb84", "#ef6548", "#b30000", "#5b0000"],
   depth: ["#d4f0f7", "#7ccbe0", "#2b8cbe", "#084081", "#041f45"],
   observations: ["#efedf5", "#bcbddc", "#807dba", "#54278f", "#2f0f5d"],

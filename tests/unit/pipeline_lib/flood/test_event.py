@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline_lib.flood import EventState, mosaic, state_of
 from pipeline_lib.flood.event import EVENT_OUTPUTS, UNKNOWN_HOURS
-from pipeline_lib.flood.series import QUANTITIES
+from pipeline_lib.flood.series import QUANTITIES, area_range, area_series
 
 START = datetime(2024, 5, 1, 6, tzinfo=timezone.utc)
 
@@ -189,3 +189,28 @@ def test_no_pass_and_unknown_rule_are_refused():
 )
 def test_state(areas, state):
     assert state_of(areas) is state
+
+
+def test_the_range_of_an_area_grows_with_doubt_and_shrinks_with_looks():
+    sure = area_range(4e6, 0.0, 9e6)
+    one, four = area_range(4e6, 6e5, 9e6), area_range(4e6, 6e5 / 4, 9e6)
+    assert sure == (4e6, 4e6)
+    assert one[0] < four[0] < 4e6 < four[1] < one[1]
+    assert area_range(0.0, 1e6, 9e6)[1] > 0, "nothing mapped is not nothing there"
+    low, high = area_range(1e6, 5e6, 2e6)
+    assert (low, high) == (0.0, 2e6)
+
+
+def test_doubt_of_an_event_is_the_variance_of_its_pixels_over_their_looks():
+    likelihood = np.array([[0, 50, 100], [20, 80, 255]], np.uint8)
+    flood = xr.Dataset(
+        {
+            "flood_extent": (("y", "x"), np.array([[0, 0, 1], [0, 1, 255]], np.uint8)),
+            "likelihood": (("y", "x"), likelihood),
+            "reference_water": (("y", "x"), np.zeros((2, 3), np.uint8)),
+            "observations": (("y", "x"), np.array([[1, 2, 1], [4, 1, 0]], np.uint16)),
+        }
+    )
+    areas = np.array([100.0, 200.0, 300.0])
+    found = area_series([flood], areas).values[0, QUANTITIES.index("doubt")]
+    assert found == pytest.approx(200 * 0.25 / 2 + 100 * 0.16 / 4 + 200 * 0.16)

@@ -33,7 +33,7 @@ def items(folder: Path) -> list[pystac.Item]:
 def test_every_raster_is_a_valid_cog_with_nodata_and_its_pixels(flood, published):
     event = flood.publication(3).event
     paths = sorted((published / "current" / "event").glob("*.tif"))
-    assert len(paths) == 15
+    assert len(paths) == 16
     for path in paths:
         valid, errors, warnings = cog_validate(path, strict=False, quiet=True)
         assert valid, (path.name, errors, warnings)
