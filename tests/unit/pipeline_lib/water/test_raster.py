@@ -162,7 +162,7 @@ def test_the_commands(tmp_path):
     runner = CliRunner()
     listed = runner.invoke(app, ["detectors"])
     assert listed.exit_code == 0
-    assert "adaptive (default)" in listed.output
+    assert "fused (default)" in listed.output
     assert "needs: history" in listed.output
     path = write(tmp_path / "scene.tif", power())
     done = runner.invoke(app, ["detect", str(path), "--out", str(tmp_path / "out"), "--detector", "otsu"])
