@@ -10,7 +10,7 @@ from shapely.geometry import shape
 from pipeline_lib.model import MappingPlan, PlannedPass, digest_of
 from pipeline_lib.options.publish import PublishOptions
 
-FORMAT = 1
+FORMAT = 2
 """Of what is written; a new one makes every version anew."""
 
 
