@@ -109,7 +109,6 @@ def metrics_rows(run: RunMetrics) -> list[dict[str, Any]]:
     return [
         {
             "stage": one.stage if one.ok else f"{one.stage} (failed)",
-            "of": one.subject,
             "Mpx": f"{one.pixels / 1e6:,.2f}",
             "wall s": f"{one.wall_s:,.2f}",
             "cpu s": f"{one.cpu_s:,.2f}",
@@ -117,6 +116,7 @@ def metrics_rows(run: RunMetrics) -> list[dict[str, Any]]:
             "read MB": f"{one.read_bytes / 1e6:,.1f}",
             "written MB": f"{one.written_bytes / 1e6:,.1f}",
             "peak MB": f"{one.peak_memory_bytes / 1e6:,.0f}",
+            "of": one.subject,
         }
         for one in run.stages
     ]
