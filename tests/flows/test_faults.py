@@ -3,12 +3,25 @@
 A small part of `benchmarks/soak/faults.py`, which strikes with every fault the simulated archive knows.
 """
 
+import json
 import resource
 import shutil
 import sys
+import traceback
 from pathlib import Path
 
 import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterFlowRunId,
+    FlowRunFilter,
+    FlowRunFilterId,
+    FlowRunFilterName,
+    LogFilter,
+    LogFilterFlowRunId,
+)
+from prefect.logging.handlers import APILogHandler
 
 from flows.map_event import map_event
 from pipeline_lib.errors import IncompleteEventError, StoreError
@@ -138,3 +151,45 @@ def test_an_output_that_cannot_be_written_is_said_before_a_pixel_is_read(tiny_wo
     ):
         map_event(short_event, url, str(tmp_path / "file" / "out"), OPTIONS)
     assert not [path for _, path in faults.requests if path.startswith("/assets/")]
+
+
+def everything_the_server_knows(run_name):
+    """Parameters, states, logs and artifacts of the runs of that name, as text."""
+    APILogHandler().flush()
+    with get_client(sync_client=True) as client:
+        runs = client.read_flow_runs(flow_run_filter=FlowRunFilter(name=FlowRunFilterName(any_=[run_name])))
+        said = [run.model_dump_json() for run in runs]
+        for run in runs:
+            which = FlowRunFilter(id=FlowRunFilterId(any_=[run.id]))
+            logs = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run.id]))
+            artifacts = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run.id]))
+            said += [log.message for log in client.read_logs(log_filter=logs, limit=200)]
+            said += [task.model_dump_json() for task in client.read_task_runs(flow_run_filter=which)]
+            said += [one.model_dump_json() for one in client.read_artifacts(artifact_filter=artifacts)]
+    return "\n".join(said)
+
+
+def test_a_signature_in_an_address_and_a_key_in_the_environment_are_written_nowhere(
+    tiny_world, short_event, tmp_path, monkeypatch, capfd
+):
+    planted, port = "pl4ntedS1gnature", free_port()
+    for name in ("PC_SDK_SUBSCRIPTION_KEY", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.setenv(name, f"{planted}-{name}")
+    world = shutil.copytree(tiny_world, tmp_path / "world")
+    for path in world.glob("items/*/*.json"):
+        item = json.loads(path.read_text())
+        for asset in item["assets"].values():
+            asset["href"] = f"http://127.0.0.1:{port}/{asset['href']}?se=2030&sig={planted}"
+        path.write_text(json.dumps(item))
+    next(world.glob(f"assets/sentinel-1-rtc/*1SDV_{STRUCK}*/vv.tif")).write_bytes(b"no raster")
+    event = short_event.model_copy(update={"event_id": "signed"})
+    out = tmp_path / "out"
+    with serve(world, port=port) as url, pytest.raises(IncompleteEventError, match=STRUCK) as caught:
+        map_event(event, url, str(out), OPTIONS)
+    known = everything_the_server_knows("map signed")
+    assert "not recognized as being in a supported file format" in known, "the error itself is there to be read"
+    said = "".join(traceback.format_exception(caught.value)) + known + "".join(capfd.readouterr())
+    assert planted not in said
+    written = [path for path in out.rglob("*") if path.is_file() and not path.is_symlink()]
+    assert len(written) > 100
+    assert [path for path in written if planted.encode() in path.read_bytes()] == []
