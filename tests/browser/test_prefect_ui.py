@@ -73,7 +73,7 @@ def fill(page, parameters):
     menu = (1225, place["y"] + place["height"] / 2)
     page.mouse.click(*menu)
     page.get_by_text("Use JSON input").first.click()
-    page.locator("[contenteditable=true]").first.click()
+    page.locator("[contenteditable=true], .monaco-editor, textarea:not([class*=hidden])").first.click()
     page.keyboard.press("Control+A")
     page.keyboard.press("Delete")
     page.keyboard.insert_text(json.dumps(parameters, indent=1))
@@ -135,14 +135,14 @@ def test_from_the_form_to_the_map(desk, small_world, page):
     item = next((desk.out / event.event_id / "current" / "event").glob("*-event.json"))
     approval = json.loads(item.read_text())["properties"]["overbank:decision"]["approval"]
     assert (approval["approved"], approval["by"]) == (True, "Ana, duty officer")
-    page.goto(f"{home}/runs/flow-run/{run['id']}?tab=Artifacts")
-    for key in ("summary", "map", "stages"):
-        page.get_by_text(key, exact=True).first.wait_for()
-    found = httpx.post(f"{desk.api_url}/artifacts/latest/filter", json={}, timeout=60).json()
-    by_key = {one["key"]: one["id"] for one in found}
+    wanted = {"artifacts": {"flow_run_id": {"any_": [run["id"]]}}, "sort": "CREATED_DESC"}
+    found = httpx.post(f"{desk.api_url}/artifacts/filter", json=wanted, timeout=60).json()
+    by_key = {one["key"]: one["id"] for one in reversed(found)}
     page.goto(f"{home}/artifacts/artifact/{by_key['stages']}")
-    page.get_by_text("cpu s").first.wait_for()
+    page.get_by_text("cpu s", exact=True).first.wait_for()
     keep(page, "prefect-stages")
     page.goto(f"{home}/artifacts/artifact/{by_key['summary']}")
     page.get_by_text("flooded area", exact=True).first.wait_for()
     keep(page, "prefect-summary")
+    page.goto(f"{home}/artifacts/artifact/{by_key['map']}")
+    page.locator("img[src^='data:image/png']").first.wait_for()
