@@ -7,6 +7,7 @@ from pipeline_lib.evaluate import Evaluation
 from pipeline_lib.evaluate.pictures import reliability_svg
 
 PEER_NOTE = "peer, version"
+DEFAULT = "adaptive"
 STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:78rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a}
 table{border-collapse:collapse;font-size:.85rem;width:100%;display:block;overflow-x:auto}
@@ -90,6 +91,11 @@ def verdict(ranked: dict[str, Evaluation]) -> str:
             lines.append(f"<b>A peer wins</b> by {what}: {best} {number(value(ranked[best]))}{mine}.")
         else:
             lines.append(f"Best by {what}: {best} {number(value(ranked[best]))}.")
+    default = ranked.get(DEFAULT)
+    if default is not None:
+        mine = default.scores.pooled.water_iou or 0
+        ahead = [n for n in ranked if is_peer(ranked[n]) and (ranked[n].scores.pooled.water_iou or 0) > mine]
+        lines.append(f"Peers ahead of our default ({DEFAULT}) pooled: {', '.join(ahead) or 'none'}.")
     return f"<p class='win'>{' '.join(lines)}</p>"
 
 
