@@ -97,7 +97,7 @@ def test_every_command_of_the_readme(repository, desk, tmp_path):
         elif command.removeprefix(".venv/bin/") not in ELSEWHERE:
             assert command.startswith(COMMAND), command
             run(desk(shlex.split(command)[1:]))
-        ran.append(command.removeprefix(".venv/bin/").split(" --")[0])
+        ran.append(command.removeprefix(".venv/bin/").split(" --")[0].strip())
     assert {"make demo", "make test", "overbank plan", "overbank map", "overbank watch add po"} <= set(ran)
     product = published_product(tmp_path / "events", "po-2024")
     assert isinstance(product, Product)
