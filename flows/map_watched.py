@@ -10,7 +10,7 @@ from prefect.runtime import flow_run
 from flows.map_event import PASSES_AT_ONCE, final_state, map_and_publish
 from pipeline_lib.model import Event, Product
 from pipeline_lib.options.map_event import MapOptions
-from pipeline_lib.steps.watch import register_of, report_mapped
+from pipeline_lib.steps.watch import register_of, report_mapped, widened
 from pipeline_lib.watch import PassState
 
 
@@ -45,7 +45,12 @@ def map_watched(
     """
     register = register_of(Path(out))
     try:
-        outcome = map_and_publish(event, catalog, out, options)
+        wanted = widened(register, watch, event)
+        outcome = map_and_publish(wanted, catalog, out, options)
+        # A run of a later pass may have published in between: this one, which knew fewer passes, must not undo it.
+        while (now := widened(register, watch, wanted)) != wanted:
+            wanted = now
+            outcome = map_and_publish(wanted, catalog, out, options)
     except Pause:
         raise  # suspended until a person decides: neither mapped nor failed
     except BaseException:

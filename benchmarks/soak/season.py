@@ -107,7 +107,7 @@ class Season:
         if run.fate == "fails":
             self.register.settle(known.watch, known.pass_id, known.fingerprint, PassState.FAILED)
             return
-        self.publish(run.parameters["event"], known.watch, run.ends)
+        self.publish(steps.widened(self.register, known.watch, run.parameters["event"]), known.watch, run.ends)
         if run.fate == "works":
             wet = random.Random(f"{known.watch}{known.start}").random() < FLOODED_SHARE  # noqa: S311 - no secret
             self.register.settle(

@@ -12,7 +12,7 @@ from pipeline_lib.steps.decide import search_and_plan
 from pipeline_lib.steps.gate import Outcome
 from pipeline_lib.steps.search import search_event
 from pipeline_lib.watch import Decision, KnownPass, PassState, Register, Watch, decide
-from pipeline_lib.watch.assign import event_of
+from pipeline_lib.watch.assign import MARGIN, event_of
 from pipeline_lib.watch.decide import DuePass, silent_since
 from pipeline_lib.watch.records import SAME_PASS
 from pipeline_lib.watch.register import Poll, WatchState
@@ -124,6 +124,14 @@ def request_of(register: Register, watch: Watch, due: DuePass) -> Request:
     parts = (event.event_id, known.pass_id, known.fingerprint, version("overbank"), attempt)
     options = MapOptions.model_validate(watch.options).model_copy(update={"publish_if": watch.publish_if})
     return Request(event=event, catalog=watch.catalog, options=options, due=due, idempotency_key=":".join(parts))
+
+
+def widened(register: Register, name: str, event: Event) -> Event:
+    """The event as long as it has become: with every pass that was assigned to it since its run was asked for."""
+    members = [one.start for one in register.passes(name) if one.event_id == event.event_id]
+    start = min([event.start, *(moment - MARGIN for moment in members)])
+    end = max([event.end, *(moment + MARGIN for moment in members)])
+    return event.model_copy(update={"start": start, "end": end})
 
 
 def remember_request(register: Register, request: Request, run_id: str) -> bool:

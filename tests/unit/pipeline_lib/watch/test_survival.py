@@ -257,6 +257,21 @@ def test_a_pass_that_cannot_be_mapped_does_not_fail_the_others_of_its_event(arch
     assert good.flood_km2 == 3.0
 
 
+def test_a_run_learns_of_passes_that_joined_its_event_after_it_was_asked_for(archive, register):
+    """Found by the soak: a run that knew fewer passes ended last and took a pass out of the published event."""
+    shown, _ = archive
+    shown.append(acquisition(NOW - timedelta(days=1)))
+    first = steps.poll(register, "po", NOW)
+    narrow = steps.request_of(register, first.watch, first.decision.due[0]).event
+    assert steps.widened(register, "po", narrow) == narrow
+    shown.append(acquisition(NOW - timedelta(hours=1)))
+    for due in steps.poll(register, "po", NOW).decision.due:
+        steps.request_of(register, first.watch, due)
+    wide = steps.widened(register, "po", narrow)
+    assert (wide.event_id, wide.start) == (narrow.event_id, narrow.start)
+    assert wide.end >= NOW - timedelta(hours=1)
+
+
 def test_history_is_bounded_by_retention(register):
     for day in range(100):
         register.record_poll("po", Poll(at=NOW + timedelta(days=day), found=0, new=0, due=0, problem=None))
