@@ -10,6 +10,7 @@ from distributed import Client, LocalCluster, Scheduler, SpecCluster, Worker
 from prefect import flow, task
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
+from prefect.logging.handlers import APILogHandler
 
 from pipeline_lib.model import CatalogReference, Grid, MappingPlan
 from pipeline_lib.steps.detect import detect_water
@@ -29,6 +30,18 @@ HAVE: dict[str, dict[str, float]] = {"plain": {}, "gpu": {"GPU": 1}}
 def cluster(prefect_server):
     with LocalCluster(n_workers=1, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster:
         yield cluster
+
+
+@pytest.fixture
+def library_to_api():
+    """What PREFECT_LOGGING_EXTRA_LOGGERS=pipeline_lib does at the start of a process."""
+    logger, handler = logging.getLogger("pipeline_lib"), APILogHandler()
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield
+    logger.removeHandler(handler)
+    logger.setLevel(before)
 
 
 @pytest.fixture
@@ -61,7 +74,7 @@ def lines_of(run_id):
     return [(line.message, line.task_run_id) for line in found]
 
 
-def test_lines_of_workers_reach_their_own_run_and_their_work_is_counted(cluster, plan, tmp_path):
+def test_lines_of_workers_reach_their_own_run_and_their_work_is_counted(cluster, library_to_api, plan, tmp_path):
     place = Place(workspace=str(tmp_path / "one"), dask_address=cluster.scheduler_address)
     first, second = staged(place, plan, "tile 7"), staged(place, plan, "tile 8")
     deadline = time.monotonic() + 30
