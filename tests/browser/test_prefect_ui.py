@@ -127,14 +127,14 @@ def test_from_the_form_to_the_map(desk, small_world, page):
         assert picture.evaluate("image => image.complete && image.naturalWidth > 300")
         form.locator("input[type=checkbox]").evaluate("box => box.click()")
         form.locator("textarea").nth(0).fill("The gauge upstream agrees.")
-        form.locator("textarea").nth(1).fill("Ana, duty officer")
+        form.locator("textarea").nth(1).fill("Duty desk")
         keep(page, "prefect-approval")
         form.get_by_role("button", name="Submit").click()
         wait_for_state(desk, name, "Completed")
 
     item = next((desk.out / event.event_id / "current" / "event").glob("*-event.json"))
     approval = json.loads(item.read_text())["properties"]["overbank:decision"]["approval"]
-    assert (approval["approved"], approval["by"]) == (True, "Ana, duty officer")
+    assert (approval["approved"], approval["by"]) == (True, "Duty desk")
     wanted = {"artifacts": {"flow_run_id": {"any_": [run["id"]]}}, "sort": "CREATED_DESC"}
     found = httpx.post(f"{desk.api_url}/artifacts/filter", json=wanted, timeout=60).json()
     by_key = {one["key"]: one["id"] for one in reversed(found)}
