@@ -1,8 +1,10 @@
-"""The table of ways of learning on OMBRIA: every recipe, several seeds and test folds, one command.
+"""The tables of ways of learning on OMBRIA and ETCI: every recipe, several seeds and test folds, one command.
 
     python benchmarks/train_tables.py ROOT --out FOLDER [--runs 0 1 2] [--recipes NAME ...] [--write TABLE.md]
 
-Run k trains with seed k and tests on fold k of five folds of look-alike groups (no test chip shares ground or scene
+    python benchmarks/train_tables.py ROOT_OF_BOTH_ETCI_SCENES --out FOLDER --recipes etci_supervised etci_weak
+
+Run k trains with seed k and tests on fold k of the recipe's folds of look-alike groups (no test chip shares ground or scene
 with a training chip). A row's IoU is pooled over all test chips of all runs; its spread is the standard deviation of
 the runs. Killed and started again it goes on where it was; a finished run is not repeated.
 """

@@ -121,9 +121,10 @@ class Segmenter:
         shape = arrays[0].shape
         power = da.stack([_lazy(array) for array in arrays])
         centre, spread = self._scale(power)
-        block = self.tile * (BLOCK_TILES if max(shape) > self.tile else 1)
-        margin = self.tile // 2 if self.model.card.halo_px is None else self.model.card.halo_px
-        padded = _pad_to(power, self.tile).rechunk((len(arrays), block, block))
+        tile = self._tile_for((int(shape[0]), int(shape[1])))
+        block = tile * (BLOCK_TILES if max(shape) > tile else 1)
+        margin = tile // 2 if self.model.card.halo_px is None else self.model.card.halo_px
+        padded = _pad_to(power, tile).rechunk((len(arrays), block, block))
         padded = _whole_chunks(padded, margin)
         around = da.overlap.overlap(padded, depth={0: 0, 1: margin, 2: margin}, boundary=np.nan)
         result = da.map_blocks(
@@ -132,6 +133,7 @@ class Segmenter:
             centre,
             spread,
             margin,
+            tile,
             dtype=np.float32,
             drop_axis=0,
             chunks=padded.chunks[1:],
@@ -162,8 +164,21 @@ class Segmenter:
             return fixed_scale(contract)
         return relative_scale(to_db(np.asarray(_sampled(power).compute(), np.float32)))
 
+    def _tile_for(self, shape: tuple[int, int]) -> int:
+        """The tile, as small as a small scene allows where tiles are exact; blended ones are not."""
+        card = self.model.card
+        if card.halo_px is None:
+            return self.tile
+        needed = -(-max(*shape, card.halo_px) // card.stride_px) * card.stride_px
+        return min(self.tile, needed)
+
     def _block(
-        self, power: NDArray[np.float32], centre: NDArray[np.float32], spread: NDArray[np.float32], margin: int
+        self,
+        power: NDArray[np.float32],
+        centre: NDArray[np.float32],
+        spread: NDArray[np.float32],
+        margin: int,
+        tile: int,
     ) -> NDArray[np.float32]:
         """Probability of one block from its power with margin."""
         contract = self.model.card.inputs
@@ -175,17 +190,17 @@ class Segmenter:
         if not seen.any():
             return np.full(seen.shape, np.nan, np.float32)
         image = np.nan_to_num(normalise(to_db(power), contract, centre, spread), nan=0.0)
-        turned = (self._turned(image, view, margin) for view in VIEWS[self.views])
+        turned = (self._turned(image, view, margin, tile) for view in VIEWS[self.views])
         probability = np.mean(list(turned), axis=0, dtype=np.float32)
         return np.where(seen, probability, np.float32(np.nan))
 
-    def _turned(self, image: NDArray[np.float32], view: int, margin: int) -> NDArray[np.float32]:
+    def _turned(self, image: NDArray[np.float32], view: int, margin: int, tile: int) -> NDArray[np.float32]:
         """Probability of a block without its margin, seen as one of the symmetries of the square."""
         flipped = np.ascontiguousarray(dihedral(image, view), dtype=np.float32)
         if self.model.card.halo_px is None:
-            found = blended(flipped, self.runner, self.calibration.apply, tile=self.tile)
+            found = blended(flipped, self.runner, self.calibration.apply, tile=tile)
         else:
-            found = self.calibration.apply(halo_odds(flipped, self.runner, tile=self.tile, halo=margin))
+            found = self.calibration.apply(halo_odds(flipped, self.runner, tile=tile, halo=margin))
         return np.asarray(undo_dihedral(found, view), dtype=np.float32)
 
     def _check_pixel_size(self, scene: xr.Dataset) -> None:

@@ -68,6 +68,15 @@ def test_tiles_do_not_matter_for_a_local_network(tile: int, small_model, scene) 
     np.testing.assert_allclose(results[0], results[1], atol=1e-5)
 
 
+def test_four_views_do_not_know_left_from_right(small_model, scene) -> None:
+    square = scene.isel(y=slice(0, 64), x=slice(0, 64))
+    mirrored = square.isel(x=slice(None, None, -1))
+    one, four = (Segmenter.load(small_model.folder, "cpu", tile=64, views=views) for views in (1, 4))
+    assert np.nanmax(np.abs(one.likelihood(square).to_numpy() - one.likelihood(mirrored).to_numpy()[:, ::-1])) > 1e-3
+    found, other = four.likelihood(square).to_numpy(), four.likelihood(mirrored).to_numpy()[:, ::-1]
+    np.testing.assert_allclose(found, other, atol=1e-5)
+
+
 @pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
 def test_backends_agree(backend: str, small_model, scene) -> None:
     torch_says = Segmenter.load(small_model.folder, "cpu", tile=64).likelihood(scene).to_numpy()
