@@ -4,9 +4,9 @@
 
     python benchmarks/train_tables.py ROOT_OF_BOTH_ETCI_SCENES --out FOLDER --recipes etci_supervised etci_weak
 
-Run k trains with seed k and tests on fold k of the recipe's folds of look-alike groups (no test chip shares ground or scene
-with a training chip). A row's IoU is pooled over all test chips of all runs; its spread is the standard deviation of
-the runs. Killed and started again it goes on where it was; a finished run is not repeated.
+Run k trains with seed k and tests on fold k of the recipe's folds of look-alike groups (no test chip shares ground or
+scene with a training chip). A row's IoU is pooled over all test chips of all runs; its spread is the standard
+deviation of the runs. Killed and started again it goes on where it was; a finished run is not repeated.
 """
 
 import argparse

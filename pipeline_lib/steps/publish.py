@@ -8,7 +8,7 @@ from pydantic import JsonValue
 
 from pipeline_lib.flood.depth import water_depth
 from pipeline_lib.model import MappingPlan, PlannedPass, Product, Stored, digest_of
-from pipeline_lib.options.learned import LearnedOptions
+from pipeline_lib.options.learned import FusedOptions
 from pipeline_lib.options.publish import PublishOptions
 from pipeline_lib.publish.environment import environment
 from pipeline_lib.publish.publication import Publication, PublishedPass, publish
@@ -70,7 +70,10 @@ def _model(plan: MappingPlan) -> dict[str, JsonValue]:
     from pipeline_lib.nn.mlm import mlm_properties  # noqa: PLC0415 - torch takes seconds to import
     from pipeline_lib.nn.model_folder import load_model  # noqa: PLC0415
 
-    card = load_model(LearnedOptions.model_validate(chosen.get("parameters") or {}).model).card
+    given = chosen.get("parameters") or {}
+    options = FusedOptions.model_validate(given)  # the learned detector's options and the pool's
+    compared = any(planned.references for planned in plan.passes)
+    card = load_model(options.model if compared else options.without_history or options.model).card
     return {**mlm_properties(card), "overbank:model_digests": dict(card.digests)}
 
 
