@@ -30,10 +30,10 @@ RECIPES = (
 SHOWN = ("water_iou", "mean_iou", "water_f1", "water_precision", "water_recall", "pixel_accuracy")
 HEADER = """# Ways of learning
 
-One run for each seed k, on test fold k of the recipe's folds of look-alike groups; figures are pooled over the test chips of
-all runs. How the table is made and what it means: [model cards](model-card.md). On OMBRIA the teacher sees the
-optical image as well, the semi-supervised row a fifth of the labels, the weak row one bit for each tile of 64 pixels, the
-sparse row 1 % of the pixels.
+One run for each seed k, on test fold k of the recipe's folds of look-alike groups; figures are pooled over the test
+chips of all runs. How the table is made and what it means: [model cards](model-card.md). On OMBRIA the teacher sees the
+optical image as well, the semi-supervised row a fifth of the labels, the weak row one bit for each tile of 64 pixels,
+the sparse row 1 % of the pixels.
 
 """
 FOLDER = Path(__file__).parents[1] / "recipes"
