@@ -49,14 +49,10 @@ def small_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _library_logs_reach_caplog(caplog: pytest.LogCaptureFixture):
-    """Once Prefect has set up logging in this process, the library's loggers no longer propagate to the root."""
-    library = logging.getLogger("pipeline_lib")
-    if library.propagate:
-        yield
-        return
-    library.addHandler(caplog.handler)
-    try:
-        yield
-    finally:
-        library.removeHandler(caplog.handler)
+def _library_logs_as_at_first(monkeypatch: pytest.MonkeyPatch):
+    """Each test finds the library's loggers as Python makes them, whatever set up logging in this process before it."""
+    for name in ["pipeline_lib", *(one for one in logging.root.manager.loggerDict if one.startswith("pipeline_lib."))]:
+        logger = logging.getLogger(name)
+        monkeypatch.setattr(logger, "disabled", False)
+        monkeypatch.setattr(logger, "propagate", True)
+        logger.setLevel(logging.NOTSET)

@@ -81,16 +81,15 @@ def observation_of(chip: Chip) -> Observation:
 
 
 def _located(scene: xr.Dataset, chip: Chip) -> xr.Dataset:
-    """Pixel centres in metres from the upper left corner, where the pixel size is known."""
-    step = chip.pixel_m or 1.0
-    rows, columns = scene.sizes["y"], scene.sizes["x"]
-    placed = scene.assign_coords(y=-(np.arange(rows) + 0.5) * step, x=(np.arange(columns) + 0.5) * step)
-    return placed.chunk({"y": CHUNK, "x": CHUNK})
+    """Pixel centres in metres from the upper left corner, where the pixel size is known; else no coordinates."""
+    if chip.pixel_m is not None:
+        rows, columns = ((np.arange(scene.sizes[axis]) + 0.5) * chip.pixel_m for axis in ("y", "x"))
+        scene = scene.assign_coords(y=-rows, x=columns)
+    return scene.chunk({"y": CHUNK, "x": CHUNK})
 
 
 def _plane(values: NDArray[np.generic], scene: xr.Dataset, units: str) -> xr.DataArray:
-    coords = {"y": scene["y"], "x": scene["x"]}
-    plane = xr.DataArray(values.astype(np.float32), coords, dims=("y", "x"), attrs={"units": units})
+    plane = xr.DataArray(values.astype(np.float32), scene.coords, dims=("y", "x"), attrs={"units": units})
     return plane.chunk({"y": CHUNK, "x": CHUNK})
 
 

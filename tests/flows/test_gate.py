@@ -117,7 +117,12 @@ def test_a_person_approves_in_the_form_and_is_recorded(out, archive, event):
     assert run.state.name == "Completed"
     assert published_product(out, "approved-event").version == 1
     taken = decision_of(out, "approved-event")["approval"]
-    assert (taken["approved"], taken["by"], taken["comment"], taken["through"]) == (True, "Duty desk", "looks right", "form")
+    assert (taken["approved"], taken["by"], taken["comment"], taken["through"]) == (
+        True,
+        "Duty desk",
+        "looks right",
+        "form",
+    )
     again = map_event(mine, archive, str(out), options(required=True), return_state=True)
     assert again.name == "Completed", "the same content is asked about once"
 

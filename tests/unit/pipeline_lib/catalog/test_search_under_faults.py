@@ -72,6 +72,9 @@ REFUSED = [
 """Faults for which one answer is enough to give up."""
 OWN_TEST = ["no-orbit"]
 
+NO_OPTICAL = "The catalogue has no sentinel-2-l2a or sentinel-2-c1-l2a or sentinel2-l2a."
+"""The small archive of these tests holds radar alone."""
+
 
 def search(served, event, options=OPTIONS):
     catalog = resolve_catalog(served.url)
@@ -100,7 +103,7 @@ def test_every_fault_of_a_catalogue_is_tried_here():
 
 def test_the_undisturbed_search_reads_several_pages(served, flood_event, undisturbed):
     assert [len(group) for group in ids(undisturbed)] == [4, 10, 1, 1]
-    assert undisturbed.notes == ()
+    assert undisturbed.notes == (NO_OPTICAL,)
     assert sum(path == "/search" for _, path in served.faults.requests) >= 6
 
 
@@ -214,7 +217,7 @@ def test_missing_collections_are_noted_but_not_grd_where_there_is_rtc(small_arch
     (small_archive.folder / "collections" / "cop-dem-glo-30.json").unlink()
     with serve(small_archive.folder) as url:
         found = search_event(flood_event, resolve_catalog(url), OPTIONS)
-        assert found.notes == ("The catalogue has no cop-dem-glo-30 or cop-dem-glo-30-dged-cog.",)
+        assert found.notes == (NO_OPTICAL, "The catalogue has no cop-dem-glo-30 or cop-dem-glo-30-dged-cog.")
         assert found.dem == ()
         elsewhere = flood_event.model_copy(update={"aoi": area_of_bbox(100, 10, 100.1, 10.1)})
         assert not any("sentinel-1" in note for note in search_event(elsewhere, resolve_catalog(url), OPTIONS).notes)
