@@ -18,3 +18,17 @@ def annotated(**annotations: Any) -> Iterator[None]:
         return
     with dask.annotate(**annotations):
         yield
+
+
+@contextmanager
+def annotations_kept(needed: bool) -> Iterator[None]:
+    """Compute inside the block without the fusion of single tasks, where ``needed``.
+
+    That fusion (`dask.array.optimization.optimize`) turns the layers of a graph into one plain mapping and drops what
+    was said of them: a network asked to run on workers with a GPU would run anywhere.
+    """
+    if not needed:
+        yield
+        return
+    with dask.config.set({"optimization.fuse.active": False}):
+        yield

@@ -21,7 +21,7 @@ from pydantic import JsonValue
 from pipeline_lib.errors import GridMismatchError, RasterError, StoreError
 from pipeline_lib.load.raster import Scale, load_raster
 from pipeline_lib.model import NOT_OBSERVED, WATER, Stored, polarisations_of
-from pipeline_lib.steps.annotate import annotated
+from pipeline_lib.steps.annotate import annotated, annotations_kept
 from pipeline_lib.store import Store
 from pipeline_lib.water import Need, Observation, detector, detectors
 
@@ -70,7 +70,8 @@ def detect_water(  # noqa: PLR0913 - each input of a detector by its name
     )
     with annotated(**({"resources": resources} if resources else {})):
         extent = found.detect(observation)
-    return store.save(stored.kind, stored.key, extent)
+    with annotations_kept(bool(resources)):
+        return store.save(stored.kind, stored.key, extent)
 
 
 @dataclass(frozen=True, kw_only=True)

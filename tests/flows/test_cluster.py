@@ -92,9 +92,9 @@ def test_lines_of_workers_reach_their_own_run_and_their_work_is_counted(cluster,
 
 
 def test_networks_run_on_the_workers_that_have_a_gpu(tmp_path):
-    """A fake resource on one of two workers: every task of the network runs there, reading and writing anywhere."""
+    """A fake resource on one of two workers: every block of the network runs there, reading and writing anywhere."""
     store = Store(tmp_path)
-    shape = (512, 512)
+    shape = (64, 4200)
     rng = np.random.default_rng(5)
     power = {name: (("y", "x"), rng.gamma(4, 0.02, shape).astype(np.float32)) for name in ("vv", "vh")}
     attrs = {"backscatter": "gamma0", "units": "1"}
@@ -112,7 +112,7 @@ def test_networks_run_on_the_workers_that_have_a_gpu(tmp_path):
         events = client.run(_ran)
     with_gpu = next(names for address, names in events.items() if names["resources"])
     without = next(names for address, names in events.items() if not names["resources"])
-    assert any("_block" in key for key in with_gpu["keys"])
+    assert len({key for key in with_gpu["keys"] if "_block" in key}) >= 3, "chance cannot send them all there"
     assert not any("_block" in key for key in without["keys"])
 
 
