@@ -9,6 +9,9 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
+NO_CLASSES = np.empty((0, 0), np.uint8)
+"""Where every pixel counts, whatever its class."""
+
 
 class Runs(NamedTuple):
     """Runs of one window, row by row."""
@@ -34,17 +37,18 @@ def runs_of(mask: np.ndarray) -> Runs:
 
 def sum_runs(runs: Runs, values: np.ndarray) -> np.ndarray:
     """Sum of ``values`` (y, x) over the pixels of each object, float64 (count,)."""
-    return np.asarray(_sum(runs.offsets, runs.start, runs.stop, runs.label, runs.objects, values))
+    return np.asarray(_sum(*runs, values, NO_CLASSES, -1))
 
 
 def sum_areas(runs: Runs, column_area: np.ndarray, classes: np.ndarray, code: int) -> np.ndarray:
     """Sum of ``column_area`` (x,) over the pixels of each object whose class is ``code`` (any where negative)."""
-    return np.asarray(_areas(runs.offsets, runs.start, runs.stop, runs.label, runs.objects, column_area, classes, code))
+    values = np.broadcast_to(column_area, (runs.offsets.size - 1, column_area.size))
+    return np.asarray(_sum(*runs, values, classes, code))
 
 
 def extremes(runs: Runs, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Least and largest of ``values`` (y, x) over the pixels of each object, int64 (count,)."""
-    low, high = _extremes(runs.offsets, runs.start, runs.stop, runs.label, runs.objects, values)
+    low, high = _extremes(*runs, values)
     return np.asarray(low), np.asarray(high)
 
 
@@ -126,38 +130,23 @@ def _label(offsets: np.ndarray, start: np.ndarray, stop: np.ndarray) -> tuple[np
 
 @numba.njit(nogil=True, cache=True)
 def _sum(
-    offsets: np.ndarray, start: np.ndarray, stop: np.ndarray, label: np.ndarray, count: int, values: np.ndarray
-) -> np.ndarray:
-    """Sum over each object."""
-    total = np.zeros(count)
-    for r in range(offsets.size - 1):
-        for run in range(offsets[r], offsets[r + 1]):
-            part = 0.0
-            for c in range(start[run], stop[run]):
-                part += values[r, c]
-            total[label[run]] += part
-    return total
-
-
-@numba.njit(nogil=True, cache=True)
-def _areas(
     offsets: np.ndarray,
     start: np.ndarray,
     stop: np.ndarray,
     label: np.ndarray,
     count: int,
-    column_area: np.ndarray,
+    values: np.ndarray,
     classes: np.ndarray,
     code: int,
 ) -> np.ndarray:
-    """Area of each object's pixels of one class."""
+    """Sum over each object's pixels of one class, over all its pixels where ``code`` is negative."""
     total = np.zeros(count)
     for r in range(offsets.size - 1):
         for run in range(offsets[r], offsets[r + 1]):
             part = 0.0
             for c in range(start[run], stop[run]):
                 if code < 0 or classes[r, c] == code:
-                    part += column_area[c]
+                    part += values[r, c]
             total[label[run]] += part
     return total
 

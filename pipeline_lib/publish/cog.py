@@ -7,9 +7,11 @@ References:
 import hashlib
 import math
 from pathlib import Path
+from typing import Any
 
 import dask
 import rasterio
+import rioxarray
 import xarray as xr
 from rasterio.enums import Resampling
 from rasterio.shutil import copy as raster_copy
@@ -80,6 +82,12 @@ def write_cog(path: Path, layer: Layer, pixels: xr.DataArray, grid: Grid, *, com
         flat.unlink(missing_ok=True)
         flat.with_suffix(".tif.aux.xml").unlink(missing_ok=True)
     return sha256_of(path)
+
+
+def read_cog(path: Path, pixels: xr.DataArray) -> xr.DataArray:
+    """Read back lazily the single-band layer that `write_cog` wrote of ``pixels``, which may be dear to compute."""
+    stored: Any = rioxarray.open_rasterio(path, chunks={"y": BAND_PX, "x": BAND_PX}, cache=False)
+    return pixels.copy(data=stored.data[0])
 
 
 def _levels(shape: tuple[int, int]) -> list[int]:

@@ -1,6 +1,7 @@
 """Build one version of an event and make it the one that readers see."""
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,12 @@ from pipeline_lib.model import Product
 from pipeline_lib.publish import versions
 from pipeline_lib.publish.catalogue import update_catalogue
 from pipeline_lib.publish.changes import describe_changes
+from pipeline_lib.publish.cog import read_cog
 from pipeline_lib.publish.collection import write_collections
 from pipeline_lib.publish.contents import Publication, PublishedPass
 from pipeline_lib.publish.entries import write_event, write_pass
 from pipeline_lib.publish.figures import event_figures, pass_series, significance
+from pipeline_lib.publish.layers import DEPTH
 from pipeline_lib.publish.page_data import Imagery, draw_imagery
 from pipeline_lib.publish.page_file import write_page
 from pipeline_lib.publish.quicklook import write_quicklook
@@ -85,7 +88,7 @@ def _build(
         record["passes"][identity] = write_pass(publication, one, place, old, known)
     record["event_assets"] = write_event(publication, place, record)
     record["changes"] = describe_changes(before, record)
-    imagery = _imagery(publication)
+    imagery = _imagery(_with_depth_read(publication, place))
     _draw(place / "quicklook.png", record, imagery)
     (place / "plan.json").write_text(json.dumps(publication.plan.document, indent=1), encoding="utf-8")
     write_page(place / "index.html", record, imagery, publication.options)
@@ -133,6 +136,15 @@ def _record(publication: Publication, number: int, inside: xr.DataArray) -> dict
             "water_occurrence": [item.item_id for item in plan.water_occurrence],
         },
     }
+
+
+def _with_depth_read(publication: Publication, place: Path) -> Publication:
+    """The same with the depth as it was just written: estimating it again costs more than the rest of the page."""
+    event = publication.event
+    if DEPTH.name not in event:
+        return publication
+    depth = read_cog(place / "event" / f"{DEPTH.name}.tif", event[DEPTH.name])
+    return replace(publication, event=event.assign({DEPTH.name: depth}))
 
 
 def _imagery(publication: Publication) -> Imagery:
