@@ -3,7 +3,6 @@
 import math
 from typing import Any
 
-from odc.geo.geobox import GeoBox
 from odc.geo.geom import Geometry
 from shapely.affinity import translate
 from shapely.geometry import shape
@@ -70,14 +69,3 @@ def padded(grid: Grid, margin_px: int) -> Grid:
         transform=(a, b, left - margin_px * a, d, e, top - margin_px * e),
         shape=(rows + 2 * margin_px, columns + 2 * margin_px),
     )
-
-
-def tiles_of(grid: Grid, size: int) -> list[GeoBox]:
-    """Cut a grid into square tiles of ``size`` pixels (smaller at the lower and right edges), row by row."""
-    rows, columns = grid.shape
-    box = grid.geobox
-    return [
-        box[row : min(row + size, rows), column : min(column + size, columns)]
-        for row in range(0, rows, size)
-        for column in range(0, columns, size)
-    ]

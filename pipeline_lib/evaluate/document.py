@@ -12,7 +12,7 @@ from pipeline_lib.evaluate.boundary import Boundary
 from pipeline_lib.evaluate.calibration import Calibration
 from pipeline_lib.evaluate.intervals import Intervals
 from pipeline_lib.evaluate.scores import Scores
-from pipeline_lib.evaluate.summary import ChipConfusion, Summary
+from pipeline_lib.evaluate.summary import Summary
 from pipeline_lib.model import Record
 
 SCHEMA_VERSION: Literal["1.1"] = "1.1"
@@ -97,10 +97,6 @@ class Evaluation(Record):
     """Largest resident memory of the process so far."""
     notes: tuple[str, ...] = ()
     chips: tuple[ChipRow, ...] = Field(default=())
-
-    def chip_confusions(self) -> list[ChipConfusion]:
-        """The chips' counts, for pooling and paired comparison with another evaluation."""
-        return [ChipConfusion(chip=row.chip, event=row.event, confusion=row.scores.confusion) for row in self.chips]
 
 
 def schema() -> dict[str, Any]:

@@ -16,7 +16,6 @@ permanent goes before seasonal, none and unknown. ``water_extent`` is flood or r
 Times are whole hours since ``attrs["epoch"]`` (uint16, 65535 = never or unknown), durations whole hours.
 """
 
-import math
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from functools import partial
@@ -254,8 +253,3 @@ def _given(array: np.ndarray | None) -> np.ndarray:
     if array is None:
         raise ValueError("A FloodMap without flood_extent, water_extent, likelihood, exclusion or reference_water.")
     return array
-
-
-def epoch_days(hours: int) -> float:
-    """Hours of a layer as days; NaN for `UNKNOWN_HOURS`."""
-    return math.nan if hours == UNKNOWN_HOURS else hours / 24

@@ -7,7 +7,7 @@ from pydantic import JsonValue
 from pipeline_lib.model.acquisition import Acquisition, CatalogItem
 from pipeline_lib.model.event import Event
 from pipeline_lib.model.grid import Grid
-from pipeline_lib.model.record import Record, digest_of
+from pipeline_lib.model.record import Record
 
 
 class CatalogReference(Record):
@@ -52,15 +52,3 @@ class MappingPlan(Record):
         identity = super().identity
         del identity["notes"], identity["catalog"]["url"]
         return identity
-
-    def pass_digest(self, planned: PlannedPass) -> str:
-        """Identity of one pass's results: everything that can change its pixels, and nothing of the other passes."""
-        return digest_of(
-            {
-                "pass": planned.identity,
-                "grid": self.grid.identity,
-                "dem": [item.item_id for item in self.dem],
-                "water_occurrence": [item.item_id for item in self.water_occurrence],
-                "options": self.options,
-            }
-        )

@@ -99,15 +99,6 @@ def dist_intra(student: Tensor, teacher: Tensor, weight: Tensor) -> Tensor:
     return (1 - (s * t).sum(1) / spread).mean()
 
 
-def attention(student: Tensor, teacher: Tensor) -> Tensor:
-    """Distance of normalised attention maps ``sum_c |F_c|^2``.
-
-    References: Zagoruyko & Komodakis 2017, Eq. 2.
-    """
-    a, b = (F.normalize(x.square().sum(dim=1).flatten(1), dim=1) for x in (student, teacher))
-    return (a - b).square().sum(dim=1).mean()
-
-
 class FlowAlignment(nn.Module):
     """Heterogeneous feature alignment: warp a coarse map onto a fine one by a learned flow, then add.
 

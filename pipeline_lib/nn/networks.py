@@ -2,7 +2,7 @@
 
 import copy
 import math
-from typing import Protocol, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -19,19 +19,6 @@ from pipeline_lib.options.train import NetworkOptions
 
 CLASSES = 2
 """Dry and water."""
-
-
-class Network(Protocol):
-    """What every architecture offers."""
-
-    receptive_is_local: bool
-    """Whether a pixel's logits depend on a bounded neighbourhood only, so that tiles with a halo are exact."""
-
-    def features(self, image: Tensor) -> Tensor:
-        """The map before the classifier."""
-
-    def __call__(self, image: Tensor) -> Tensor:
-        """Logits ``(chip, class, y, x)``."""
 
 
 def build_network(options: NetworkOptions, bands: int) -> nn.Module:

@@ -16,12 +16,6 @@ from pipeline_lib.sar.speckle import local_moments
 MOST_LOOKS = 1000.0
 
 
-def looks_of_moments(power: NDArray[np.float32]) -> float:
-    """ENL of a homogeneous region: mean squared over variance of its valid pixels (linear power)."""
-    values = _valid(power)
-    return float(values.mean() ** 2 / values.var(ddof=1))
-
-
 def looks_of_log(power: NDArray[np.float32]) -> float:
     """ENL of a homogeneous region from the variance of ln power: trigamma(L) = variance; robust to bright outliers."""
     variance = float(np.log(_valid(power)).var(ddof=1))

@@ -135,11 +135,6 @@ class Register:
         with self._connection() as connection:
             return _passes(connection, name)
 
-    def remember(self, passes: tuple[KnownPass, ...]) -> None:
-        """Write passes, replacing what was known of them."""
-        with self._changing() as connection:
-            _write(connection, passes)
-
     @contextmanager
     def revising(self, name: str) -> Iterator[tuple[tuple[KnownPass, ...], list[KnownPass]]]:
         """What is known of a watch's passes, and a list for what is to replace it, in one transaction.

@@ -1,14 +1,13 @@
 """The event's grid: holds the area, snaps to whole pixels, picks the right zone, refuses what cannot be one grid."""
 
 import pytest
-import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 from odc.geo.geom import Geometry
 from shapely.geometry import shape
 
 from pipeline_lib.errors import AreaError
-from pipeline_lib.grid import choose_grid, tiles_of
+from pipeline_lib.grid import choose_grid
 from pipeline_lib.model.area import area_of_bbox
 
 
@@ -62,10 +61,3 @@ def test_beyond_utm_and_too_large_are_refused():
         choose_grid(area_of_bbox(10, 85, 11, 86))
     with pytest.raises(AreaError, match="pixels"):
         choose_grid(area_of_bbox(0, 40, 10, 50), pixel_m=10)
-
-
-def test_tiles_cover_the_grid_once():
-    grid = choose_grid(area_of_bbox(11.0, 45.0, 11.05, 45.05), pixel_m=10)
-    tiles = [shapely.box(*tile.boundingbox.bbox) for tile in tiles_of(grid, 128)]
-    assert sum(tile.area for tile in tiles) == pytest.approx(shapely.box(*grid.geobox.boundingbox.bbox).area)
-    assert shapely.union_all(tiles).area == pytest.approx(sum(tile.area for tile in tiles))

@@ -8,7 +8,6 @@ from torch.nn import functional as F  # noqa: N812
 from pipeline_lib.nn.distillation import (
     FeatureDistiller,
     FlowAlignment,
-    attention,
     channel_wise,
     dist_intra,
     gate,
@@ -77,11 +76,6 @@ def test_dist_is_one_minus_correlation_and_inter_term_would_be_degenerate() -> N
     centred = [x - x.mean(dim=1, keepdim=True) for x in two]
     inter = F.cosine_similarity(centred[0], centred[1], dim=1)
     torch.testing.assert_close(inter.abs(), torch.ones_like(inter), atol=1e-3, rtol=0)
-
-
-def test_attention_ignores_scale() -> None:
-    a = torch.randn(2, 5, 6, 6)
-    assert float(attention(3 * a, a)) == pytest.approx(0, abs=1e-6)
 
 
 def test_warp_by_nothing_and_by_one_pixel() -> None:

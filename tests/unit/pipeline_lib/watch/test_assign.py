@@ -4,11 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pipeline_lib.model import Acquisition, CatalogItem, ProductType
 from pipeline_lib.model.area import area_of_bbox
-from pipeline_lib.watch import KnownPass, PassState, Watch
+from pipeline_lib.watch import PassState, Watch
 from pipeline_lib.watch.assign import event_of
-from pipeline_lib.watch.decide import DuePass
 from pipeline_lib.watch.records import PublishIf
 
 NOW = datetime(2024, 5, 20, tzinfo=UTC)
@@ -18,39 +16,7 @@ WATCH = Watch(
 )
 
 
-def known(day, **changes):
-    fields = {
-        "watch": "po",
-        "pass_id": f"S1A_{day}",
-        "platform": "S1A",
-        "relative_orbit": 66,
-        "start": NOW + timedelta(days=day),
-        "fingerprint": "f",
-        "coverage": 1.0,
-        "state": PassState.MAPPED,
-        "first_seen": NOW,
-        "last_change": NOW,
-        **changes,
-    }
-    return KnownPass.model_validate(fields)
-
-
-def due(day, **changes):
-    start = NOW + timedelta(days=day)
-    item = CatalogItem(item_id="i", collection="c", start=start, end=start, footprint=AOI, assets={})
-    acquisition = Acquisition(
-        acquisition_id=f"S1A_{day}",
-        platform="S1A",
-        product=ProductType.RTC,
-        start=start,
-        end=start + timedelta(seconds=50),
-        relative_orbit=66,
-        slices=(item,),
-    )
-    return DuePass(acquisition=acquisition, known=known(day, state=PassState.WAITING, **changes), revision=False)
-
-
-def test_the_first_pass_opens_an_event_named_by_its_day():
+def test_the_first_pass_opens_an_event_named_by_its_day(due):
     event = event_of(WATCH, due(0), ())
     assert event.event_id == "po-20240520"
     assert event.start < NOW < event.end
@@ -60,8 +26,8 @@ def test_the_first_pass_opens_an_event_named_by_its_day():
     ("day", "flood_km2", "joins"),
     [(6, 5.0, True), (6, None, True), (6, 0.5, False), (15, 5.0, False), (-6, 5.0, True)],
 )
-def test_a_pass_joins_where_flood_was_seen_lately_or_is_being_looked_for(day, flood_km2, joins):
-    before = known(0, event_id="po-20240520", flood_km2=flood_km2)
+def test_a_pass_joins_where_flood_was_seen_lately_or_is_being_looked_for(day, flood_km2, joins, known, due):
+    before = known(0, state=PassState.MAPPED, event_id="po-20240520", flood_km2=flood_km2)
     event = event_of(WATCH, due(day), (before,))
     assert (event.event_id == "po-20240520") is joins
     if joins:
@@ -69,6 +35,10 @@ def test_a_pass_joins_where_flood_was_seen_lately_or_is_being_looked_for(day, fl
         assert event.end > max(NOW, NOW + timedelta(days=day))
 
 
-def test_a_revision_stays_in_its_event():
-    event = event_of(WATCH, due(3, event_id="po-20240401"), (known(2, event_id="po-20240522", flood_km2=9.0),))
+def test_a_revision_stays_in_its_event(known, due):
+    event = event_of(
+        WATCH,
+        due(3, event_id="po-20240401"),
+        (known(2, state=PassState.MAPPED, event_id="po-20240522", flood_km2=9.0),),
+    )
     assert event.event_id == "po-20240401"

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline_lib.model import Acquisition, CatalogItem, ProductType
 from pipeline_lib.model.area import area_of_bbox
 from pipeline_lib.watch import PassState, Watch, decide
 from pipeline_lib.watch.decide import MAX_ATTEMPTS, silent_since
@@ -20,32 +19,6 @@ def watch(**changes):
     return Watch.model_validate(fields)
 
 
-def acquisition(*slices, hours_ago=5.0, coverage=1.0, platform="S1A", orbit=66, versions=None):
-    start = NOW - timedelta(hours=hours_ago)
-    items = tuple(
-        CatalogItem(
-            item_id=f"item{number}",
-            collection="sentinel-1-rtc",
-            start=start + timedelta(seconds=25 * number),
-            end=start + timedelta(seconds=25 * number + 25),
-            footprint=AOI,
-            assets={"vv": f"https://a.example/{number}.tif"},
-            facts={"updated": (versions or {}).get(number, "v1")},
-        )
-        for number in slices
-    )
-    return Acquisition(
-        acquisition_id=f"{platform}_{items[0].start:%Y%m%dT%H%M%S}_R{orbit:03d}_D",
-        platform=platform,
-        product=ProductType.RTC,
-        start=items[0].start,
-        end=items[-1].end,
-        relative_orbit=orbit,
-        slices=items,
-        coverage=coverage,
-    )
-
-
 def triggered(due):
     return due.known.model_copy(
         update={
@@ -56,7 +29,7 @@ def triggered(due):
     )
 
 
-def test_complete_pass_is_due_at_once_and_only_once():
+def test_complete_pass_is_due_at_once_and_only_once(acquisition):
     first = decide(watch(), (acquisition(1),), (), NOW)
     assert [due.revision for due in first.due] == [False]
     assert first.new == 1
@@ -65,7 +38,7 @@ def test_complete_pass_is_due_at_once_and_only_once():
     assert again.new == 0
 
 
-def test_partial_pass_waits_for_its_slices_then_goes_with_what_there_is():
+def test_partial_pass_waits_for_its_slices_then_goes_with_what_there_is(acquisition):
     rules = watch(grace_minutes=210)
     part = acquisition(1, coverage=0.4)
     first = decide(rules, (part,), (), NOW)
@@ -75,7 +48,7 @@ def test_partial_pass_waits_for_its_slices_then_goes_with_what_there_is():
     assert len(decide(rules, (part,), first.remembered, NOW + timedelta(minutes=210)).due) == 1
 
 
-def test_a_new_slice_starts_the_grace_anew():
+def test_a_new_slice_starts_the_grace_anew(acquisition):
     rules = watch(grace_minutes=210)
     first = decide(rules, (acquisition(1, coverage=0.4),), (), NOW)
     grown = acquisition(1, 2, coverage=0.8)
@@ -85,7 +58,7 @@ def test_a_new_slice_starts_the_grace_anew():
     assert len(decide(rules, (grown,), second.remembered, NOW + timedelta(minutes=411)).due) == 1
 
 
-def test_late_slice_makes_a_revision_even_if_it_is_the_first_of_the_pass():
+def test_late_slice_makes_a_revision_even_if_it_is_the_first_of_the_pass(acquisition):
     """The acquisition id changes with the earliest slice; the pass stays the same pass."""
     rules = watch(grace_minutes=0)
     first = decide(rules, (acquisition(2, coverage=0.5),), (), NOW)
@@ -96,13 +69,13 @@ def test_late_slice_makes_a_revision_even_if_it_is_the_first_of_the_pass():
     assert second.new == 0
 
 
-def test_republished_item_makes_a_revision():
+def test_republished_item_makes_a_revision(acquisition):
     first = decide(watch(), (acquisition(1),), (), NOW)
-    again = decide(watch(), (acquisition(1, versions={1: "v2"}),), (triggered(first.due[0]),), NOW)
+    again = decide(watch(), (acquisition(1, version="v2"),), (triggered(first.due[0]),), NOW)
     assert [due.revision for due in again.due] == [True]
 
 
-def test_failed_run_is_asked_for_again_until_a_person_is_needed():
+def test_failed_run_is_asked_for_again_until_a_person_is_needed(acquisition):
     known = triggered(decide(watch(), (acquisition(1),), (), NOW).due[0]).model_copy(update={"state": PassState.FAILED})
     assert len(decide(watch(), (acquisition(1),), (known,), NOW).due) == 1
     tired = known.model_copy(update={"attempts": MAX_ATTEMPTS})
@@ -111,26 +84,27 @@ def test_failed_run_is_asked_for_again_until_a_person_is_needed():
     assert decision.given_up == (known.pass_id,)
 
 
-def test_passes_before_the_watch_are_history():
-    assert decide(watch(since=NOW), (acquisition(1, hours_ago=5),), (), NOW).remembered == ()
+def test_passes_before_the_watch_are_history(acquisition):
+    assert decide(watch(since=NOW), (acquisition(1, at=NOW - timedelta(hours=5)),), (), NOW).remembered == ()
 
 
-def test_platforms_and_orbits_are_different_passes():
+def test_platforms_and_orbits_are_different_passes(acquisition):
     found = (
         acquisition(1),
         acquisition(2, platform="S1C"),
         acquisition(3, orbit=117),
-        acquisition(4, hours_ago=24 * 12),
+        acquisition(4, at=NOW - timedelta(hours=24 * 12)),
     )
     assert decide(watch(), found, (), NOW).new == 4
 
 
 @given(st.permutations(range(6)), st.lists(st.integers(0, 5), max_size=12), st.booleans())
-def test_every_pass_is_asked_for_exactly_once_whatever_the_order(order, repeats, complete):
+def test_every_pass_is_asked_for_exactly_once_whatever_the_order(acquisition, order, repeats, complete):
     """Passes appear in any order and are seen by any polls: each is triggered once, none is left out."""
     rules = watch(grace_minutes=60)
     passes = [
-        acquisition(number, hours_ago=24 * (number + 1), coverage=1.0 if complete else 0.3) for number in range(6)
+        acquisition(number, at=NOW - timedelta(hours=24 * (number + 1)), coverage=1.0 if complete else 0.3)
+        for number in range(6)
     ]
     known, asked, visible, now = {}, [], [], NOW
     for number in [*order, *repeats, 0]:

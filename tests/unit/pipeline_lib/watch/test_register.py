@@ -7,29 +7,14 @@ import pytest
 
 from pipeline_lib.errors import InputError, StoreError, UnknownNameError
 from pipeline_lib.model.area import area_of_bbox
-from pipeline_lib.watch import KnownPass, PassState, Register, Watch
+from pipeline_lib.watch import PassState, Register, Watch
 from pipeline_lib.watch.register import Poll
 
 NOW = datetime(2024, 5, 20, tzinfo=UTC)
 WATCH = Watch(name="po", aoi=area_of_bbox(10, 45, 11, 46), catalog="generic", since=NOW)
 
 
-def known(number, **changes):
-    return KnownPass(
-        watch="po",
-        pass_id=f"S1A_{number:04d}",
-        platform="S1A",
-        relative_orbit=66,
-        start=NOW + timedelta(days=number),
-        fingerprint="f1",
-        coverage=1.0,
-        state=PassState.WAITING,
-        first_seen=NOW,
-        last_change=NOW,
-    ).model_copy(update=changes)
-
-
-def test_watches_come_and_go(tmp_path):
+def test_watches_come_and_go(tmp_path, known, remember):
     register = Register(tmp_path / "watches.sqlite")
     register.add(WATCH)
     with pytest.raises(InputError, match="exists"):
@@ -37,27 +22,27 @@ def test_watches_come_and_go(tmp_path):
     assert register.watch("po").watch == WATCH
     register.pause("po", paused=True)
     assert Register(tmp_path / "watches.sqlite").watch("po").paused
-    register.remember((known(1),))
+    remember(register, known(1))
     register.remove("po")
     assert register.passes("po") == ()
     with pytest.raises(UnknownNameError, match="Unknown watch 'po'"):
         register.watch("po")
 
 
-def test_passes_are_replaced_by_id_and_come_in_order(tmp_path):
+def test_passes_are_replaced_by_id_and_come_in_order(tmp_path, known, remember):
     register = Register(tmp_path / "watches.sqlite")
-    register.remember((known(2), known(1)))
-    register.remember((known(1, coverage=0.5),))
-    assert [(one.pass_id, one.coverage) for one in register.passes("po")] == [("S1A_0001", 0.5), ("S1A_0002", 1.0)]
+    remember(register, known(2), known(1))
+    remember(register, known(1, coverage=0.5))
+    assert [(one.pass_id, one.coverage) for one in register.passes("po")] == [("S1A_1", 0.5), ("S1A_2", 1.0)]
 
 
-def test_an_outcome_of_an_older_run_does_not_settle_a_newer_one(tmp_path):
+def test_an_outcome_of_an_older_run_does_not_settle_a_newer_one(tmp_path, known, remember):
     register = Register(tmp_path / "watches.sqlite")
     asked = known(1, state=PassState.TRIGGERED, triggered_fingerprint="f2", fingerprint="f2")
-    register.remember((asked,))
-    register.settle("po", "S1A_0001", "f1", PassState.MAPPED)
+    remember(register, asked)
+    register.settle("po", "S1A_1", "f", PassState.MAPPED)
     assert register.passes("po")[0].state is PassState.TRIGGERED
-    register.settle("po", "S1A_0001", "f2", PassState.MAPPED)
+    register.settle("po", "S1A_1", "f2", PassState.MAPPED)
     assert register.passes("po")[0].state is PassState.MAPPED
     register.settle("po", "S1A_9999", "f2", PassState.MAPPED)
 
@@ -75,17 +60,19 @@ def test_only_a_successful_poll_moves_the_clock(tmp_path):
     assert register.prune(later) == 1
 
 
-def _remember(path, first):
+def _write_one_by_one(path, passes):
     register = Register(path)
-    for number in range(first, first + 20):
-        register.remember((known(number),))
+    for one in passes:
+        with register.revising("po") as (_, written):
+            written.append(one)
 
 
-def test_two_processes_write_side_by_side(tmp_path):
+def test_two_processes_write_side_by_side(tmp_path, known):
     path = tmp_path / "watches.sqlite"
     Register(path)
+    passes = [known(number) for number in range(30)]
     context = multiprocessing.get_context("spawn")
-    writers = [context.Process(target=_remember, args=(path, first)) for first in (0, 10)]
+    writers = [context.Process(target=_write_one_by_one, args=(path, passes[first : first + 20])) for first in (0, 10)]
     for writer in writers:
         writer.start()
     for writer in writers:

@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pipeline_lib.model import Acquisition, CatalogItem, ProductType
 from pipeline_lib.model.area import area_of_bbox
 from pipeline_lib.steps import watch as steps
 from pipeline_lib.steps.gate import PUBLISHED, Assessment, Outcome, PassVerdict
@@ -17,31 +16,6 @@ NOW = datetime(2024, 5, 20, tzinfo=UTC)
 AOI = area_of_bbox(10, 45, 11, 46)
 RULES = Watch(name="po", aoi=AOI, catalog="http://127.0.0.1:9", since=NOW - timedelta(days=300))
 YEARS = timedelta(days=1500)
-
-
-def acquisition(moment, *, coverage=1.0, slices=1, version="v1"):
-    items = tuple(
-        CatalogItem(
-            item_id=f"S1A_{moment:%Y%m%dT%H%M}_{number}",
-            collection="sentinel-1-rtc",
-            start=moment + timedelta(seconds=25 * number),
-            end=moment + timedelta(seconds=25 * number + 25),
-            footprint=AOI,
-            assets={"vv": "https://a.example/vv.tif"},
-            facts={"updated": version},
-        )
-        for number in range(slices)
-    )
-    return Acquisition(
-        acquisition_id=f"S1A_{moment:%Y%m%dT%H%M%S}_R066_D",
-        platform="S1A",
-        product=ProductType.RTC,
-        start=items[0].start,
-        end=items[-1].end,
-        relative_orbit=66,
-        slices=items,
-        coverage=coverage,
-    )
 
 
 @pytest.fixture
@@ -79,24 +53,24 @@ def state_of(register):
     return [one.state for one in register.passes("po")]
 
 
-def test_a_clock_that_ran_ahead_hides_nothing_once_it_is_right_again(archive, register):
+def test_a_clock_that_ran_ahead_hides_nothing_once_it_is_right_again(archive, register, acquisition):
     shown, _ = archive
     steps.poll(register, "po", NOW + YEARS)
     assert steps.is_due(register.watch("po"), NOW), "a watch is polled again at once"
-    shown.append(acquisition(NOW - timedelta(hours=1)))
+    shown.append(acquisition(at=NOW - timedelta(hours=1)))
     assert len(steps.poll(register, "po", NOW).decision.due) == 1
 
 
-def test_a_partial_pass_seen_under_a_clock_ahead_does_not_wait_for_that_time(archive, register):
+def test_a_partial_pass_seen_under_a_clock_ahead_does_not_wait_for_that_time(archive, register, acquisition):
     shown, _ = archive
-    shown.append(acquisition(NOW - timedelta(hours=1), coverage=0.4))
+    shown.append(acquisition(at=NOW - timedelta(hours=1), coverage=0.4))
     assert steps.poll(register, "po", NOW + timedelta(days=20)).decision.due == ()
     assert len(steps.poll(register, "po", NOW).decision.due) == 1
 
 
-def test_a_clock_set_back_looks_again_and_maps_nothing_twice(archive, register):
+def test_a_clock_set_back_looks_again_and_maps_nothing_twice(archive, register, acquisition):
     shown, windows = archive
-    shown.append(acquisition(NOW - timedelta(hours=1)))
+    shown.append(acquisition(at=NOW - timedelta(hours=1)))
     assert len(ask(register, steps.poll(register, "po", NOW))) == 1
     early = NOW - timedelta(days=200)
     assert ask(register, steps.poll(register, "po", early)) == []
@@ -104,9 +78,9 @@ def test_a_clock_set_back_looks_again_and_maps_nothing_twice(archive, register):
     assert windows[-1].start <= early - timedelta(days=RULES.rescan_days)
 
 
-def test_silence_is_counted_from_when_the_clock_was_set_right(archive, register):
+def test_silence_is_counted_from_when_the_clock_was_set_right(archive, register, acquisition):
     shown, _ = archive
-    shown.append(acquisition(NOW + YEARS - timedelta(hours=1)))
+    shown.append(acquisition(at=NOW + YEARS - timedelta(hours=1)))
     steps.poll(register, "po", NOW + YEARS)
     shown.clear()
     steps.poll(register, "po", NOW)
@@ -115,17 +89,17 @@ def test_silence_is_counted_from_when_the_clock_was_set_right(archive, register)
     assert silent_since(RULES, state.last_new_pass, NOW + timedelta(days=13)) == timedelta(days=13)
 
 
-def test_retention_under_a_clock_years_ahead_forgets_no_pass_that_can_come_again(archive, register):
+def test_retention_under_a_clock_years_ahead_forgets_no_pass_that_can_come_again(archive, register, acquisition):
     shown, _ = archive
-    shown.append(acquisition(NOW - timedelta(hours=1)))
+    shown.append(acquisition(at=NOW - timedelta(hours=1)))
     ask(register, steps.poll(register, "po", NOW))
     register.prune(NOW + YEARS)
     assert ask(register, steps.poll(register, "po", NOW + timedelta(minutes=15))) == []
 
 
-def test_an_outage_of_the_assets_for_two_days_loses_no_pass(archive, register):
+def test_an_outage_of_the_assets_for_two_days_loses_no_pass(archive, register, acquisition):
     shown, _ = archive
-    shown.append(acquisition(NOW - timedelta(hours=1)))
+    shown.append(acquisition(at=NOW - timedelta(hours=1)))
     clock, tries = NOW, 0
     while clock < NOW + timedelta(days=2):
         result = steps.poll(register, "po", clock)
@@ -141,9 +115,9 @@ def test_an_outage_of_the_assets_for_two_days_loses_no_pass(archive, register):
     assert due[0].revision is False
 
 
-def test_what_was_given_up_is_tried_again_when_a_person_asks(archive, register):
+def test_what_was_given_up_is_tried_again_when_a_person_asks(archive, register, acquisition):
     shown, _ = archive
-    shown.append(acquisition(NOW - timedelta(hours=1)))
+    shown.append(acquisition(at=NOW - timedelta(hours=1)))
     keys, clock = [], NOW
     while not (result := steps.poll(register, "po", clock)).decision.given_up:
         keys += ask(register, result)
@@ -156,9 +130,9 @@ def test_what_was_given_up_is_tried_again_when_a_person_asks(archive, register):
     assert again[0] not in keys
 
 
-def test_a_killed_run_is_asked_for_again_at_once(archive, register):
+def test_a_killed_run_is_asked_for_again_at_once(archive, register, acquisition):
     shown, _ = archive
-    shown.append(acquisition(NOW - timedelta(hours=1)))
+    shown.append(acquisition(at=NOW - timedelta(hours=1)))
     first = ask(register, steps.poll(register, "po", NOW))
     steps.settle_lost(register, "po", register.passes("po")[0].pass_id)
     second = ask(register, steps.poll(register, "po", NOW + timedelta(seconds=1)))
@@ -166,22 +140,24 @@ def test_a_killed_run_is_asked_for_again_at_once(archive, register):
     assert first != second
 
 
-def test_a_poller_that_dies_between_asking_and_noting_asks_under_the_same_key_in_the_same_event(archive, register):
+def test_a_poller_that_dies_between_asking_and_noting_asks_under_the_same_key_in_the_same_event(
+    archive, register, acquisition
+):
     shown, _ = archive
-    shown.append(acquisition(NOW - timedelta(hours=1)))
+    shown.append(acquisition(at=NOW - timedelta(hours=1)))
     result = steps.poll(register, "po", NOW)
     request = steps.request_of(register, result.watch, result.decision.due[0])
     # killed here; meanwhile the flood goes on, and a pass of the day before is published late
-    shown.append(acquisition(NOW - timedelta(days=1)))
+    shown.append(acquisition(at=NOW - timedelta(days=1)))
     later = steps.poll(register, "po", NOW + timedelta(minutes=15))
     requests = [steps.request_of(register, later.watch, due) for due in later.decision.due]
     assert request.idempotency_key in {one.idempotency_key for one in requests}
     assert {one.event.event_id for one in requests} == {request.event.event_id}
 
 
-def test_a_run_that_ends_before_it_is_noted_is_settled_and_not_overwritten(archive, register):
+def test_a_run_that_ends_before_it_is_noted_is_settled_and_not_overwritten(archive, register, acquisition):
     shown, _ = archive
-    shown.append(acquisition(NOW - timedelta(hours=1)))
+    shown.append(acquisition(at=NOW - timedelta(hours=1)))
     result = steps.poll(register, "po", NOW)
     due = result.decision.due[0]
     request = steps.request_of(register, result.watch, due)
@@ -192,18 +168,18 @@ def test_a_run_that_ends_before_it_is_noted_is_settled_and_not_overwritten(archi
     assert steps.poll(register, "po", NOW + timedelta(minutes=15)).decision.due == ()
 
 
-def test_of_two_pollers_at_once_one_maps(archive, register):
+def test_of_two_pollers_at_once_one_maps(archive, register, acquisition):
     shown, _ = archive
-    shown.append(acquisition(NOW - timedelta(hours=1)))
+    shown.append(acquisition(at=NOW - timedelta(hours=1)))
     one, other = steps.poll(register, "po", NOW), steps.poll(register, "po", NOW)
     requests = [steps.request_of(register, result.watch, result.decision.due[0]) for result in (one, other)]
     assert requests[0].idempotency_key == requests[1].idempotency_key
     assert [steps.remember_request(register, request, run_id="r") for request in requests] == [True, False]
 
 
-def test_a_slow_poller_does_not_undo_what_a_finished_run_wrote(archive, register, monkeypatch):
+def test_a_slow_poller_does_not_undo_what_a_finished_run_wrote(archive, register, monkeypatch, acquisition):
     shown, _ = archive
-    shown.append(acquisition(NOW - timedelta(hours=1)))
+    shown.append(acquisition(at=NOW - timedelta(hours=1)))
     fast_search = steps.search_event
 
     def slow_search(*given):
@@ -219,20 +195,22 @@ def test_a_slow_poller_does_not_undo_what_a_finished_run_wrote(archive, register
     assert state_of(register) == [PassState.MAPPED]
 
 
-def test_an_archive_that_goes_back_to_an_earlier_version_is_mapped_again_under_a_key_of_its_own(archive, register):
+def test_an_archive_that_goes_back_to_an_earlier_version_is_mapped_again_under_a_key_of_its_own(
+    archive, register, acquisition
+):
     shown, _ = archive
     keys = []
     for version in ("v1", "v2", "v1"):
-        shown[:] = [acquisition(NOW - timedelta(hours=1), version=version)]
+        shown[:] = [acquisition(at=NOW - timedelta(hours=1), version=version)]
         keys += ask(register, steps.poll(register, "po", NOW))
         known = register.passes("po")[0]
         register.settle("po", known.pass_id, known.fingerprint, PassState.MAPPED)
     assert len(set(keys)) == 3
 
 
-def test_a_pass_that_cannot_be_mapped_does_not_fail_the_others_of_its_event(archive, register):
+def test_a_pass_that_cannot_be_mapped_does_not_fail_the_others_of_its_event(archive, register, acquisition):
     shown, _ = archive
-    shown += [acquisition(NOW - timedelta(days=2)), acquisition(NOW - timedelta(hours=1))]
+    shown += [acquisition(at=NOW - timedelta(days=2)), acquisition(at=NOW - timedelta(hours=1))]
     ask(register, steps.poll(register, "po", NOW))
     broken, good = register.passes("po")
     verdict = PassVerdict(
@@ -257,14 +235,14 @@ def test_a_pass_that_cannot_be_mapped_does_not_fail_the_others_of_its_event(arch
     assert good.flood_km2 == 3.0
 
 
-def test_a_run_learns_of_passes_that_joined_its_event_after_it_was_asked_for(archive, register):
+def test_a_run_learns_of_passes_that_joined_its_event_after_it_was_asked_for(archive, register, acquisition):
     """Found by the soak: a run that knew fewer passes ended last and took a pass out of the published event."""
     shown, _ = archive
-    shown.append(acquisition(NOW - timedelta(days=1)))
+    shown.append(acquisition(at=NOW - timedelta(days=1)))
     first = steps.poll(register, "po", NOW)
     narrow = steps.request_of(register, first.watch, first.decision.due[0]).event
     assert steps.widened(register, "po", narrow) == narrow
-    shown.append(acquisition(NOW - timedelta(hours=1)))
+    shown.append(acquisition(at=NOW - timedelta(hours=1)))
     for due in steps.poll(register, "po", NOW).decision.due:
         steps.request_of(register, first.watch, due)
     wide = steps.widened(register, "po", narrow)

@@ -2,15 +2,13 @@
 
 from datetime import UTC, datetime, timedelta
 
-from pipeline_lib.model import Acquisition, CatalogItem, ProductType
 from pipeline_lib.model.area import area_of_bbox
 from pipeline_lib.options.gate import PublishIf
 from pipeline_lib.steps.gate import BELOW_RULE, PUBLISHED, Assessment, Outcome, PassVerdict
 from pipeline_lib.steps.watch import report_mapped
 from pipeline_lib.steps.watch_text import history_lines
-from pipeline_lib.watch import KnownPass, PassState, Register, Watch
+from pipeline_lib.watch import PassState, Register, Watch
 from pipeline_lib.watch.assign import event_of
-from pipeline_lib.watch.decide import DuePass
 
 NOW = datetime(2024, 5, 20, tzinfo=UTC)
 AOI = area_of_bbox(10, 45, 11, 46)
@@ -18,21 +16,8 @@ RULE = PublishIf(min_flood_km2=0.5)
 WATCH = Watch(name="po", aoi=AOI, catalog="generic", since=NOW - timedelta(days=99), publish_if=RULE)
 
 
-def known(day, event_id=None):
-    return KnownPass(
-        watch="po",
-        pass_id=f"S1A_{day}",
-        platform="S1A",
-        relative_orbit=66,
-        start=NOW + timedelta(days=day),
-        fingerprint="f",
-        coverage=1.0,
-        state=PassState.TRIGGERED,
-        first_seen=NOW,
-        last_change=NOW,
-        triggered_fingerprint="f",
-        event_id=event_id,
-    )
+def asked(known, day):
+    return known(day, state=PassState.TRIGGERED, triggered_fingerprint="f", event_id="po-20240520")
 
 
 def outcome(day, flood_km2, *, worth, state):
@@ -55,19 +40,10 @@ def outcome(day, flood_km2, *, worth, state):
     return Outcome(state=state, reason="because", product=None, assessment=assessment)
 
 
-def due(day):
-    start = NOW + timedelta(days=day)
-    item = CatalogItem(item_id="i", collection="c", start=start, end=start, footprint=AOI, assets={})
-    acquisition = Acquisition(
-        acquisition_id=f"S1A_{day}", platform="S1A", product=ProductType.RTC, start=start, end=start, slices=(item,)
-    )
-    return DuePass(acquisition=acquisition, known=known(day), revision=False)
-
-
-def test_a_dry_pass_is_remembered_and_opens_nothing(tmp_path):
+def test_a_dry_pass_is_remembered_and_opens_nothing(tmp_path, due, remember, known):
     register = Register(tmp_path / "watches.sqlite")
     register.add(WATCH)
-    register.remember((known(0, "po-20240520"),))
+    remember(register, asked(known, 0))
     report_mapped(register, "po", "S1A_0", "f", outcome(0, 0.2, worth=False, state=BELOW_RULE))
     dry = register.passes("po")[0]
     assert (dry.state, dry.worth, dry.flood_km2) == (PassState.MAPPED, False, 0.2)
@@ -75,10 +51,10 @@ def test_a_dry_pass_is_remembered_and_opens_nothing(tmp_path):
     assert event_of(WATCH, due(6), register.passes("po")).event_id == "po-20240526"
 
 
-def test_a_flooded_pass_keeps_its_event_open_and_a_receded_one_lets_it_end(tmp_path):
+def test_a_flooded_pass_keeps_its_event_open_and_a_receded_one_lets_it_end(tmp_path, due, remember, known):
     register = Register(tmp_path / "watches.sqlite")
     register.add(WATCH)
-    register.remember((known(0, "po-20240520"), known(6, "po-20240520")))
+    remember(register, asked(known, 0), asked(known, 6))
     report_mapped(register, "po", "S1A_0", "f", outcome(0, 7.0, worth=True, state=PUBLISHED))
     report_mapped(register, "po", "S1A_6", "f", outcome(6, 0.0, worth=False, state=PUBLISHED))
     assert event_of(WATCH, due(12), register.passes("po")).event_id == "po-20240520"
