@@ -6,7 +6,8 @@ Each fault strikes a run of ``map_event`` once (it passes) and always (it stays)
 radar items, asset faults on the VV raster of one pass of the event. What is then published is compared with runs that
 nothing disturbed, over the whole archive or over one that lacks what was lost. A run may publish
 all, publish without the struck pass and say so, or publish nothing and say why; anything else fails this script.
-Writes faults.md and faults.json.
+Writes faults.md and faults.json. Cases that faults.json holds already are not run again: stopped half-way, the same
+command goes on. Without ``--docs``, or after that file is removed, every case is run.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import json
 import shutil
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -236,22 +237,35 @@ def main() -> None:
     parser.add_argument("--docs", type=Path, default=None, help="folder for faults.md and faults.json")
     given = parser.parse_args()
     shutil.rmtree(given.folder, ignore_errors=True)
+    rows = known(given.docs)
     with runs.prefect_server(given.folder / "prefect"):
         bench = Bench(given.folder)
-        chosen = cases(given.only)
-        short = [case for case in chosen if case.name == "stall" and case.dose == "always"]
-        rows: list[Row] = []
+        missing = [case for case in cases(given.only) if case not in {row.case for row in rows}]
+        short = [case for case in missing if case.name == "stall" and case.dose == "always"]
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            for row in pool.map(bench.strike, [case for case in chosen if case not in short]):
-                rows.append(row)
+            for future in as_completed([pool.submit(bench.strike, case) for case in missing if case not in short]):
+                rows.append(future.result())
                 write(rows, given.docs)
         fault_transport.STALL_S = SHORT_STALL_S
-        rows += [bench.strike(case) for case in short]
-    write(rows, given.docs)
+        for case in short:
+            rows.append(bench.strike(case))
+            write(rows, given.docs)
     wrong = [row for row in rows if not row.good]
     print(f"{len(rows)} cases of {len({row.case.name for row in rows})} faults, {len(wrong)} wrong")
     if wrong:
         raise SystemExit(1)
+
+
+def known(docs: Path | None) -> list[Row]:
+    """Rows of earlier runs, without those of faults that are no more."""
+    path = docs / "faults.json" if docs else None
+    if path is None or not path.exists():
+        return []
+    found = []
+    for fields in json.loads(path.read_text(encoding="utf-8")):
+        case = Case(*(fields.pop(name) for name in ("name", "place", "dose")))
+        found.append(Row(case=case, **fields))
+    return [row for row in found if row.case in cases(None)]
 
 
 def write(rows: list[Row], docs: Path | None) -> None:
