@@ -6,12 +6,12 @@
 import json
 import os
 import shutil
-import socket
 import time
 
 import httpx
 import pytest
 
+from benchmarks.soak.runs import free_port
 from flows.desk.services import Desk
 from flows.desk.start import start_detached, stop
 from pipeline_lib.steps.event import read_event
@@ -27,12 +27,6 @@ pytestmark = [
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PATIENCE_S = 300
 """A busy machine is slow to start a run's process, and to draw."""
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="module")

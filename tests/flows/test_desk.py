@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import time
 import urllib.error
 import urllib.request
@@ -11,18 +10,13 @@ from datetime import UTC, datetime
 import psutil
 import pytest
 
+from benchmarks.soak.runs import free_port
 from flows.desk.services import Desk
 from flows.desk.start import check_exposure, start_detached, status_lines, stop
 from flows.desk.supervisor import running_services, running_supervisor
 from pipeline_lib.errors import InputError, OverbankError
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("desk"), pytest.mark.timeout(900)]
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
