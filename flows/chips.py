@@ -7,7 +7,7 @@ from prefect import flow
 from prefect.futures import PrefectFuture
 
 from flows.map_event import PASSES_AT_ONCE
-from flows.progress import run_logger
+from flows.progress import Progress, run_logger
 from pipeline_lib.model import Event, PlannedPass, Stored, digest_of
 from pipeline_lib.options.map_event import MapOptions
 from pipeline_lib.options.train import Recipe
@@ -28,6 +28,12 @@ class _Chain(NamedTuple):
     history: PrefectFuture[Stored | None]
     overpass: PrefectFuture[Stored] | None
     lag_days: float
+
+    def stages(self) -> list[tuple[str, PrefectFuture[Any]]]:
+        """Name and future of each; passes may share a history and an overpass."""
+        name = self.planned.acquisition.acquisition_id
+        named: list[tuple[str, PrefectFuture[Any]]] = [(f"history of {name}", self.history), (name, self.scene)]
+        return named if self.overpass is None else [*named, (f"overpass near {name}", self.overpass)]
 
 
 @flow(
@@ -53,13 +59,18 @@ def build_chips(recipe: Recipe, events: list[Event], catalog: str, out: str, opt
         OverbankError: an event has no pass, or an asset cannot be read.
     """
     wanted = options or MapOptions()
-    taught = []
+    started = []
     for event in events:
         place = Place(workspace=workspace_of(Path(out).parent, event.event_id).folder)
         chains = _prepared(recipe, event, catalog, wanted, place)
         run_logger().info("%s: %d passes", event.event_id, len(chains))
-        taught += [(_taught(event, chain), place) for chain in chains]
-    return write_chips(recipe, taught, out)
+        started += [(event, chain, place) for chain in chains]
+    stages = {future.task_run_id: (name, future) for _, chain, _ in started for name, future in chain.stages()}
+    progress = Progress(run_logger(), len(stages) + 1)
+    progress.follow(stages.values())
+    count = write_chips(recipe, [(_taught(event, chain), place) for event, chain, place in started], out)
+    progress.finished(f"{count} chips in {out}")
+    return count
 
 
 def _prepared(recipe: Recipe, event: Event, catalog: str, options: MapOptions, place: Place) -> list[_Chain]:

@@ -40,8 +40,11 @@ class InputContract(Record):
     """In the order of the network's channels."""
     units: Literal["db", "relative"] = "db"
     """``db``: 10 log10 of linear power, standardised by fixed mean and sd. ``relative``: the same logarithm, but
-    standardised by each scene's own median and 2-98 percentile range, so that any linear stretch of dB, and so any
-    8-bit image, gives the same input."""
+    standardised by a percentile of each scene itself and by its 2-98 percentile range, so that any linear stretch of
+    dB, and so any 8-bit image, gives the same input."""
+    centre_percentile: float = Field(50.0, gt=0, lt=100)
+    """Relative units: what of the scene is 0. Where more than half of a scene may be water, the median is water; the
+    80th percentile is land still."""
     pixel_m: float = 10.0
     """Ground sampling distance it was trained at, metres."""
     pixel_tolerance: float = 0.5
@@ -111,8 +114,10 @@ def fixed_scale(contract: InputContract) -> tuple[NDArray[np.float32], NDArray[n
     )
 
 
-def relative_scale(db: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Centre (median) and spread (2-98 percentile range over 3) per band of ``(band, y, x)`` dB.
+def relative_scale(
+    db: NDArray[np.float32], centre_percentile: float = 50.0
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Centre (a percentile) and spread (2-98 percentile range over 3) per band of ``(band, y, x)`` dB.
 
     NaN is left out, and so are a largest or smallest value that more than 0.5 % of the pixels share: 8-bit images
     mark blank and saturated pixels so. A band without any pixel gets 0 and 1.
@@ -124,7 +129,7 @@ def relative_scale(db: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArra
             centres.append(0.0)
             spreads.append(1.0)
             continue
-        low, middle, high = np.percentile(seen, (2, 50, 98))
+        low, middle, high = np.percentile(seen, (2, centre_percentile, 98))
         centres.append(middle)
         spreads.append(max((high - low) / 3, SPREAD_FLOOR_DB))
     return np.array(centres, np.float32), np.array(spreads, np.float32)

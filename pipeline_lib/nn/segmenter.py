@@ -162,7 +162,7 @@ class Segmenter:
         contract = self.model.card.inputs
         if contract.units == "db":
             return fixed_scale(contract)
-        return relative_scale(to_db(np.asarray(_sampled(power).compute(), np.float32)))
+        return relative_scale(to_db(np.asarray(_sampled(power).compute(), np.float32)), contract.centre_percentile)
 
     def _tile_for(self, shape: tuple[int, int]) -> int:
         """The tile, as small as a small scene allows where tiles are exact; blended ones are not."""

@@ -127,6 +127,8 @@ class DataOptions(Options):
     """Events (scenes, dates) that may be learned from; empty: all."""
     held_events: tuple[str, ...] = ()
     """Events whose chips validate and test; empty: all."""
+    centre_percentile: float = Field(50.0, gt=0, lt=100)
+    """Units ``grey``: the percentile of each image that becomes 0; high where most of an image may be water."""
     worlds: int = Field(8, ge=1)
     """Simulated worlds, where the dataset is ``world``."""
     world_size_px: int = Field(512, ge=128)

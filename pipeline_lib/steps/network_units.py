@@ -22,7 +22,8 @@ def network_units(contract: InputContract, scene: xr.Dataset, history: xr.Datase
         history = scene.map(lambda array: xr.full_like(array, np.nan))
     power = np.stack([np.asarray(array.values, np.float32) for array in contract.select(scene, history)])
     decibel = to_db(power)
-    centre, spread = fixed_scale(contract) if contract.units == "db" else relative_scale(decibel)
+    fixed = contract.units == "db"
+    centre, spread = fixed_scale(contract) if fixed else relative_scale(decibel, contract.centre_percentile)
     return normalise(decibel, contract, centre, spread)
 
 

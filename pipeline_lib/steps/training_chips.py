@@ -40,7 +40,8 @@ def contract_of(recipe: Recipe) -> InputContract:
             f"data.bands names {', '.join(unknown)}; a student in units {recipe.units!r} may see "
             f"{', '.join(most.names)}."
         )
-    return full.model_copy(update={"bands": tuple(known[name] for name in wanted)})
+    bands = tuple(known[name] for name in wanted)
+    return full.model_copy(update={"bands": bands, "centre_percentile": recipe.data.centre_percentile})
 
 
 def all_bands(recipe: Recipe) -> tuple[str, ...]:

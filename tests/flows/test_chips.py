@@ -44,3 +44,16 @@ def test_a_flow_builds_a_chip_store_from_a_stac_event(prefect_server, archive, e
     with pytest.raises(InputError, match="B05"):
         chips_of_recipe(wrong, out, tmp_path / "unused")
     assert open_chips(out).provenance["cloud_masked"]
+    assert _progress_of(f"chips for {recipe.name}") == 100.0
+
+
+def _progress_of(run_name: str) -> float:
+    """What the progress bar of that flow run shows."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, FlowRunFilter, FlowRunFilterName
+
+    with get_client(sync_client=True) as client:
+        runs = client.read_flow_runs(flow_run_filter=FlowRunFilter(name=FlowRunFilterName(any_=[run_name])))
+        wanted = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run.id for run in runs]))
+        (bar,) = (found for found in client.read_artifacts(artifact_filter=wanted) if found.key == "progress")
+    return float(bar.data)

@@ -220,6 +220,17 @@ def test_fill_values_do_not_move_the_relative_scale() -> None:
     assert np.isfinite(empty).all()
 
 
+def test_flooded_land_stays_where_it_was_under_a_high_centre() -> None:
+    """Two thirds under water move the median by the depth of the change, the 80th percentile by a fraction of it."""
+    rng = np.random.default_rng(0)
+    dry = rng.normal(-10, 1, (1, 60, 60)).astype(np.float32)
+    wet = dry.copy()
+    wet[:, :40] -= 8
+    moved = {q: abs(float(relative_scale(wet, q)[0][0] - relative_scale(dry, q)[0][0])) for q in (50, 80)}
+    assert moved[50] > 6
+    assert moved[80] < 1.2
+
+
 def test_contract_in_db_and_its_refusals() -> None:
     contract = sar_contract(before=True)
     scene = linear(np.full((4, 4), -12.0))

@@ -134,6 +134,15 @@ def test_history_is_demanded_and_averaged(tmp_path, scene, make_model) -> None:
     np.testing.assert_allclose(segmenter.likelihood(scene, history).to_numpy(), by_mean, atol=1e-5)
 
 
+def test_the_card_says_what_of_a_scene_is_zero(tmp_path, scene, make_model) -> None:
+    """A model that centres on the 80th percentile sees other numbers than one that centres on the median."""
+    contracts = [grey_contract(before=False).model_copy(update={"centre_percentile": q}) for q in (50.0, 80.0)]
+    folders = [make_model(tmp_path / f"m{k}", contract=one).folder for k, one in enumerate(contracts)]
+    segmenters = [Segmenter.load(folder, "cpu", tile=64) for folder in folders]
+    median, high = (segmenter.likelihood(scene).to_numpy() for segmenter in segmenters)
+    assert np.nanmax(np.abs(median - high)) > 1e-3
+
+
 def test_relative_units_do_not_know_the_stretch(tmp_path, scene, make_model) -> None:
     model = make_model(tmp_path / "m", contract=grey_contract(before=False))
     segmenter = Segmenter.load(model.folder, "cpu", tile=64)
