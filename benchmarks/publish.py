@@ -195,7 +195,7 @@ def main() -> None:
     print(f"{plan.grid.shape[1]} x {plan.grid.shape[0]} pixels, {given.passes} passes, load {os.getloadavg()[0]:.1f}")
     for name in ("mosaic", "publish"):
         command = [sys.executable, __file__, *sys.argv[1:], "--stage", name]
-        print(subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip())
+        print(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip())
     if given.open:
         print(f"page opens in {open_page(folder / 'out' / 'national' / 'index.html'):.2f} s")
 

@@ -24,9 +24,10 @@ import xarray as xr
 
 from pipeline_lib.flood.advisory import advisory_flags
 from pipeline_lib.flood.archive import archive_statistics, co_and_cross, smoothed_db
-from pipeline_lib.flood.brightening import brightened
+from pipeline_lib.flood.brightening import brightened, window_px
 from pipeline_lib.flood.exclusion import Evidence, exclusion_flags
 from pipeline_lib.flood.objects import drop_small
+from pipeline_lib.flood.usual_rise import usual_rise_db
 from pipeline_lib.flood.window import WINDOW_PX, Window, map_windows
 from pipeline_lib.model import DRY, EXCLUDED, NOT_OBSERVED, WATER, Exclusion, check_flood_map, check_water_extent
 from pipeline_lib.options.derive import DeriveOptions
@@ -75,7 +76,7 @@ def derive_flood(
     options: DeriveOptions | None = None,
     history: xr.Dataset | None = None,
 ) -> xr.Dataset:
-    """Derive the FloodMap of one pass, lazily.
+    """Derive the FloodMap of one pass, lazily but for the usual rise of its dry land, which is computed now.
 
     Args:
         water: WaterExtent of the pass.
@@ -105,10 +106,22 @@ def derive_flood(
     pixel_m = pixel_size_m(water["water"])
     min_pixels = math.ceil(options.min_mapping_unit_m2 / pixel_m**2)
     reach_px = math.ceil(options.brightening.reach_m / pixel_m) if statistics is not None else 0
-    halo = min_pixels + reach_px + options.reference.smoothing_px // 2 + 1
+    halo = min_pixels + reach_px + (window_px(options.brightening, pixel_m) + options.reference.smoothing_px) // 2 + 1
     cell_px = max(round(options.advisory_cell_m / pixel_m), 1)
     size = cell_px * max(WINDOW_PX // cell_px, 1)  # windows hold whole advisory cells
-    block = partial(_derive, options=options, pixel_m=pixel_m, min_pixels=min_pixels, cell_px=cell_px)
+    usual_db = 0.0
+    if options.brightening.enabled and statistics is not None and co is not None:
+        usual_db = usual_rise_db(
+            water["water"],
+            reference_water,
+            co,
+            statistics["co_mean_db"],
+            smoothing_px=options.reference.smoothing_px,
+            reach_px=reach_px,
+        )
+    block = partial(
+        _derive, options=options, pixel_m=pixel_m, min_pixels=min_pixels, cell_px=cell_px, usual_db=usual_db
+    )
     flood = map_windows(block, inputs, OUTPUTS, halo=halo, size=size, placed=True)
     for name, attrs in ATTRIBUTES.items():
         flood[name].attrs = {"units": "1", **attrs}
@@ -143,6 +156,7 @@ def _derive(
     pixel_m: float,
     min_pixels: int,
     cell_px: int,
+    usual_db: float,
 ) -> tuple[np.ndarray, ...]:
     """One window, halo included: every layer."""
     evidence = _evidence(arrays, options.reference.smoothing_px)
@@ -150,7 +164,7 @@ def _derive(
     observed = evidence.water != NOT_OBSERVED
     is_reference = np.isin(evidence.reference, (1, 2))
     open_flood = (evidence.water == WATER) & ~is_reference & (exclusion == 0)
-    bright, confidence = brightened(evidence, open_flood, options, pixel_m)
+    bright, confidence = brightened(evidence, open_flood, options, pixel_m, usual_db)
     bright[(exclusion & ~np.uint16(Exclusion.DENSE_VEGETATION | Exclusion.URBAN)) > 0] = 0
     flood = drop_small(open_flood | (bright > 0), min_pixels)
     bright[~flood] = 0

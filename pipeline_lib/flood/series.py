@@ -33,7 +33,7 @@ observation); everything seen up to it; the doubt about its flood (`area_range`)
 the whole area."""
 
 SERIES_LAYERS = ("flood_extent", "flood_class", "likelihood", "reference_water", "water_extent", "observations")
-INDEPENDENT = 6.0
+INDEPENDENT = 4.0
 """Independent patches in a flood: errors run over whole fields, shores and towns. Chosen on simulated worlds
 (`benchmarks/event_worlds.py`, seeds 601 to 612)."""
 NINETY = 1.645

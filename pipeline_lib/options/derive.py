@@ -39,10 +39,14 @@ class BrighteningOptions(Options):
 
     enabled: bool = True
     """Look for flooded vegetation and flooded towns at all."""
-    min_rise_db: float = Field(default=3.0, gt=0, le=20)
-    """Least rise of co-polarised gamma0 over the archive's mean, dB."""
-    min_deviations: float = Field(default=3.0, gt=0, le=20)
+    min_rise_db: float = Field(default=1.7, gt=0, le=20)
+    """Least rise of co-polarised gamma0 over the archive's mean, beyond that of the pass's dry land, dB."""
+    min_deviations: float = Field(default=1.7, gt=0, le=20)
     """Least rise in standard deviations of the archive."""
+    min_cross_gap_db: float = Field(default=1.5, gt=0, le=20)
+    """Least by which cross-polarised gamma0 must rise less than co-polarised, dB."""
+    window_m: float = Field(default=70.0, ge=0, le=1000)
+    """Side of the box over which rises are averaged, metres."""
     min_deviation_db: float = Field(default=0.8, gt=0, le=5)
     """Floor of the archive's standard deviation, dB."""
     reach_m: float = Field(default=300.0, ge=0, le=5000)

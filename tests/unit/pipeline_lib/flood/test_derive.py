@@ -11,6 +11,7 @@ from pipeline_lib.errors import ContractError
 from pipeline_lib.flood import derive_flood, reference_water
 from pipeline_lib.flood.derive import OUTPUTS
 from pipeline_lib.flood.objects import drop_small
+from pipeline_lib.flood.usual_rise import MAX_RISE_DB, usual_rise_db
 from pipeline_lib.model import Advisory, Exclusion, check_flood_map
 from pipeline_lib.options.derive import DeriveOptions, ReferenceOptions
 
@@ -250,15 +251,71 @@ def test_a_weaker_rise_leaves_doubt_that_widens_the_range():
     water = np.zeros(shape, np.uint8)
     water[20:40, 20:40] = 1
     doubted = np.zeros(shape, bool)
-    doubted[20:40, 45:60] = True
-    vv = np.where(water == 1, 0.01, np.where(doubted, 0.08 * 10**0.22, 0.08))
+    doubted[15:45, 42:72] = True
+    rise_db = 0.8 * DeriveOptions().brightening.min_deviations * DeriveOptions().brightening.min_deviation_db
+    assert rise_db < DeriveOptions().brightening.min_rise_db
+    vv = np.where(water == 1, 0.01, np.where(doubted, 0.08 * 10 ** (rise_db / 10), 0.08))
     flood = derive_flood(
         water_of(water), layer(np.zeros(shape), np.uint8), None, scene_of(shape, vv=vv), None, history_of(shape)
     ).compute()
-    inner = flood.isel(y=slice(25, 35), x=slice(48, 57))
+    inner = flood.isel(y=slice(25, 35), x=slice(52, 62))
     assert (inner["flood_class"].values == 0).all()
     assert ((inner["likelihood"].values > 25) & (inner["likelihood"].values < 50)).all()
     check_invariants(flood)
+
+
+@pytest.mark.parametrize(("rain_db", "cross_db"), [(2.5, 0.0), (2.5, 2.5), (0.0, 4.0)])
+def test_what_rain_does_to_all_land_and_growth_to_both_channels_is_no_flood(rain_db, cross_db):
+    shape = (120, 200)
+    water = np.zeros(shape, np.uint8)
+    water[20:40, 20:40] = 1
+    grown = np.zeros(shape, bool)
+    grown[20:50, 42:72] = rain_db == 0
+    vv = 0.08 * 10 ** ((rain_db + 4.0 * grown) / 10)
+    vh = 0.016 * 10 ** (cross_db * (grown | (rain_db > 0)) / 10)
+    scene = scene_of(shape, vv=np.where(water == 1, 0.01, vv), vh=np.where(water == 1, 0.002, vh))
+    flood = derive_flood(
+        water_of(water), layer(np.zeros(shape), np.uint8), None, scene, None, history_of(shape)
+    ).compute()
+    assert set(np.unique(flood["flood_class"].values)) == {0, 2}
+    check_invariants(flood)
+
+
+class TestUsualRise:
+    """The median change of dry land, against the same said literally."""
+
+    def rise_of(self, change_db, water, reference=None, reach_px=5):
+        rng = np.random.default_rng(3)
+        mean = rng.normal(-10, 2, water.shape).astype(np.float32)
+        power = 10 ** ((mean + change_db) / 10)
+        known = np.zeros(water.shape, np.uint8) if reference is None else reference
+        layers = [layer(each) for each in (water, known, power.astype(np.float32), mean)]
+        return usual_rise_db(*layers, smoothing_px=1, reach_px=reach_px)
+
+    def test_it_is_the_median_of_dry_land_far_from_open_flood(self):
+        shape = (200, 200)
+        water = np.zeros(shape, np.uint8)
+        water[:, :100] = 1
+        water[150:] = 255
+        change = np.where(np.arange(200) < 105, 9.0, np.linspace(0.5, 2.5, 200))[None, :] * np.ones((200, 1))
+        assert self.rise_of(change, water) == pytest.approx(np.median(change[:150, 105:]), abs=0.01)
+
+    def test_darker_land_says_nothing_and_neither_does_little_land(self):
+        shape = (100, 100)
+        assert self.rise_of(np.full(shape, -3.0), np.zeros(shape, np.uint8)) == 0
+        water = np.full(shape, 255, np.uint8)
+        water[:20, :20] = 0
+        assert self.rise_of(np.full(shape, 2.0), water) == 0
+
+    def test_it_is_bounded(self):
+        shape = (100, 100)
+        assert self.rise_of(np.full(shape, 20.0), np.zeros(shape, np.uint8)) == MAX_RISE_DB
+
+    def test_without_land_far_from_flood_all_dry_land_counts(self):
+        shape = (100, 100)
+        water = np.zeros(shape, np.uint8)
+        water[::4] = 1
+        assert self.rise_of(np.full(shape, 1.5), water, reach_px=20) == pytest.approx(1.5, abs=0.01)
 
 
 def test_advisories():
