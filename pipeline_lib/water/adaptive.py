@@ -28,9 +28,9 @@ from pipeline_lib.options import Options
 from pipeline_lib.options.detect import AdaptiveOptions
 from pipeline_lib.water.blocks import BlockGrid, map_with_halo
 from pipeline_lib.water.classes import Classes, classes_of, physics_of
-from pipeline_lib.water.context import edge_table, mean_field
+from pipeline_lib.water.context import Levels, edge_table, mean_field, probability_of
 from pipeline_lib.water.extent import water_extent
-from pipeline_lib.water.filtering import boxcar, decibel, look_up, power_of, smooth, table_of
+from pipeline_lib.water.filtering import boxcar, look_up, power_of, smooth, table_of
 from pipeline_lib.water.fusion import (
     change_ratio,
     log_odds_with_reference,
@@ -43,7 +43,15 @@ from pipeline_lib.water.growing import GrowingRule, grow, kept_if_small
 from pipeline_lib.water.histogram import tile_histograms
 from pipeline_lib.water.interface import Need, Observation
 from pipeline_lib.water.reference import reference_statistics
-from pipeline_lib.water.rough import RADIUS_PX, RoughTables, rough_change, rough_evidence, rough_tables
+from pipeline_lib.water.rough import (
+    RADIUS_PX,
+    Means,
+    RoughTables,
+    means_of,
+    rough_change,
+    rough_tables,
+    scene_evidence,
+)
 
 Plane = npt.NDArray[np.float32]
 
@@ -92,11 +100,11 @@ class AdaptiveDetector:
         inputs = dict(powers)
         inputs.update(_history(observation, names, grid, self.options.min_history))
         inputs.update(_place(observation, grid))
-        probability = map_with_halo(
-            probability_block,
+        levels = map_with_halo(
+            levels_block,
             inputs,
             halo_px=max(self.options.filter_radius, RADIUS_PX) + self.options.context_radius + self.options.rounds,
-            dtype=np.float32,
+            dtype=np.int16,
             arguments={
                 "tables": {name: self._tables(classes[name]) for name in names},
                 "rough": self._rough(classes),
@@ -104,7 +112,9 @@ class AdaptiveDetector:
                 "options": self.options,
             },
         )
-        probability = kept_if_small(probability)
+        probability = kept_if_small(levels).map_blocks(
+            probability_of, dtype=np.float32, meta=np.empty((0, 0), dtype=np.float32)
+        )
         rule = GrowingRule(seed=self.options.seed, tolerance=0.5, min_pixels=self.options.min_pixels)
         return water_extent(scene, probability, grow(probability, rule), notes=_notes(classes, inputs))
 
@@ -178,21 +188,19 @@ def _notes(classes: dict[str, Classes], inputs: dict[str, da.Array]) -> list[str
     return notes
 
 
-def probability_block(
+def levels_block(
     *,
     tables: dict[str, _Tables],
     rough: RoughTables | None,
     prior: float,
     options: AdaptiveOptions,
     **arrays: npt.NDArray[Any],
-) -> Plane:
-    """Probability of water in one block: float32 (y, x), NaN where no polarisation is observed."""
-    pixels = {name: np.ascontiguousarray(arrays[name], dtype=np.float32) for name in tables}
-    powers = {name: boxcar(power, options.filter_radius) for name, power in pixels.items()}
-    ratios = {name: look_up(powers[name], table.ratio) for name, table in tables.items()}
-    roughness = None if rough is None else rough_evidence(pixels["vv"], pixels["vh"], rough)
-    either = total_of(list(ratios.values()))
-    scene_ratio = smooth(either if roughness is None else np.fmax(either, roughness.ratio), options.context_radius)
+) -> Levels:
+    """Probability of water in one block as `pipeline_lib.water.context.mean_field` gives it: int16 (y, x)."""
+    pixels = {name: boxcar(np.ascontiguousarray(arrays[name], dtype=np.float32), 0) for name in tables}
+    powers = {name: smooth(power, options.filter_radius) for name, power in pixels.items()}
+    means = None if rough is None else means_of(pixels["vv"], pixels["vh"])
+    scene_ratio = smooth(_scene_ratio(powers, means, tables, rough), options.context_radius)
     log_prior = _log_prior(arrays, options)
     statistics = _expected(arrays, tables, options)
     occurrence = arrays.get("occurrence")
@@ -202,11 +210,9 @@ def probability_block(
     unknown = np.full_like(scene_ratio, np.nan)
     changed_ratio, earlier = scene_ratio, unknown
     if statistics:
-        changes = _changes(powers, ratios, statistics, tables, options)
-        if rough is not None and roughness is not None and {"vv", "vh"} <= statistics.keys():
-            changes = np.fmax(
-                changes, rough_change(roughness, rough, statistics["vv"], statistics["vh"], FILTERED_AWAY)
-            )
+        changes = _changes(powers, statistics, tables, options)
+        if rough is not None and means is not None and {"vv", "vh"} <= statistics.keys():
+            changes = rough_change(means, rough, statistics["vv"], statistics["vh"], FILTERED_AWAY, changes)
         changed_ratio = smooth(changes, options.context_radius)
         before = [look_up(power_of(expected), tables[name].ratio) for name, (expected, _) in statistics.items()]
         earlier = smooth(total_of(before), options.context_radius)
@@ -214,6 +220,16 @@ def probability_block(
     place = np.zeros_like(scene_ratio) if log_prior is None else log_prior
     log_odds = log_odds_with_reference(scene_ratio, changed_ratio, was, place, options.flood_prior)
     return in_context(log_odds, list(powers.values()), tables, options)
+
+
+def _scene_ratio(
+    powers: dict[str, Plane], means: Means | None, tables: dict[str, _Tables], rough: RoughTables | None
+) -> Plane:
+    """Log-likelihood ratio of water against the scene's land."""
+    if rough is None or means is None:
+        return total_of([look_up(powers[name], table.ratio) for name, table in tables.items()])
+    calm = Means(tables["vv"].ratio, tables["vh"].ratio)
+    return scene_evidence(Means(powers["vv"], powers["vh"]), calm, means, rough)
 
 
 def _expected(
@@ -229,7 +245,6 @@ def _expected(
 
 def _changes(
     powers: dict[str, Plane],
-    ratios: dict[str, Plane],
     statistics: dict[str, tuple[Plane, Plane]],
     tables: dict[str, _Tables],
     options: AdaptiveOptions,
@@ -238,15 +253,14 @@ def _changes(
     limits = (options.evidence_weight, options.max_evidence)
     changes = []
     for name, power in powers.items():
+        ratio = look_up(power, tables[name].ratio)
         if name in statistics:
-            water = look_up(power, tables[name].water)
-            changes.append(change_ratio(decibel(power), water, ratios[name], *statistics[name], *limits))
-        else:
-            changes.append(ratios[name])
+            ratio = change_ratio(power, tables[name].water, ratio, *statistics[name], *limits)
+        changes.append(ratio)
     return total_of(changes)
 
 
-def in_context(log_odds: Plane, powers: list[Plane], tables: dict[str, _Tables], options: AdaptiveOptions) -> Plane:
+def in_context(log_odds: Plane, powers: list[Plane], tables: dict[str, _Tables], options: AdaptiveOptions) -> Levels:
     """Let neighbours speak: `pipeline_lib.water.context.mean_field` with the first two polarisations."""
     edges = np.stack([table.edge for table in tables.values()][:2])
     second = powers[1] if len(powers) > 1 else np.empty((0, 0), dtype=np.float32)

@@ -23,6 +23,7 @@ from pipeline_lib.water.classes import Classes
 from pipeline_lib.water.threshold import Normal
 
 Plane = npt.NDArray[np.float32]
+Levels = npt.NDArray[np.int16]
 
 LEVELS = 9
 """Steps of the share of water among the neighbours, 0 to 1."""
@@ -77,12 +78,15 @@ DECIDED = np.float32(11.0)
 """A pixel with log-odds beyond is not swayed by its neighbours."""
 
 
+UNKNOWN = np.int16(-1)
+"""Level of a pixel that is not observed."""
+
+
 @numba.njit(nogil=True, cache=True, fastmath={"contract", "arcp", "reassoc"})
-def _sigmoid(value: np.float32) -> np.float32:
-    """Logistic function by table."""
+def _level(value: np.float32) -> int:
+    """Place of the logistic function in its table."""
     clipped = min(max(value, -SIGMOID_LIMIT), SIGMOID_LIMIT)
-    answer: np.float32 = SIGMOID[int((clipped + SIGMOID_LIMIT) * SIGMOID_STEPS + np.float32(0.5))]
-    return answer
+    return int((clipped + SIGMOID_LIMIT) * SIGMOID_STEPS + np.float32(0.5))
 
 
 @numba.njit(nogil=True, cache=True, fastmath={"contract", "arcp", "reassoc"})
@@ -93,6 +97,7 @@ def _round(
     tables: npt.NDArray[np.float32],
     before: Plane,
     after: Plane,
+    levels: Levels,
     strength: np.float32,
 ) -> None:
     """One round: from the neighbours' probabilities (with a margin of one pixel) to the pixels' own."""
@@ -110,14 +115,16 @@ def _round(
             field += strength * (share - half) + tables[0, level, (bits[y, x] & 0x7FFFFFFF) >> SHIFT]
             if both:
                 field += tables[1, level, (more_bits[y, x] & 0x7FFFFFFF) >> SHIFT]
-            out[x + 1] = _sigmoid(field)
+            place = _level(field)
+            levels[y, x] = place
+            out[x + 1] = SIGMOID[place]
 
 
 @numba.njit(nogil=True, cache=True)
 def mean_field(
     log_odds: Plane, first: Plane, second: Plane, tables: npt.NDArray[np.float32], coupling: float, rounds: int
-) -> Plane:
-    """Probability of water by the field of the module's docstring.
+) -> Levels:
+    """Probability of water by the field of the module's docstring, in two bytes a pixel.
 
     Args:
         log_odds: each pixel's own, float32 (y, x), NaN = not observed; such a neighbour counts as undecided.
@@ -126,21 +133,33 @@ def mean_field(
         tables: `edge_table` of the two, float32 (2, LEVELS, ENTRIES).
         coupling: log-odds that unanimous neighbours add.
         rounds: each reaches one pixel farther.
+
+    Returns:
+        int16 (y, x): places in the table of the logistic function, `UNKNOWN` where not observed; `probability_of`
+        makes probabilities of them, none lost.
     """
     rows, columns = log_odds.shape
     before = np.full((rows + 2, columns + 2), np.float32(0.5), dtype=np.float32)
+    levels = np.full((rows, columns), UNKNOWN, dtype=np.int16)
     for y in range(rows):
         for x in range(columns):
             if log_odds[y, x] == log_odds[y, x]:
-                before[y + 1, x + 1] = _sigmoid(log_odds[y, x])
+                levels[y, x] = _level(log_odds[y, x])
+                before[y + 1, x + 1] = SIGMOID[levels[y, x]]
     after = before.copy()
     bits, more_bits = first.view(np.uint32), second.view(np.uint32)
     for _ in range(rounds):
-        _round(log_odds, bits, more_bits, tables, before, after, np.float32(2.0 * coupling))
+        _round(log_odds, bits, more_bits, tables, before, after, levels, np.float32(2.0 * coupling))
         before, after = after, before
-    out = np.empty_like(log_odds)
-    for y in range(rows):
-        for x in range(columns):
-            known = log_odds[y, x] == log_odds[y, x]
-            out[y, x] = before[y + 1, x + 1] if known else np.float32(np.nan)
+    return levels
+
+
+@numba.njit(nogil=True, cache=True)
+def probability_of(levels: Levels) -> Plane:
+    """Probability, float32, NaN where not observed, of what `mean_field` returned."""
+    out = np.empty(levels.shape, dtype=np.float32)
+    for y in range(levels.shape[0]):
+        for x in range(levels.shape[1]):
+            level = levels[y, x]
+            out[y, x] = np.float32(np.nan) if level == UNKNOWN else SIGMOID[level]
     return out

@@ -1,29 +1,42 @@
 """WaterExtent: how every detector hands over its answer."""
 
 import dask.array as da
+import numba
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from pipeline_lib.model import NOT_OBSERVED, WATER, Exclusion, check_water_extent
+from pipeline_lib.model import NOT_OBSERVED, Exclusion, check_water_extent
 from pipeline_lib.water.blocks import BlockGrid
 
 BELOW_HALF = np.float32(0.5) - np.float32(1e-4)
 
 
+@numba.njit(nogil=True, cache=True)
 def likelihood_of(probability: npt.NDArray[np.float32], water: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
     """The probability, brought to the side of one half on which the class lies.
 
     A detector's last words (region growing, minimum size) may overrule a pixel's own probability; class and likelihood
     must not contradict each other, so that ``water == (likelihood >= 0.5)`` holds for every detector.
     """
-    agreed = np.where(water, np.maximum(probability, np.float32(0.5)), np.minimum(probability, BELOW_HALF))
-    return np.where(np.isnan(probability), np.float32(np.nan), agreed).astype(np.float32)
+    out = np.empty_like(probability)
+    for y in range(out.shape[0]):
+        for x in range(out.shape[1]):
+            value = probability[y, x]
+            value = max(value, np.float32(0.5)) if water[y, x] else min(value, BELOW_HALF)
+            out[y, x] = value
+    return out
 
 
+@numba.njit(nogil=True, cache=True)
 def _class_of(probability: npt.NDArray[np.float32], water: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
     """0 dry, 1 water, 255 not observed."""
-    return np.where(np.isnan(probability), NOT_OBSERVED, np.where(water, WATER, 0)).astype(np.uint8)
+    rows, columns = probability.shape
+    out = np.empty((rows, columns), dtype=np.uint8)
+    for y in range(rows):
+        for x in range(columns):
+            out[y, x] = NOT_OBSERVED if np.isnan(probability[y, x]) else water[y, x]
+    return out
 
 
 def water_extent(

@@ -16,7 +16,7 @@ Line = npt.NDArray[np.float32]
 """One row of a plane."""
 
 TABLE_SIZE = 1 << 16
-_SHIFT = 15
+SHIFT = 15
 _FLOOR_DB = -60.0
 
 
@@ -46,8 +46,50 @@ def smooth(values: Plane, radius: int) -> Plane:
     """Mean of the known values in a square of ``2 * radius + 1``; NaN stays NaN; values may have any sign."""
     if radius == 0:
         return values
-    mean: Plane = _window_mean(values, radius)
+    small = radius == 1 and min(values.shape) > 1 and _all_known(values)
+    mean: Plane = _mean_of_nine(values) if small else _window_mean(values, radius)
     return mean
+
+
+@numba.njit(nogil=True, cache=True)
+def _all_known(values: Plane) -> bool:
+    """Whether no value is NaN."""
+    for y in range(values.shape[0]):
+        missing = 0
+        for x in range(values.shape[1]):
+            missing += np.isnan(values[y, x])
+        if missing > 0:
+            return False
+    return True
+
+
+@numba.njit(nogil=True, cache=True)
+def _mean_of_nine(values: Plane) -> Plane:
+    """`_window_mean` of radius 1 where every value is known, in the same order of sums: twice as fast.
+
+    Both sides have at least 2 pixels.
+    """
+    rows, columns = values.shape
+    last = columns - 1
+    totals = np.zeros((3, columns), dtype=np.float32)
+    out = np.empty((rows, columns), dtype=np.float32)
+    for entering in range(rows + 1):
+        total = totals[entering % 3]
+        if entering < rows:
+            row = values[entering]
+            for x in range(1, last):
+                total[x] = row[x - 1] + row[x] + row[x + 1]
+            total[0], total[last] = row[0] + row[1], row[last - 1] + row[last]
+        else:
+            total[:] = 0.0
+        if entering >= 1:
+            first, second, mean = totals[(entering + 1) % 3], totals[(entering + 2) % 3], out[entering - 1]
+            height = np.float32(3 - (entering == 1) - (entering == rows))
+            for x in range(columns):
+                mean[x] = (first[x] + second[x] + total[x]) / (height * np.float32(3.0))
+            for x in (0, last):
+                mean[x] = (first[x] + second[x] + total[x]) / (height * np.float32(2.0))
+    return out
 
 
 @numba.njit(nogil=True, cache=True)
@@ -103,7 +145,7 @@ def _mean_down(centre: Line, totals: Plane, counts: Plane, oldest: int, out: Lin
 
 def table_of(function: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]) -> Plane:
     """Tabulate a function of backscatter in dB, for `look_up`; power of zero counts as -60 dB, NaN gives NaN."""
-    bits = (np.arange(TABLE_SIZE, dtype=np.uint32) << _SHIFT) + (1 << (_SHIFT - 1))
+    bits = (np.arange(TABLE_SIZE, dtype=np.uint32) << SHIFT) + (1 << (SHIFT - 1))
     with np.errstate(divide="ignore", invalid="ignore"):
         power = bits.view(np.float32).astype(np.float64)
         decibel = np.maximum(10.0 * np.log10(power), _FLOOR_DB)
@@ -117,15 +159,48 @@ def look_up(power: Plane, table: Plane) -> Plane:
     flat = power.reshape(-1).view(np.uint32)
     out = np.empty(flat.size, dtype=np.float32)
     for position in range(flat.size):
-        out[position] = table[(flat[position] & 0x7FFFFFFF) >> _SHIFT]
+        out[position] = table[(flat[position] & 0x7FFFFFFF) >> SHIFT]
     return out.reshape(power.shape)
 
 
+def _middles() -> tuple[Plane, Plane]:
+    """Decibel of each interval's middle, and the middle's inverse; NaN and infinity give NaN."""
+    bits = (np.arange(TABLE_SIZE, dtype=np.uint32) << SHIFT) + (1 << (SHIFT - 1))
+    with np.errstate(invalid="ignore", over="ignore"):
+        power = bits.view(np.float32).astype(np.float64)
+        power[~np.isfinite(power)] = np.nan
+        return (10.0 * np.log10(power)).astype(np.float32), (1.0 / power).astype(np.float32)
+
+
+_MIDDLE_DB, _MIDDLE_INVERSE = _middles()
+_DB_PER_NEPER = np.float32(10.0 / np.log(10.0))
+_LEAST_POWER = np.float32(1e-6)
+
+
+@numba.njit(nogil=True, cache=True)
+def decibel_of(power: np.float32, interval: int) -> np.float32:
+    """Decibel of one value whose interval is known, no less than -60; exact to float32's rounding.
+
+    Within an interval the value strays by 1/256 at most from its middle: ln(1 + d) = d - d^2/2 + d^3/3.
+    """
+    middle = _MIDDLE_DB[interval]
+    if power <= _LEAST_POWER and not np.isnan(middle):
+        return np.float32(_FLOOR_DB)
+    d = power * _MIDDLE_INVERSE[interval] - np.float32(1.0)
+    series = d * (np.float32(1.0) - d * (np.float32(0.5) - d * np.float32(1.0 / 3.0)))
+    answer: np.float32 = middle + _DB_PER_NEPER * series
+    return answer
+
+
+@numba.njit(nogil=True, cache=True)
 def decibel(power: Plane) -> Plane:
     """Power to decibel, NaN where not observed, no less than -60 dB."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        values = np.maximum(np.float32(10.0) * np.log10(power), np.float32(_FLOOR_DB))
-    return np.where(np.isfinite(power), np.where(power > 0, values, np.float32(_FLOOR_DB)), np.float32(np.nan))
+    bits = power.view(np.uint32)
+    out = np.empty_like(power)
+    for y in range(power.shape[0]):
+        for x in range(power.shape[1]):
+            out[y, x] = decibel_of(power[y, x], (bits[y, x] & 0x7FFFFFFF) >> SHIFT)
+    return out
 
 
 def power_of(decibel: Plane) -> Plane:

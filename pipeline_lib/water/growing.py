@@ -19,13 +19,13 @@ Plane = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int32]
 
 
-KEPT_PX = 100_000_000
-"""Values of scenes up to this size (400 MB) are worked out once and kept; those of larger ones are worked out twice."""
+KEPT_BYTES = 900_000_000
+"""Values of scenes up to this size are worked out once and kept; those of larger ones are worked out twice."""
 
 
 def kept_if_small(values: da.Array) -> da.Array:
     """The values in memory where the scene is small enough, so that the second visit finds them."""
-    return values.persist() if values.size <= KEPT_PX else values
+    return values.persist() if values.nbytes <= KEPT_BYTES else values
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from pipeline_lib.water.filtering import boxcar, decibel
+from pipeline_lib.water.filtering import SHIFT, boxcar, decibel_of
 
 Plane = npt.NDArray[np.float32]
 
@@ -29,24 +29,35 @@ def reference_statistics(history: npt.NDArray[np.float32], radius: int, min_hist
     mean = np.zeros_like(number)
     scatter = np.zeros_like(number)
     for image in history:
-        value = decibel(boxcar(np.ascontiguousarray(image, dtype=np.float32), radius))
-        _accumulate(value, number, mean, scatter)
-    known = number >= min_history
-    prior = np.float32(PRIOR_WEIGHT * PRIOR_SPREAD_DB**2)
-    variance = (scatter + prior) / np.maximum(number - 1 + np.float32(PRIOR_WEIGHT), 1)
-    spread = np.sqrt(variance * (1 + 1 / np.maximum(number, 1)))
-    unknown = np.float32(np.nan)
-    return np.where(known, mean, unknown).astype(np.float32), np.where(known, spread, unknown).astype(np.float32)
+        power = boxcar(np.ascontiguousarray(image, dtype=np.float32), radius)
+        _accumulate(power, power.view(np.uint32), number, mean, scatter)
+    return mean, _spread(number, mean, scatter, min_history)
 
 
 @numba.njit(nogil=True, cache=True)
-def _accumulate(value: Plane, number: Plane, mean: Plane, scatter: Plane) -> None:
-    """Welford's update with one image."""
-    for y in range(value.shape[0]):
-        for x in range(value.shape[1]):
-            one = value[y, x]
-            if one == one:  # noqa: PLR0124 - false for NaN alone
-                number[y, x] += 1
+def _spread(number: Plane, mean: Plane, scatter: Plane, min_history: int) -> Plane:
+    """Spread of a further pass; where a pixel was seen too seldom it and the mean become NaN."""
+    spread = np.empty_like(mean)
+    one, weight = np.float32(1.0), np.float32(PRIOR_WEIGHT)
+    prior = np.float32(PRIOR_WEIGHT * PRIOR_SPREAD_DB**2)
+    for y in range(mean.shape[0]):
+        for x in range(mean.shape[1]):
+            passes = number[y, x]
+            variance = (scatter[y, x] + prior) / max(passes - one + weight, one)
+            spread[y, x] = np.sqrt(variance * (one + one / max(passes, one)))
+            if passes < min_history:
+                mean[y, x] = spread[y, x] = np.nan
+    return spread
+
+
+@numba.njit(nogil=True, cache=True)
+def _accumulate(power: Plane, bits: npt.NDArray[np.uint32], number: Plane, mean: Plane, scatter: Plane) -> None:
+    """Welford's update with one image, in decibel."""
+    for y in range(power.shape[0]):
+        for x in range(power.shape[1]):
+            if power[y, x] == power[y, x]:
+                one = decibel_of(power[y, x], (bits[y, x] & 0x7FFFFFFF) >> SHIFT)
+                number[y, x] += np.float32(1.0)
                 step = one - mean[y, x]
                 mean[y, x] += step / number[y, x]
                 scatter[y, x] += step * (one - mean[y, x])

@@ -21,12 +21,14 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_lib.water.classes import Classes
-from pipeline_lib.water.filtering import boxcar, decibel, look_up, smooth, table_of
-from pipeline_lib.water.fusion import change_ratio
+from pipeline_lib.water.filtering import SHIFT, decibel_of, smooth, table_of
+from pipeline_lib.water.fusion import against_own_land
 from pipeline_lib.water.threshold import Normal
 
 Plane = npt.NDArray[np.float32]
+Line = npt.NDArray[np.float32]
 Statistics = tuple[Plane, Plane]
+"""Of two kinds: expectation and spread, or VV and VH."""
 
 RADIUS_PX = 1
 WATER_QUOTIENT = Normal(13.0, 2.5)
@@ -79,82 +81,134 @@ def rough_tables(cross: Classes, share: float, weight: float, limit: float) -> R
 
 
 @dataclass(frozen=True)
-class RoughEvidence:
-    """Planes float32 (y, x), NaN where either polarisation is not observed."""
+class Means:
+    """VV and VH after a 3 x 3 mean, linear power, float32 (y, x)."""
 
     co: Plane
-    """VV, mean of 3 x 3."""
     cross: Plane
-    """VH, mean of 3 x 3."""
-    quotient: Plane
-    """VV / VH of the two."""
-    ratio: Plane
-    """Log-likelihood ratio of rough water against the scene's land, odds of roughness included."""
 
 
-def rough_evidence(co: Plane, cross: Plane, tables: RoughTables) -> RoughEvidence:
-    """What two polarisations (linear power, single pixels) say of rough water."""
-    mean_co, mean_cross = boxcar(co, RADIUS_PX), boxcar(cross, RADIUS_PX)
-    quotient, ratio = _rough_ratio(mean_co, mean_cross, tables.cross, tables.quotient, tables.log_odds)
-    return RoughEvidence(mean_co, mean_cross, quotient, ratio)
+def means_of(co: Plane, cross: Plane) -> Means:
+    """Of single pixels' power, NaN where not observed."""
+    return Means(smooth(co, RADIUS_PX), smooth(cross, RADIUS_PX))
+
+
+def scene_evidence(powers: Means, tables: Means, means: Means, rough: RoughTables) -> Plane:
+    """Log-likelihood ratio of water, calm or rough, whichever is likelier, against the scene's land.
+
+    Args:
+        powers: as calm water is sought.
+        tables: of calm water's ratio over VV and over VH.
+        means: as rough water is sought.
+        rough: its tables.
+    """
+    found: Plane = _likelier(
+        (powers.co, powers.cross),
+        (tables.co, tables.cross),
+        (means.co, means.cross),
+        (rough.cross, rough.quotient),
+        np.float32(rough.log_odds),
+    )
+    return found
 
 
 @numba.njit(nogil=True, cache=True)
-def _rough_ratio(co: Plane, cross: Plane, cross_table: Plane, quotient_table: Plane, log_odds: float) -> Statistics:
-    """Quotient and summed evidence; power of zero counts as -70 dB."""
-    quotient = np.empty_like(co)
-    ratio = np.empty_like(co)
+def _bits_of_quotient(co: Line, cross: Line) -> npt.NDArray[np.uint32]:
+    """Bits of VV / VH of one row; power of zero counts as -70 dB, NaN stays."""
     floor = np.float32(1e-7)
+    quotient = np.empty_like(co)
+    for x in range(co.size):
+        above = max(co[x], floor)
+        below = max(cross[x], floor)
+        quotient[x] = above / below
+    return quotient.view(np.uint32)
+
+
+@numba.njit(nogil=True, cache=True)
+def _likelier(
+    powers: Statistics, tables: tuple[Line, Line], means: Statistics, rough_tables: tuple[Line, Line], odds: np.float32
+) -> Plane:
+    """See `scene_evidence`; what one polarisation says stands where the other is not observed."""
+    (co, cross), (mean_co, mean_cross) = powers, means
+    (co_table, cross_table), (rough_cross, rough_quotient) = tables, rough_tables
+    out = np.empty_like(co)
+    co_bits, cross_bits, mean_bits = co.view(np.uint32), cross.view(np.uint32), mean_cross.view(np.uint32)
     for y in range(co.shape[0]):
+        quotient_bits = _bits_of_quotient(mean_co[y], mean_cross[y])
         for x in range(co.shape[1]):
-            quotient[y, x] = max(co[y, x], floor) / max(cross[y, x], floor)
-            if np.isnan(co[y, x]) or np.isnan(cross[y, x]):
-                quotient[y, x] = np.nan
-    cross_bits, quotient_bits = cross.view(np.uint32), quotient.view(np.uint32)
-    for y in range(co.shape[0]):
-        for x in range(co.shape[1]):
-            of_cross = cross_table[(cross_bits[y, x] & 0x7FFFFFFF) >> 15]
-            ratio[y, x] = of_cross + quotient_table[(quotient_bits[y, x] & 0x7FFFFFFF) >> 15] + log_odds
-    return quotient, ratio
+            of_co = co_table[(co_bits[y, x] & 0x7FFFFFFF) >> SHIFT]
+            of_cross = cross_table[(cross_bits[y, x] & 0x7FFFFFFF) >> SHIFT]
+            calm = of_cross if np.isnan(of_co) else of_co if np.isnan(of_cross) else of_co + of_cross
+            rough = rough_cross[(mean_bits[y, x] & 0x7FFFFFFF) >> SHIFT]
+            rough += rough_quotient[(quotient_bits[x] & 0x7FFFFFFF) >> SHIFT] + odds
+            out[y, x] = max(calm, rough)
+    return out
 
 
 def rough_change(
-    evidence: RoughEvidence, tables: RoughTables, co: Statistics, cross: Statistics, taken: float
+    means: Means, rough: RoughTables, co: Statistics, cross: Statistics, taken: float, calm: Plane
 ) -> Plane:
-    """Log-likelihood ratio of rough water against the land that the reference passes saw here.
+    """Log-likelihood ratio of water, calm or rough, against the land that the reference passes saw here.
+
+    The references' expectation and spread of single pixels become those after a 3 x 3 mean: speckle's mean in decibels
+    lies below the decibel of its mean in proportion to its variance; what the filter takes off the variance brings the
+    two together.
 
     Args:
-        evidence: of the scene.
-        tables: the tables it was made with.
+        means: of the scene.
+        rough: rough water's tables.
         co: expected VV of single pixels in dB and its spread (`reference_statistics`).
         cross: the same of VH.
         taken: variance of speckle that the 3 x 3 mean takes off, dB^2.
+        calm: ratio of calm water.
     """
-    limits = (tables.weight, tables.limit)
-    of_cross = change_ratio(
-        decibel(evidence.cross),
-        look_up(evidence.cross, tables.cross_water),
-        look_up(evidence.cross, tables.cross),
-        *_filtered(cross, taken),
-        *limits,
-    )
-    of_co = change_ratio(
-        decibel(evidence.co),
-        look_up(evidence.quotient, tables.quotient_water),
-        look_up(evidence.quotient, tables.quotient),
-        *_filtered(co, taken),
-        *limits,
-    )
-    changed: Plane = of_cross + of_co + np.float32(tables.log_odds)
-    return changed
+    land_co = smooth(co[0], RADIUS_PX), smooth(co[1], RADIUS_PX)
+    land_cross = smooth(cross[0], RADIUS_PX), smooth(cross[1], RADIUS_PX)
+    tables = np.stack([rough.cross, rough.quotient, rough.cross_water, rough.quotient_water])
+    limits = np.array([rough.log_odds, rough.weight, rough.limit, taken], dtype=np.float32)
+    found: Plane = _rough_change(means.co, means.cross, land_co, land_cross, tables, limits, calm)
+    return found
 
 
-def _filtered(statistics: Statistics, taken: float) -> Statistics:
-    """Expectation and spread after a 3 x 3 mean, from those of single pixels.
-
-    Speckle's mean in decibels lies below the decibel of its mean in proportion to its variance; what the filter takes
-    off the variance brings the two together.
-    """
-    expected, spread = (smooth(plane, RADIUS_PX) for plane in statistics)
-    lifted = expected + np.float32(taken * np.log(10.0) / 20.0)
-    return lifted, np.sqrt(np.maximum(spread**2 - np.float32(taken), np.float32(MIN_LAND_SPREAD_DB**2)))
+@numba.njit(nogil=True, cache=True)
+def _rough_change(
+    co: Plane,
+    cross: Plane,
+    land_co: Statistics,
+    land_cross: Statistics,
+    tables: Plane,
+    limits: Line,
+    calm: Plane,
+) -> Plane:
+    """See `rough_change`."""
+    (expected_co, spread_co), (expected_cross, spread_cross) = land_co, land_cross
+    odds, weight, limit, taken = limits
+    lift, least = taken * np.float32(np.log(10.0) / 20.0), np.float32(MIN_LAND_SPREAD_DB**2)
+    out = np.empty_like(co)
+    co_bits, cross_bits = co.view(np.uint32), cross.view(np.uint32)
+    for y in range(co.shape[0]):
+        quotient_bits = _bits_of_quotient(co[y], cross[y])
+        for x in range(co.shape[1]):
+            of_co, of_cross = (co_bits[y, x] & 0x7FFFFFFF) >> SHIFT, (cross_bits[y, x] & 0x7FFFFFFF) >> SHIFT
+            quotient = (quotient_bits[x] & 0x7FFFFFFF) >> SHIFT
+            in_cross = against_own_land(
+                decibel_of(cross[y, x], of_cross),
+                tables[2, of_cross],
+                tables[0, of_cross],
+                expected_cross[y, x] + lift,
+                np.sqrt(max(spread_cross[y, x] * spread_cross[y, x] - taken, least)),
+                weight,
+                limit,
+            )
+            in_co = against_own_land(
+                decibel_of(co[y, x], of_co),
+                tables[3, quotient],
+                tables[1, quotient],
+                expected_co[y, x] + lift,
+                np.sqrt(max(spread_co[y, x] * spread_co[y, x] - taken, least)),
+                weight,
+                limit,
+            )
+            rough = in_cross + in_co + odds
+            out[y, x] = max(calm[y, x], rough)
+    return out

@@ -7,10 +7,11 @@ from scenes import history_of, iou, river, scene_of
 from pipeline_lib.options.world import WorldOptions
 from pipeline_lib.water import Observation, detector
 from pipeline_lib.water.classes import Classes, share_of_water
-from pipeline_lib.water.context import edge_table, mean_field
+from pipeline_lib.water.context import edge_table, mean_field, probability_of
+from pipeline_lib.water.filtering import table_of
 from pipeline_lib.water.fusion import log_odds_with_reference, was_water
 from pipeline_lib.water.histogram import CENTRES_DB
-from pipeline_lib.water.rough import LAND_QUOTIENT, WATER_QUOTIENT, rough_evidence, rough_tables
+from pipeline_lib.water.rough import LAND_QUOTIENT, WATER_QUOTIENT, Means, rough_tables, scene_evidence
 from pipeline_lib.water.threshold import Normal
 from pipeline_lib.world.land_cover import LandCover
 from pipeline_lib.world.simulate import simulate
@@ -75,11 +76,18 @@ def test_roughened_water_in_the_terms_of_its_formula():
     )
     of_cross = CROSS.water.log_density(cross_db) - CROSS.land.log_density(cross_db)
     expected = np.log(0.2 / 0.8) + 0.5 * (of_cross + of_quotient)
-    np.testing.assert_allclose(rough_evidence(co, cross, tables).ratio, expected, atol=0.02)
+    means = Means(co, cross)
+    no_calm = Means(np.full(1 << 16, -9, np.float32), np.full(1 << 16, -9, np.float32))
+    np.testing.assert_allclose(scene_evidence(means, no_calm, means, tables), expected, atol=0.02)
+    calm = Means(np.full(1 << 16, 9, np.float32), np.full(1 << 16, 2, np.float32))
+    np.testing.assert_allclose(scene_evidence(means, calm, means, tables), 11.0)
     cross[1, 1] = np.nan
-    found = rough_evidence(co, cross, tables).ratio
-    assert np.isnan(found[1, 1])
-    assert np.isfinite(found).sum() == 8
+    four = table_of(lambda value: np.full_like(value, 4.0))
+    np.testing.assert_allclose(
+        scene_evidence(means, Means(four, four), means, tables)[1, :2], [max(8.0, expected), 4.0], atol=0.02
+    )
+    co[1, 1] = np.nan
+    assert np.isnan(scene_evidence(means, Means(four, four), means, tables)[1, 1])
 
 
 def test_the_share_of_water_is_recovered():
@@ -105,13 +113,13 @@ def test_unanimous_neighbours_outvote_speckle_and_weak_evidence_does_not_spread(
     power = np.full((9, 9), 0.011, dtype=np.float32)
     table = np.zeros((2, 9, 1 << 13), dtype=np.float32)
     none = np.empty((0, 0), dtype=np.float32)
-    found = mean_field(log_odds, power, none, table, 1.5, 3)
+    found = probability_of(mean_field(log_odds, power, none, table, 1.5, 3))
     assert found[4, 4] > 0.5
-    lonely = mean_field(-log_odds, power, none, table, 1.5, 3)
+    lonely = probability_of(mean_field(-log_odds, power, none, table, 1.5, 3))
     np.testing.assert_allclose(lonely, 1 - found, atol=2e-3)
     unknown = log_odds.copy()
     unknown[0, 0] = np.nan
-    assert np.isnan(mean_field(unknown, power, none, table, 1.5, 3)[0, 0])
+    assert np.isnan(probability_of(mean_field(unknown, power, none, table, 1.5, 3))[0, 0])
 
 
 def test_change_tells_flood_from_land_that_was_always_dark():

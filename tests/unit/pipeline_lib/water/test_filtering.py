@@ -17,18 +17,26 @@ def literal_mean(values, radius):
     return out
 
 
-def speckle(seed, shape):
+def speckle(seed, shape, *, gaps=True):
     rng = np.random.default_rng(seed)
     power = rng.gamma(4.4, 0.02, shape).astype(np.float32)
+    if not gaps:
+        return power
     power[rng.random(shape) < 0.1] = np.nan
     power[rng.random(shape) < 0.02] = np.inf
     power[rng.random(shape) < 0.02] = -0.001
     return power
 
 
-@given(seed=st.integers(0, 1000), rows=st.integers(1, 12), columns=st.integers(1, 12), radius=st.integers(0, 3))
-def test_boxcar_is_the_mean_of_what_is_observed(seed, rows, columns, radius):
-    power = speckle(seed, (rows, columns))
+@given(
+    seed=st.integers(0, 1000),
+    rows=st.integers(1, 12),
+    columns=st.integers(1, 12),
+    radius=st.integers(0, 3),
+    gaps=st.booleans(),
+)
+def test_boxcar_is_the_mean_of_what_is_observed(seed, rows, columns, radius, gaps):
+    power = speckle(seed, (rows, columns), gaps=gaps)
     np.testing.assert_allclose(boxcar(power, radius), literal_mean(power, radius), rtol=1e-5)
 
 
@@ -38,6 +46,19 @@ def test_smooth_keeps_signs_and_gaps():
     assert found[0, 0] == pytest.approx(0.0)
     assert np.isnan(found[0, 2])
     assert found[1, 2] == pytest.approx((-3 + 0 + 5) / 3)
+
+
+def test_a_gap_far_away_changes_no_bit():
+    power = speckle(3, (20, 30), gaps=False)
+    whole = smooth(power, 1)
+    power[15, 25] = np.nan
+    np.testing.assert_array_equal(smooth(power, 1)[:14], whole[:14])
+
+
+def test_decibel_is_the_logarithm_to_the_last_digits_of_float32():
+    power = np.geomspace(1e-6, 1e4, 20_000, dtype=np.float32)[None]
+    np.testing.assert_allclose(decibel(power), 10 * np.log10(power.astype(np.float64)), atol=8e-6)
+    assert np.isnan(decibel(np.array([[np.inf, -np.inf]], dtype=np.float32))).all()
 
 
 def test_a_table_is_its_function_within_a_hundredth_of_a_decibel():
