@@ -50,12 +50,15 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any] 
 def refuse_pickle(path: Path) -> None:
     """Look at a file's first bytes before anything opens it.
 
+    A safetensors file begins with the length of its header, 8 bytes of which the first may be that of a pickle; the
+    header itself is JSON.
+
     Raises:
         ModelError: it is a pickle or a torch archive.
     """
     with path.open("rb") as file:
-        head = file.read(4)
-    if head.startswith(PICKLE_MAGIC):
+        head = file.read(9)
+    if head.startswith(PICKLE_MAGIC) and head[8:] != b"{":
         raise ModelError(
             f"{path} is a pickle or torch archive, which can run any code when opened; it is refused: weights must be "
             "safetensors."
