@@ -49,6 +49,7 @@ def build_app() -> typer.Typer:
         ] = False,
         debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and every log line.")] = False,
     ) -> None:
+        """What every command knows."""
         if debug:
             os.environ["OVERBANK_DEBUG"] = "1"
 

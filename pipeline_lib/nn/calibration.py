@@ -54,6 +54,7 @@ def _newton(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float6
     start = np.array([1.0, 0.0])
 
     def loss(weights: NDArray[np.float64]) -> float:
+        """Mean logistic loss and what holds the weights near the identity."""
         odds = weights @ x
         return float(np.mean(np.logaddexp(0, odds) - y * odds)) + 0.5 * RIDGE * float(((weights - start) ** 2).sum())
 

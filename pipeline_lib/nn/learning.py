@@ -246,6 +246,7 @@ def _validator(session: Session, bands: Index):  # type: ignore[no-untyped-def] 
     truth = np.stack([np.asarray(session.chips.labels[int(k)]) for k in chosen])
 
     def validate(network: nn.Module) -> float:
+        """Pooled IoU of the validation chips."""
         return pooled_iou(predict_odds([network], session.chips.images, bands, chosen), truth)
 
     return validate

@@ -116,6 +116,7 @@ def _row(name: str, open_land_scores: Scores, anywhere: Scores, agreement: float
     """A table row; undefined scores are said as such."""
 
     def text(value: float | None) -> str:
+        """Three decimals."""
         return "undefined" if value is None else f"{value:.3f}"
 
     return {
