@@ -417,7 +417,7 @@ def test_real_numbers_by_control_points_agree_with_rasterio(real_image):
         points, crs = image.gcps
         reproject(
             image.read(1).astype(np.float32), theirs, gcps=points, src_crs=crs, src_nodata=0, dst_nodata=0,
-            dst_transform=PLAIN.geobox.affine, dst_crs=PLAIN.crs, resampling=Resampling.cubic, METHOD="GCP_TPS",
+            dst_transform=PLAIN.geobox.affine, dst_crs=PLAIN.crs, resampling=Resampling.cubic, SRC_METHOD="GCP_TPS",
         )  # fmt: skip
     both = np.isfinite(ours) & (theirs > 0)
     assert both.mean() > 0.5
