@@ -53,7 +53,7 @@ ATTRIBUTES: dict[str, dict[str, object]] = {
         "flag_masks": [reason.value for reason in Exclusion],
         "flag_meanings": " ".join(str(reason.name).lower() for reason in Exclusion),
     },
-    "uncertainty": {"long_name": "probability of the other class in percent, 0 to 50; 255 not observed"},
+    "uncertainty": {"long_name": "probability of the less likely class in percent, 0 to 50; 255 not observed"},
     "advisory": {
         "flag_masks": [1, 2, 4, 8],
         "flag_meanings": "rough_water frozen_or_wet_snow dry_soil out_of_distribution",
@@ -65,7 +65,17 @@ ATTRIBUTES: dict[str, dict[str, object]] = {
 }
 TERRAIN = ("slope_deg", "hand_m")
 ARCHIVE = ("passes", "dark_share", "co_mean_db", "co_std_db", "cross_mean_db")
-NAMES = ("water", "likelihood", "excluded", "reference", "co_db", "cross_db", "incidence_deg", "layover_shadow")
+NAMES = (
+    "water",
+    "likelihood",
+    "excluded",
+    "reference",
+    "co_db",
+    "cross_db",
+    "incidence_deg",
+    "layover_shadow",
+    "doubt",
+)
 
 
 def derive_flood(
@@ -79,7 +89,8 @@ def derive_flood(
     """Derive the FloodMap of one pass, lazily but for the usual rise of its dry land, which is computed now.
 
     Args:
-        water: WaterExtent of the pass.
+        water: WaterExtent of the pass; the ``uncertainty`` of a detector that decides by another limit than one half is
+            taken over, since its likelihood was brought to the side of its class.
         reference_water: uint8 (y, x), see `pipeline_lib.flood.reference`.
         terrain: ``slope_deg`` and/or ``hand_m`` float32 (y, x), NaN = unknown; None where there is no terrain.
         scene: Scene of the pass; its power shows brightening, its geometry what cannot be told.
@@ -97,7 +108,7 @@ def derive_flood(
     check_water_extent(water)
     co, cross = co_and_cross(scene)
     inputs: list[xr.DataArray | None] = [water["water"], water["likelihood"], water["excluded"], reference_water]
-    inputs += [co, cross, scene.get("local_incidence_angle"), scene.get("layover_shadow")]
+    inputs += [co, cross, scene.get("local_incidence_angle"), scene.get("layover_shadow"), water.get("uncertainty")]
     inputs += [None if terrain is None else terrain.get(name) for name in TERRAIN]
     statistics = None
     if history is not None and history.sizes.get("time", 1) > 0:
@@ -174,9 +185,14 @@ def _derive(
     classes[~observed] = NOT_OBSERVED
     percent = np.rint(np.nan_to_num(evidence.likelihood) * 100).astype(np.uint8)
     doubted = (bright == 0) & (exclusion == 0) & (evidence.water == DRY) & (confidence > percent)
-    percent = np.where((bright > 0) | doubted, confidence, percent)
+    raised = (bright > 0) | doubted
+    percent = np.where(raised, confidence, percent)
+    doubt = np.minimum(percent, 100 - percent)
+    if evidence.doubt is not None:
+        doubt = np.where(raised, doubt, evidence.doubt)
+    likelihood, uncertainty = (np.where(observed, layer, NOT_OBSERVED) for layer in (percent, doubt))
     advisory = advisory_flags(evidence, cell_px, window.core)
-    return *_extents(classes, evidence, exclusion), *_probabilities(percent, observed, exclusion), advisory, classes
+    return *_extents(classes, evidence, exclusion), likelihood, exclusion, uncertainty, advisory, classes
 
 
 def _extents(classes: np.ndarray, evidence: Evidence, exclusion: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -187,10 +203,3 @@ def _extents(classes: np.ndarray, evidence: Evidence, exclusion: np.ndarray) -> 
     # Where only the reference is unknown, that it is water now is known all the same.
     water = np.where(exclusion == Exclusion.NO_REFERENCE.value, WATER, water)
     return flood, water, evidence.reference
-
-
-def _probabilities(percent: np.ndarray, observed: np.ndarray, exclusion: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Likelihood, exclusion and uncertainty, the probability of the class that was not chosen."""
-    likelihood = np.where(observed, percent, NOT_OBSERVED)
-    uncertainty = np.where(observed, np.minimum(percent, 100 - percent), NOT_OBSERVED)
-    return likelihood, exclusion, uncertainty

@@ -25,6 +25,8 @@ class Evidence:
     cross_db: np.ndarray | None = None
     incidence_deg: np.ndarray | None = None
     layover_shadow: np.ndarray | None = None
+    doubt: np.ndarray | None = None
+    """uint8 percent, the detector's own ``uncertainty``; 255 not observed."""
     slope_deg: np.ndarray | None = None
     hand_m: np.ndarray | None = None
     passes: np.ndarray | None = None

@@ -76,7 +76,7 @@ PASS_LAYERS = (
     Layer("reference_water", "Reference water", "Water without a flood", "uint8", 255, _REFERENCE),
     Layer("flood_class", "Flood class", "Open flood, flooded vegetation, flooded town", "uint8", 255, _CLASSES),
     Layer("likelihood", "Likelihood", "Calibrated probability of water", "uint8", 255, unit="%"),
-    Layer("uncertainty", "Uncertainty", "Probability of the class not chosen", "uint8", 255, unit="%"),
+    Layer("uncertainty", "Uncertainty", "Probability of the less likely class", "uint8", 255, unit="%"),
     Layer("exclusion", "Exclusion", "Why radar cannot tell here; bits", "uint16", 65535, flags=Exclusion),
     Layer("advisory", "Advisory", "Warnings that leave the class as it is; bits", "uint8", 255, flags=Advisory),
 )

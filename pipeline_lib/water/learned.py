@@ -18,11 +18,10 @@ if TYPE_CHECKING:
     from pipeline_lib.nn.segmenter import Segmenter
 
 
-def entropy_percent(probability: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-    """Entropy of P(water) in hundredths of a bit: 0 sure, 100 undecided, 255 not observed."""
-    p = np.clip(probability, 1e-6, 1 - 1e-6)
-    bits = -(p * np.log2(p) + (1 - p) * np.log2(1 - p))
-    return np.where(np.isnan(probability), NOT_OBSERVED, np.nan_to_num(np.rint(100 * bits))).astype(np.uint8)
+def doubt_percent(probability: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """Probability of the less likely class in percent: 0 sure, 50 undecided, 255 not observed."""
+    doubt = np.rint(100 * np.minimum(probability, 1 - probability))
+    return np.where(np.isnan(probability), NOT_OBSERVED, np.nan_to_num(doubt)).astype(np.uint8)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +43,7 @@ class Look:
 
     def described(self, extent: xr.Dataset, probability: da.Array | None = None) -> xr.Dataset:
         """The extent with its uncertainty, the model's name and, where called for, the warning."""
-        sure = da.map_blocks(entropy_percent, self.probability if probability is None else probability, dtype=np.uint8)
+        sure = da.map_blocks(doubt_percent, self.probability if probability is None else probability, dtype=np.uint8)
         extent["uncertainty"] = (("y", "x"), sure, {"units": "%"})
         extent.attrs["model"] = self.model
         if self.strange:
@@ -122,7 +121,7 @@ class LearnedDetector:
     def detect(self, observation: Observation) -> xr.Dataset:
         """WaterExtent of the scene; the model's threshold decides the class.
 
-        One layer more: ``uncertainty``, `entropy_percent` of the calibrated probability before the class is decided.
+        One layer more: ``uncertainty``, `doubt_percent` of the calibrated probability before the class is decided.
 
         Raises:
             ContractError: a polarisation or the history that the model needs is missing.

@@ -349,6 +349,15 @@ def test_uncertainty_is_the_probability_of_the_other_class():
     assert (flood["uncertainty"].values == np.minimum(percent, 100 - percent)).all()
 
 
+def test_a_detector_that_decides_by_another_limit_keeps_its_own_doubt():
+    """Dry at P 0.7 because the limit is 0.8: likelihood is brought below one half, the doubt stays 30 percent."""
+    water = water_of(np.zeros((10, 10)), np.full((10, 10), 0.4999))
+    water["uncertainty"] = layer(np.full((10, 10), 30), np.uint8)
+    flood = derive_flood(water, layer(np.zeros((10, 10)), np.uint8), None, scene_of((10, 10))).compute()
+    assert (flood["likelihood"] == 50).all()
+    assert (flood["uncertainty"] == 30).all()
+
+
 def test_a_broken_water_extent_is_refused():
     water = water_of(np.zeros((5, 5)))
     water["water"] = water["water"].astype(np.int16)
