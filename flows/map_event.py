@@ -16,7 +16,7 @@ from pipeline_lib.errors import IncompleteEventError, OverbankError
 from pipeline_lib.model import Event, MappingPlan, PlannedPass, Product, Stored, digest_of
 from pipeline_lib.options.map_event import MapOptions
 from pipeline_lib.steps.gate import AWAITING, BELOW_RULE, PUBLISHED, REJECTED, Outcome
-from pipeline_lib.steps.map_event import Ancillaries, Mapped, MappedPass, Place, restricted
+from pipeline_lib.steps.map_event import Ancillaries, Mapped, MappedPass, Place, optical_comes_first, restricted
 from pipeline_lib.steps.published import published_product
 from pipeline_lib.steps.workspace import workspace_of
 from tasks.cluster import dropped_on_cancel
@@ -158,6 +158,8 @@ def _prepare_ancillaries(
     occurrence = prepare_occurrence.submit(plan, place)
     composite = prepare_composite.submit(plan, place) if plan.optical else None
     named = [("terrain", terrain), ("water occurrence", occurrence)]
+    if composite is not None and optical_comes_first(plan):
+        composite.wait()
     progress.follow(named if composite is None else [*named, ("optical composite", composite)])
     return Ancillaries(terrain=terrain.result(), occurrence=occurrence.result()), composite
 

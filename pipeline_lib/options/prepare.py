@@ -26,5 +26,8 @@ class PrepareOptions(Options):
     """Largest residual shift between passes that co-registration looks for, pixels."""
     min_correction_px: float = Field(default=0.5, ge=0)
     """Shifts up to this are reported and left; larger confident ones are corrected."""
+    correct_against_optical: bool = False
+    """Move passes by confident shifts against the Sentinel-2 composite, too; for archives whose geolocation is known
+    to be wrong. Off: such shifts are reported alone, because trees and houses lean towards the radar."""
     cloud_margin_px: int = Field(default=10, ge=0, le=100)
     """Pixels by which optical clouds are grown; their shadows by a third of it."""

@@ -25,7 +25,7 @@ from pipeline_lib.optical.water import optical_water
 from pipeline_lib.options.prepare import PrepareOptions
 from pipeline_lib.options.train import Recipe
 from pipeline_lib.steps.network_units import CHIP_PX, cut, network_units, reflectance_units
-from pipeline_lib.steps.prepare import key_of
+from pipeline_lib.steps.read import key_of
 from pipeline_lib.steps.search import Found
 from pipeline_lib.steps.training_chips import all_bands, contract_of
 from pipeline_lib.store import Store

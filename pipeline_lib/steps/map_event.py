@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from pipeline_lib.model import MappingPlan, PlannedPass, Product, Record, Stored, digest_of
+from pipeline_lib.options.prepare import PrepareOptions
 from pipeline_lib.options.publish import PublishOptions
 from pipeline_lib.publish.publication import Publication
 from pipeline_lib.steps.derive import derive
@@ -41,6 +42,11 @@ class MappedPass(Record):
 def runs_network(plan: MappingPlan) -> bool:
     """Whether detection will run a network."""
     return Need.MODEL in needs_of(str(plan.options["detect"]["detector"]))
+
+
+def optical_comes_first(plan: MappingPlan) -> bool:
+    """Whether passes are laid onto the optical composite, and so have to wait for it."""
+    return PrepareOptions.model_validate(plan.options.get("prepare", {})).correct_against_optical
 
 
 def uses_gpu(plan: MappingPlan) -> bool:

@@ -1,20 +1,18 @@
 """Optical steps: the best clear pixels before the event with their water, and where radar lies against them."""
 
 from datetime import timezone
-from functools import partial
 
 import xarray as xr
 
 from pipeline_lib.catalog.profiles import profile_of
-from pipeline_lib.catalog.signing import gdal_environment, signed
+from pipeline_lib.errors import AssetError
 from pipeline_lib.load.sentinel2_l2a import load_l2a
 from pipeline_lib.model import Acquisition, MappingPlan, Stored
 from pipeline_lib.optical.cloud import clear_by_scene_class
 from pipeline_lib.optical.composite import best_pixel_composite
 from pipeline_lib.optical.water import optical_water
-from pipeline_lib.options.prepare import PrepareOptions
-from pipeline_lib.sar.registration import ShiftEstimate, shift_to_optical
-from pipeline_lib.steps.prepare import key_of
+from pipeline_lib.sar.registration import ShiftEstimate, moved, shift_to_optical
+from pipeline_lib.steps.read import access_of, key_of, prepare_options
 from pipeline_lib.store import Store
 
 MATCHED_BANDS = ("B03", "B08", "B11")
@@ -50,11 +48,39 @@ def composite_of(plan: MappingPlan, store: Store) -> Stored | None:
     return stored if stored is not None and store.has(stored) else None
 
 
-def optical_shift(plan: MappingPlan, store: Store, scene: Stored, composite: Stored) -> ShiftEstimate:
-    """Residual shift of a prepared pass against the composite, for the report; nothing is moved by it.
+def optical_base(plan: MappingPlan, store: Store) -> Stored | None:
+    """The composite that passes are to be laid onto; None where the options do not ask for it, or none can be had.
 
-    Trees and houses lean towards the radar by a pixel or two, so that a sure shift against optical is no wrong
-    geolocation; a pass is moved by its shift against its references alone (`pipeline_lib.steps.prepare`).
+    Trees and houses lean towards the radar by a pixel or two, so that a sure shift against optical is no proof of wrong
+    geolocation: `PrepareOptions.correct_against_optical` is off unless somebody knows the archive to be at fault.
+    """
+    if not prepare_options(plan).correct_against_optical:
+        return None
+    try:
+        return prepare_composite(plan, store)
+    except AssetError:
+        # A flood map does not wait for optical: the flow notes that it could not be used.
+        return None
+
+
+def laid_on_optical(plan: MappingPlan, scene: xr.Dataset, composite: xr.Dataset) -> xr.Dataset:
+    """A pass moved onto the composite where its shift is large and sure; ``attrs["optical_shift"]`` says which.
+
+    Args:
+        plan: whose options say what is large.
+        scene: Scene (y, x) on the plan's grid.
+        composite: of `prepare_composite`.
+    """
+    estimate = _measured(plan, scene, composite)
+    if estimate.is_sure(min_shift_px=prepare_options(plan).min_correction_px):
+        scene, estimate = moved(scene, estimate), estimate.model_copy(update={"corrected": True})
+    return scene.assign_attrs(optical_shift=estimate.model_dump_json())
+
+
+def optical_shift(plan: MappingPlan, store: Store, scene: Stored, composite: Stored) -> ShiftEstimate:
+    """Residual shift of a prepared pass against the composite, for the report.
+
+    A pass that was laid onto the composite (`laid_on_optical`) carries its shift; others are measured and not moved.
 
     Raises:
         StoreError: one of them is not in the store.
@@ -62,7 +88,13 @@ def optical_shift(plan: MappingPlan, store: Store, scene: Stored, composite: Sto
     known = measured_shift(plan, store, scene, composite)
     if known is not None:
         return known
-    estimate = _measured(plan, store.open(scene), store.open(composite))
+    opened = store.open(scene)
+    carried = opened.attrs.get("optical_shift")
+    estimate = (
+        _measured(plan, opened, store.open(composite))
+        if carried is None
+        else ShiftEstimate.model_validate_json(carried)
+    )
     stored = _shift_place(plan, store, scene, composite)
     store.save(stored.kind, stored.key, xr.Dataset(attrs={"estimate": estimate.model_dump_json()}))
     return estimate
@@ -95,8 +127,7 @@ def _composite_place(plan: MappingPlan, store: Store) -> Stored | None:
 
 def _shift_place(plan: MappingPlan, store: Store, scene: Stored, composite: Stored) -> Stored:
     """Where the shift of a pass against the composite lives."""
-    inputs = (one.model_copy(update={"href": ""}) for one in (scene, composite))
-    return store.place("optical_shift", key_of(plan, "optical shift", *inputs))
+    return store.place("optical_shift", key_of(plan, "optical shift", scene.anywhere(), composite.anywhere()))
 
 
 def _measured(plan: MappingPlan, scene: xr.Dataset, reflectance: xr.Dataset) -> ShiftEstimate:
@@ -105,7 +136,7 @@ def _measured(plan: MappingPlan, scene: xr.Dataset, reflectance: xr.Dataset) -> 
         scene,
         reflectance[[band for band in MATCHED_BANDS if band in reflectance]],
         name=f"optical composite before {plan.event.start:%Y-%m-%d}",
-        max_shift_px=int(_options(plan).max_shift_px),
+        max_shift_px=int(prepare_options(plan).max_shift_px),
         max_blocks=MATCHED_BLOCKS,
     )
 
@@ -114,17 +145,12 @@ def _overpass(plan: MappingPlan, acquisition: Acquisition) -> xr.Dataset:
     return load_l2a(
         acquisition,
         plan.grid,
-        sign=partial(signed, catalog=plan.catalog),
         offset_rule=profile_of(plan.catalog).reflectance_offset,
-        chunk=_options(plan).chunk,
-        gdal=gdal_environment(plan.catalog),
+        chunk=prepare_options(plan).chunk,
+        **access_of(plan),
     )
 
 
 def _clear(plan: MappingPlan, overpass: xr.Dataset) -> xr.DataArray:
-    margin = _options(plan).cloud_margin_px
+    margin = prepare_options(plan).cloud_margin_px
     return clear_by_scene_class(overpass, cloud_margin_px=margin, shadow_margin_px=-(-margin // 3))
-
-
-def _options(plan: MappingPlan) -> PrepareOptions:
-    return PrepareOptions.model_validate(plan.options.get("prepare", {}))

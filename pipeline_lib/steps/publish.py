@@ -14,8 +14,8 @@ from pipeline_lib.publish.environment import environment
 from pipeline_lib.publish.publication import Publication, PublishedPass, publish
 from pipeline_lib.steps.detect import needs_of
 from pipeline_lib.steps.optical import composite_of, measured_shift, true_colour
-from pipeline_lib.steps.prepare import key_of
 from pipeline_lib.steps.provenance import software
+from pipeline_lib.steps.read import key_of
 from pipeline_lib.store import Store
 from pipeline_lib.water import Need
 

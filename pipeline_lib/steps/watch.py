@@ -12,7 +12,7 @@ from pipeline_lib.steps.decide import search_and_plan
 from pipeline_lib.steps.gate import Outcome
 from pipeline_lib.steps.search import search_event
 from pipeline_lib.watch import Decision, KnownPass, PassState, Register, Watch, decide
-from pipeline_lib.watch.assign import MARGIN, event_of
+from pipeline_lib.watch.assign import MARGIN, event_of, taken_in
 from pipeline_lib.watch.decide import DuePass, silent_since
 from pipeline_lib.watch.records import SAME_PASS
 from pipeline_lib.watch.register import Poll, WatchState
@@ -119,6 +119,7 @@ def request_of(register: Register, watch: Watch, due: DuePass) -> Request:
             for one in passes
             if (one.pass_id, one.fingerprint) == (due.known.pass_id, due.known.fingerprint)
         )
+        written.extend(taken_in(event, passes))
     known = due.known
     attempt = f"change{known.changes}-try{known.attempts}"
     parts = (event.event_id, known.pass_id, known.fingerprint, version("overbank"), attempt)

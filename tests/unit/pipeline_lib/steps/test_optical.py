@@ -9,7 +9,8 @@ from rasterio.transform import from_origin
 from scipy import ndimage
 
 from pipeline_lib.model import Acquisition, CatalogItem, CatalogReference, Event, Grid, MappingPlan, ProductType
-from pipeline_lib.steps.optical import optical_shift, prepare_composite, true_colour
+from pipeline_lib.steps.optical import optical_base, optical_shift, prepare_composite, true_colour
+from pipeline_lib.steps.prepare import prepare_history, prepare_scene
 from pipeline_lib.store import Store
 from pipeline_lib.world.server import serve
 
@@ -134,3 +135,57 @@ def test_composite_water_and_shift(plan_of):
 def test_without_an_overpass_before_there_is_no_composite(plan_of):
     plan, store = plan_of
     assert prepare_composite(plan.model_copy(update={"optical": plan.optical[2:]}), store) is None
+
+
+def radar(name, template, shift, seed):
+    """A pass that lies ``shift`` pixels from the optical composite, as an archive would give it."""
+    power = 0.1 * ndimage.shift(patches(), shift, order=3, mode="nearest")
+    speckle = np.random.default_rng(seed).gamma(4.4, 1 / 4.4, power.shape)
+    data = {"vv": (power * speckle).astype("f4")}
+    scene = template[["B03"]].rename(B03="vv").copy(data=data).assign_attrs(backscatter="gamma0")
+    return scene.rio.write_crs(GRID.crs), Acquisition(
+        acquisition_id=name, platform="S1A", product=ProductType.RTC, start=EVENT_START, end=EVENT_START, slices=()
+    )
+
+
+def test_passes_are_laid_onto_optical_only_where_that_is_asked_for(plan_of, monkeypatch):
+    plan, store = plan_of
+    composite = store.open(prepare_composite(plan, store))
+    wrong, one = radar("wrong", composite, (2.2, -1.6), 2)
+    right, other = radar("right", composite, (0.1, 0.1), 3)
+    scenes = {"wrong": wrong, "right": right}
+    monkeypatch.setattr(
+        "pipeline_lib.steps.prepare.read_scene", lambda _, acquisition: scenes[acquisition.acquisition_id]
+    )
+    as_it_is = store.open(prepare_scene(plan, store, one))
+    assert "optical_shift" not in as_it_is.attrs
+    np.testing.assert_array_equal(as_it_is["vv"], wrong["vv"])
+
+    asked = plan.model_copy(update={"options": {"prepare": {"correct_against_optical": True}}})
+    stored = prepare_scene(asked, store, one)
+    estimate = optical_shift(asked, store, stored, optical_base(asked, store))
+    assert estimate.corrected
+    assert np.hypot(estimate.dy_px - 2.2, estimate.dx_px + 1.6) < 0.4
+    left = optical_shift(
+        plan, store, store.save("scene", "left", store.open(stored).drop_attrs()), optical_base(asked, store)
+    )
+    assert left.length_px < 0.5
+    kept = prepare_scene(asked, store, other)
+    assert not optical_shift(asked, store, kept, optical_base(asked, store)).corrected
+    np.testing.assert_array_equal(store.open(kept)["vv"], right["vv"])
+    assert prepare_history(asked, store, (one,)).key != prepare_history(plan, store, (one,)).key
+
+
+def test_optical_that_cannot_be_read_lays_nothing(plan_of):
+    plan, store = plan_of
+    lost = [
+        each.model_copy(update={"assets": {k: v + "gone" for k, v in each.assets.items()}})
+        for each in plan.optical[0].slices
+    ]
+    asked = plan.model_copy(
+        update={
+            "options": {"prepare": {"correct_against_optical": True}},
+            "optical": (plan.optical[0].model_copy(update={"slices": tuple(lost)}),),
+        }
+    )
+    assert optical_base(asked, store) is None

@@ -9,7 +9,8 @@ from pipeline_lib.model import Acquisition, CatalogReference, Event, Grid, Mappi
 from pipeline_lib.options.calibrate import CalibrateOptions
 from pipeline_lib.options.prepare import PrepareOptions
 from pipeline_lib.steps.event import read_map_options
-from pipeline_lib.steps.prepare import key_of, prepare_scene
+from pipeline_lib.steps.prepare import prepare_scene
+from pipeline_lib.steps.read import key_of
 from pipeline_lib.store import Store
 
 AREA = {"type": "Polygon", "coordinates": [[[10, 45], [10.02, 45], [10.02, 45.02], [10, 45.02], [10, 45]]]}
@@ -49,7 +50,7 @@ def test_from_a_file_and_from_flags_to_the_reader(tmp_path, monkeypatch):
     def reader(_acquisition, _grid, **given):
         raise ReachedError(given["calibrate"])
 
-    monkeypatch.setattr("pipeline_lib.steps.prepare.load_scene", reader)
+    monkeypatch.setattr("pipeline_lib.steps.read.load_scene", reader)
     with pytest.raises(ReachedError) as reached:
         prepare_scene(plan_of(options), Store(tmp_path / "store"), acquisition(ProductType.GRD))
     assert reached.value.args == (expected,)
