@@ -7,8 +7,9 @@ Training worlds have seeds from 100 000; these are small numbers. Passes during 
 flood IoU: dry land and open flood (reference water, flooded vegetation, flooded town and unobserved pixels are left
 out). False alarms: dry look-alikes, and dry layover and shadow, called water, as a share of the open flood's area.
 ``--teacher`` scores the SAR + optical teachers (mean of their log-odds) on the same pixels, apart where the optical
-image is clear and where it is hidden. ``--detectors`` scores classical detectors, with the reference passes and the
-exact height above drainage. ``--passes`` shows every pass.
+image is clear and where it is hidden, with the points of IoU that are lost to each kind of error (edge: within 2 pixels
+of the outline; inside; look-alikes; elsewhere). ``--detectors`` scores classical detectors, with the reference passes
+and the exact height above drainage. ``--passes`` shows every pass.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import xarray as xr
+from scipy.ndimage import binary_dilation, binary_erosion
 
 from pipeline_lib.model import WATER
 from pipeline_lib.nn.checkpoint import load_weights, read_tensors
@@ -102,7 +104,23 @@ def judged(world, scene, segmenters, peers, teachers):
         odds = predict_odds(networks, image[None], np.arange(len(bands)), np.array([0]))[0]
         found["teacher"] = np.nan_to_num(odds, nan=-1) > 0
         masks["clear"] = np.isfinite(image[len(recipe.data.bands) :]).all(axis=0)
+        flood = masks["flood"]
+        masks["edge"] = binary_dilation(flood, iterations=2) & ~binary_erosion(flood, iterations=2, border_value=1)
     return found, masks
+
+
+def lost(found, masks, counted):
+    """Points of IoU that each kind of error costs: its pixels as a share of the union."""
+    flood, edge, union = masks["flood"], masks["edge"], ((found | masks["flood"]) & counted).sum()
+    missed, false, alike = flood & ~found & counted, found & ~flood & counted, masks["look_alike"]
+    kinds = {
+        "missed at edges": missed & edge,
+        "missed inside": missed & ~edge,
+        "look-alikes": false & alike,
+        "false at edges": false & ~alike & edge,
+        "false elsewhere": false & ~alike & ~edge,
+    }
+    return ", ".join(f"{name} {100 * where.sum() / max(union, 1):.1f}" for name, where in kinds.items())
 
 
 def described(found, masks):
@@ -115,7 +133,8 @@ def described(found, masks):
     line += f"; flooded vegetation found {(found & plants).sum() / max(plants.sum(), 1):.3f}"
     if "clear" in masks:
         for sky, where in (("clear", masks["clear"]), ("hidden", ~masks["clear"])):
-            line += f"; {sky} sky IoU {iou(found, masks['flood'], masks['open'] & where):.4f}"
+            counted = masks["open"] & where
+            line += f"; {sky} sky IoU {iou(found, masks['flood'], counted):.4f} (lost: {lost(found, masks, counted)})"
     return line
 
 
