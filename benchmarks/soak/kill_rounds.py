@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import dask
 from distributed import LocalCluster
 
 from benchmarks.soak import runs
@@ -27,6 +28,9 @@ IN_A_ROW = 4
 """Kills of one run before it is left to end."""
 LEAST_SHARE = 0.1
 """Of the undisturbed run, over which a moment is drawn where earlier kills have left less."""
+
+WORKER_BACK = "10 minutes"
+"""A killed worker's nanny may take so long: else a busy machine leaves the cluster without workers, and runs wait."""
 
 
 @dataclass
@@ -175,6 +179,7 @@ def strike(
 
 def kill_dask_worker(bench: Bench, draw: random.Random, wanted: int) -> Round:
     """A worker process of the cluster that computes the run; its nanny starts another."""
+    dask.config.set({"distributed.deploy.lost-worker-timeout": WORKER_BACK})
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
 
         def blow() -> None:

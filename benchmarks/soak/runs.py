@@ -25,6 +25,7 @@ import psutil
 
 from flows.embedded import set_prefect_environment
 from pipeline_lib.errors import IncompleteEventError, OverbankError
+from pipeline_lib.steps.watch import Request
 
 PRELOADED = ["flows.map_event", "flows.watch_catalogue", "benchmarks.soak.runs", "geopandas", "distributed"]
 READY_S = 600.0
@@ -203,3 +204,14 @@ def poll_watch(out: str, name: str) -> int:
     from flows.watch_catalogue import watch_catalogue
 
     return int(watch_catalogue(out, name=name, inline=True))
+
+
+def map_request(watch: str, out: str, request: Request) -> int:
+    """Map the pass that a watch asked for."""
+    from flows.map_watched import map_watched
+
+    known = request.due.known
+    found = map_watched(
+        watch, known.pass_id, known.fingerprint, request.event, request.catalog, out, options=request.options
+    )
+    return 0 if found is None else int(found.version)

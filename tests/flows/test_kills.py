@@ -1,0 +1,81 @@
+"""SIGKILL in mid-run, and two runs at once on one event: the archive is that of one undisturbed run, byte for byte.
+
+A small part of `benchmarks/soak/kills.py`, which kills flow, poller, Dask worker and Prefect server at random moments.
+"""
+
+from datetime import UTC, datetime
+
+import pytest
+from prefect.settings import PREFECT_API_URL
+
+from benchmarks.soak import runs
+from benchmarks.soak.sameness import contents, differences, store_contents
+from pipeline_lib.options.world import WorldOptions
+from pipeline_lib.steps import watch as steps
+from pipeline_lib.steps.event import read_event
+from pipeline_lib.watch import PassState, Watch
+from pipeline_lib.world.build import build_world
+from pipeline_lib.world.server import serve
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    pytest.mark.xdist_group("prefect"),
+    pytest.mark.usefixtures("prefect_server"),
+]
+OPTIONS = {
+    "detector": "fixed",
+    "plan": {"max_references": 1},
+    "search": {"optical": False},
+    "publish": {"vectors": ["geojson"], "preview_px": 64},
+}
+LAST_DAY = datetime(2025, 11, 2, tzinfo=UTC)
+"""Two passes of the event lie before it."""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory, prefect_server):
+    """URL of a very small archive, and its event; processes of their own can be started."""
+    world = build_world(tmp_path_factory.mktemp("killed") / "world", WorldOptions(seed=7, size=128))
+    event = read_event(world / "event.yaml").model_copy(update={"end": LAST_DAY})
+    with pytest.MonkeyPatch.context() as environment, serve(world) as url:
+        environment.setenv("PREFECT_API_URL", str(PREFECT_API_URL.value()))
+        environment.setenv("PREFECT_LOGGING_TO_API_ENABLED", "false")
+        yield world, url, event
+
+
+def test_a_killed_run_continues_and_publishes_what_an_undisturbed_one_does(place, tmp_path):
+    world, url, event = place
+
+    def start(out):
+        return runs.start(runs.map_world, str(world), url, str(out), OPTIONS, event.model_dump(mode="json"))
+
+    undisturbed = start(good := tmp_path / "good").end()
+    assert undisturbed.kind == "published", undisturbed.message
+    run = start(out := tmp_path / "out")
+    while not list(out.glob(".overbank/store/flood/*.zarr")):
+        assert not run.answers.poll(0.005), "it ended before its first pass was done"
+    assert run.kill().kind == "killed"
+    assert not list(out.glob("*/current"))
+    resumed = start(out).end()
+    assert resumed.kind == "published", resumed.message
+    assert differences(contents(good), contents(out)) == []
+    assert differences(store_contents(good), store_contents(out)) == []
+
+
+def test_two_runs_at_once_for_two_passes_of_one_event_leave_both_in_it(place, tmp_path):
+    _, url, event = place
+    register = steps.register_of(tmp_path)
+    rule = {"min_flood_km2": 0}
+    fields = {"name": "valley", "aoi": event.aoi, "catalog": url, "since": event.start, "grace_minutes": 0}
+    watch = Watch.model_validate({**fields, "options": OPTIONS, "publish_if": rule})
+    register.add(watch)
+    due = steps.poll(register, "valley", LAST_DAY).decision.due
+    requests = [steps.request_of(register, watch, one) for one in due]
+    assert len({one.event.event_id for one in requests}) == 1
+    assert len(requests) == 2
+    started = [runs.start(runs.map_request, "valley", str(tmp_path), one) for one in requests]
+    ended = [run.end() for run in started]
+    assert [outcome.kind for outcome in ended] == ["published"] * 2, ended
+    assert [one.state for one in register.passes("valley")] == [PassState.MAPPED] * 2
+    assert len(list(tmp_path.glob("valley-*/current/passes/*"))) == 2
