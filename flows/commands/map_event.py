@@ -62,7 +62,10 @@ def map_command(
     """Map a flood event and publish it under OUT/<event id>."""
     event = _event(event_file, event_id, bbox, aoi, start, end)
     options = _options(options_file, detector, pixel, dask, approve=approve, optical=optical, orbits=orbits)
-    show(run_map(event, catalog, out, options, truth=truth, again=again))
+    product = run_map(event, catalog, out, options, truth=truth, again=again)
+    if truth is not None:
+        _show_scores(out, event.event_id)
+    show(product)
 
 
 def plan_command(
@@ -110,7 +113,9 @@ def demo_command(
     with serve(world) as url:
         typer.echo(f"STAC API with its assets: {url}", err=True)
         event = read_event(world / "event.yaml")
-        show(run_map(event, url, out / "events", MapOptions(), truth=world, again=again))
+        product = run_map(event, url, out / "events", MapOptions(), truth=world, again=again)
+        _show_scores(out / "events", event.event_id)
+        show(product)
 
 
 def run_map(
@@ -145,6 +150,13 @@ def run_map(
     if state.name != "Completed":
         typer.echo(f"{state.name}. {state.message}", err=True)
     return product
+
+
+def _show_scores(out: Path, event_id: str) -> None:
+    """Print how well the map agrees with the truth of a simulated archive."""
+    from pipeline_lib.steps.score_event import event_scores_text
+
+    typer.echo(event_scores_text(out, event_id))
 
 
 def _show_metrics(out: Path, event_id: str) -> None:

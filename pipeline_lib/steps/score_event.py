@@ -12,7 +12,7 @@ from rasterio.enums import Resampling
 from pipeline_lib.evaluate.scores import Scores, confusion, score
 from pipeline_lib.model import NOT_OBSERVED, Confusion, MappingPlan, Record
 from pipeline_lib.steps.map_event import MappedPass
-from pipeline_lib.steps.workspace import Workspace
+from pipeline_lib.steps.workspace import Workspace, workspace_of
 from pipeline_lib.world.inundation import Truth
 from pipeline_lib.world.truth import flood_of, open_land, truth_for, truth_layer
 
@@ -52,6 +52,20 @@ class EventScores(Record):
         return [*rows, _row("pooled", self.pooled_flood_open_land, self.pooled_flood_anywhere, agreement)]
 
 
+def event_scores_text(out: Path, event_id: str) -> str:
+    """The scores of an event that was mapped into ``out`` against a truth, as a table for the terminal."""
+    path = _path(workspace_of(out, event_id))
+    if not path.exists():
+        return "Not scored: the map is older than the wish for scores (--again maps anew)."
+    rows = EventScores.model_validate_json(path.read_text(encoding="utf-8")).rows()
+    shown = [["against the simulated truth", *list(rows[0])[1:]], *(list(row.values()) for row in rows)]
+    widths = [max(len(line[column]) for line in shown) for column in range(len(shown[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) if column == 0 else cell.rjust(width) for column, (cell, width) in enumerate(cells))
+        for cells in (list(zip(line, widths, strict=True)) for line in shown)
+    )
+
+
 def score_event(plan: MappingPlan, mapped: list[MappedPass], truth: str, workspace: Workspace) -> EventScores:
     """Score every mapped pass and write ``scores.json`` into the workspace.
 
@@ -79,7 +93,7 @@ def score_event(plan: MappingPlan, mapped: list[MappedPass], truth: str, workspa
         pooled_flood_open_land=score(sum(open_counts[1:], open_counts[0])),
         pooled_flood_anywhere=score(sum(all_counts[1:], all_counts[0])),
     )
-    _write(workspace.plan_path.with_name("scores.json"), scores)
+    _write(_path(workspace), scores)
     return scores
 
 
@@ -127,6 +141,11 @@ def _row(name: str, open_land_scores: Scores, anywhere: Scores, agreement: float
         "flood IoU, anywhere": text(anywhere.water_iou),
         "not-observed agreement": text(agreement),
     }
+
+
+def _path(workspace: Workspace) -> Path:
+    """Where the scores of an event live."""
+    return workspace.plan_path.with_name("scores.json")
 
 
 def _write(path: Path, scores: EventScores) -> None:
