@@ -61,14 +61,14 @@ def load_rtc(
         )
         for name in names
     }
-    scene = xr.Dataset({name: _power(band) for name, band in bands.items()}, attrs=_attributes(acquisition))
+    scene = xr.Dataset({name: _power(band, name) for name, band in bands.items()}, attrs=_attributes(acquisition))
     return check_scene(scene)
 
 
-def _power(band: xr.DataArray) -> xr.DataArray:
+def _power(band: xr.DataArray, name: str) -> xr.DataArray:
     """Only positive, finite power is an observation."""
     valid = (band > 0) & np.isfinite(band)
-    return band.where(valid).assign_attrs(units="1", long_name=f"gamma0 {band.name or ''}".strip())
+    return band.where(valid).assign_attrs(units="1", long_name=f"gamma0 {name.upper()}")
 
 
 def _attributes(acquisition: Acquisition) -> dict[str, str | int]:

@@ -78,7 +78,7 @@ def test_zero_negative_and_no_data_are_not_observed(tmp_path, power):
 def test_polarisations_come_from_the_assets_where_the_catalogue_names_none(tmp_path, power):
     href = write(tmp_path / "hh.tif", power, 5000000)
     scene = load_rtc(pass_of({"hh": href, "hv": href}, polarisations=()), GRID, sign=str)
-    assert list(scene) == ["hh", "hv"]
+    assert {name: band.attrs["long_name"] for name, band in scene.items()} == {"hh": "gamma0 HH", "hv": "gamma0 HV"}
 
 
 def test_a_slice_without_the_polarisation_is_an_error(tmp_path, power):
