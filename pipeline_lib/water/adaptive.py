@@ -27,7 +27,7 @@ from pipeline_lib.model import check_scene, polarisations_of
 from pipeline_lib.options import Options
 from pipeline_lib.options.detect import AdaptiveOptions
 from pipeline_lib.water.blocks import BlockGrid, map_with_halo
-from pipeline_lib.water.classes import Classes, classes_of, physics_of
+from pipeline_lib.water.classes import Classes, classes_by_polarisation
 from pipeline_lib.water.context import Levels, edge_table, mean_field, probability_of
 from pipeline_lib.water.extent import water_extent
 from pipeline_lib.water.filtering import boxcar, look_up, power_of, smooth, table_of
@@ -124,7 +124,7 @@ class AdaptiveDetector:
         if "local_incidence_angle" in scene:
             angle = float(scene["local_incidence_angle"][::16, ::16].mean())
         tiles = tile_histograms(powers, radius=STATISTICS_RADIUS)
-        return {name: classes_of(tiles[name], physics_of(name, angle), self.options.tiles) for name in powers}
+        return classes_by_polarisation(tiles, angle, self.options.tiles)
 
     def _prior(self, classes: dict[str, Classes]) -> float:
         """Prior of water where neither reference nor occurrence is known: the scene's own share of it."""

@@ -28,6 +28,15 @@ class Physics:
     water_slope_db_per_deg: float
     """Change of the water's mean with the angle of incidence."""
 
+    @property
+    def crossing(self) -> float:
+        """Where the densities of water and of land cross, dB."""
+        return TwoNormals(self.water, self.land, 0.5, 1.0).crossing
+
+    def brightest_water(self, *, roughened: bool) -> float:
+        """The brightest mean, dB, of a class that is taken for water: one spread above water's, or the crossing."""
+        return self.crossing if roughened else min(self.water.mean + self.water.spread, self.crossing)
+
 
 CO_POLARISED = Physics(
     water=Normal(-19.5, 2.75),
@@ -48,6 +57,7 @@ CROSS_POLARISED = Physics(
 )
 """Water: between the noise floor (-22 dB at the worst specified, near -28 dB measured) and calm water. Land: as above.
 Bounds: OPERA DSWx-S1."""
+CROSS_NAMES = {"vh", "hv"}
 REFERENCE_ANGLE_DEG = 39.0
 MIN_CLASS_SPREAD_DB = 1.5
 """Speckle of 4.4 looks after a 3 x 3 mean of correlated pixels is near 1 dB; a class varies on top of it."""
@@ -114,7 +124,9 @@ class Classes:
         return answer.reshape(np.shape(decibel))
 
 
-def bimodal_tiles(tiles: TileHistograms, physics: Physics, choice: TileChoice) -> list[tuple[TwoNormals, Values]]:
+def bimodal_tiles(
+    tiles: TileHistograms, physics: Physics, choice: TileChoice, *, roughened: bool = False
+) -> list[tuple[TwoNormals, Values]]:
     """Largest tiles whose histogram is a mixture of water and land, as a quadtree finds them from above.
 
     A tile is asked at 8, 4, 2 and 1 times the base size; where it has two classes it is taken whole, where not its
@@ -136,7 +148,7 @@ def bimodal_tiles(tiles: TileHistograms, physics: Physics, choice: TileChoice) -
         for place in _candidates(level, open_tiles, physics, choice):
             counts = level.counts[place].astype(np.float64)
             fitted = fit_two_normals(counts, CENTRES_DB)
-            if _is_water_and_land(fitted, physics, choice):
+            if _is_water_and_land(fitted, physics, choice, roughened=roughened):
                 taken.append((fitted, counts))
                 open_tiles[place] = False
     return taken
@@ -157,24 +169,56 @@ def _candidates(
     return [(int(row), int(column)) for row, column in places[order]]
 
 
-def _is_water_and_land(fitted: TwoNormals, physics: Physics, choice: TileChoice) -> bool:
-    """Two classes by the criteria of Chini et al. (2017), and the darker one where water can be."""
+def _is_water_and_land(fitted: TwoNormals, physics: Physics, choice: TileChoice, *, roughened: bool) -> bool:
+    """Two classes by the criteria of Chini et al. (2017), and the darker one where water is.
+
+    Bare fields beside forest are two classes as well, of -14 and -10 dB in VV.
+    """
     return (
         fitted.ashman_d > choice.min_ashman_d
         and fitted.fit > choice.min_fit
         and fitted.surface_ratio > choice.min_surface_ratio
         and physics.darkest_threshold <= fitted.crossing <= physics.brightest_threshold
-        and fitted.dark.mean <= physics.water.mean + 2.0 * physics.water.spread
+        and fitted.dark.mean <= physics.brightest_water(roughened=roughened)
         and fitted.bright.mean >= physics.brightest_threshold - 3.0
     )
 
 
-def classes_of(tiles: TileHistograms, physics: Physics, choice: TileChoice) -> Classes:
-    """Water and land of a scene: fitted to the pooled histogram of its bimodal tiles, else as published.
+def classes_by_polarisation(
+    tiles: dict[str, TileHistograms], angle_deg: float | None, choice: TileChoice
+) -> dict[str, Classes]:
+    """Water and land of each polarisation of a scene.
+
+    Wind makes water bright in VV and HH, up to where land is, and hardly in VH and HV. So a class between calm water
+    and land is taken for roughened water where the cross-polarised tiles show water, and for dark land where they do
+    not or are not there.
+
+    Args:
+        tiles: histograms by polarisation.
+        angle_deg: the scene's mean angle of incidence, where it is known.
+        choice: when a tile is bimodal.
+    """
+    found: dict[str, Classes] = {}
+    for name in sorted(tiles, key=lambda name: name not in CROSS_NAMES):
+        seen = any(known.separable for other, known in found.items() if other in CROSS_NAMES)
+        found[name] = classes_of(
+            tiles[name], physics_of(name, angle_deg), choice, roughened=seen or name in CROSS_NAMES
+        )
+    return {name: found[name] for name in tiles}
+
+
+def classes_of(tiles: TileHistograms, physics: Physics, choice: TileChoice, *, roughened: bool = False) -> Classes:
+    """Water and land of one polarisation: fitted to the pooled histogram of its bimodal tiles, else as published.
 
     Each tile weighs the same in the pool, so that one large tile does not speak for the scene.
+
+    Args:
+        tiles: histograms.
+        physics: what is published of the polarisation.
+        choice: when a tile is bimodal.
+        roughened: whether a class as bright as roughened water may be water; else it is dark land.
     """
-    taken = bimodal_tiles(tiles, physics, choice)
+    taken = bimodal_tiles(tiles, physics, choice, roughened=roughened)
     if not taken:
         return Classes(water=physics.water, land=_land_alone(tiles, physics), tiles=0)
     pooled = np.zeros(BINS)
@@ -182,7 +226,7 @@ def classes_of(tiles: TileHistograms, physics: Physics, choice: TileChoice) -> C
         weight = np.where(fitted.crossing > CENTRES_DB, 0.5 / fitted.dark_share, 0.5 / (1.0 - fitted.dark_share))
         pooled += weight * counts / counts.sum()
     fitted = fit_two_normals(pooled, CENTRES_DB)
-    if not _is_water_and_land(fitted, physics, choice):
+    if not _is_water_and_land(fitted, physics, choice, roughened=roughened):
         fitted = sorted(taken, key=lambda pair: pair[0].crossing)[len(taken) // 2][0]
     water, land = _widened(fitted.dark), _widened(fitted.bright)
     return Classes(water=water, land=land, tiles=len(taken), share=share_of_water(tiles.scene, water, land))

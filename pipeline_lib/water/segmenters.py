@@ -24,7 +24,7 @@ from pipeline_lib.options.segmentation import (
 )
 from pipeline_lib.segmentation import Clusters, fit, grow, predict_blocks, seeds_below, split_and_merge
 from pipeline_lib.water.blocks import BlockGrid, map_with_halo
-from pipeline_lib.water.classes import Classes, classes_of, physics_of
+from pipeline_lib.water.classes import Classes, classes_by_polarisation
 from pipeline_lib.water.extent import water_extent
 from pipeline_lib.water.filtering import boxcar, decibel
 from pipeline_lib.water.fusion import logit
@@ -52,7 +52,7 @@ def scene_classes(scene: xr.Dataset, powers: dict[str, da.Array]) -> KnownClasse
     if "local_incidence_angle" in scene:
         angle = float(scene["local_incidence_angle"][::16, ::16].mean())
     tiles = tile_histograms(powers, radius=1)
-    return {name: classes_of(tiles[name], physics_of(name, angle), TileChoice()) for name in powers}
+    return classes_by_polarisation(tiles, angle, TileChoice())
 
 
 def water_probability(means_db: dict[str, npt.NDArray[np.float64]], classes: KnownClasses) -> npt.NDArray[np.float64]:

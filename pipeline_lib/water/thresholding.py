@@ -29,7 +29,7 @@ from pipeline_lib.water.fusion import posterior
 from pipeline_lib.water.growing import GrowingRule, grow
 from pipeline_lib.water.histogram import CENTRES_DB, TileHistograms, tile_histograms
 from pipeline_lib.water.interface import Need, Observation
-from pipeline_lib.water.threshold import Normal, TwoNormals, fit_two_normals, kittler_illingworth, otsu
+from pipeline_lib.water.threshold import Normal, fit_two_normals, kittler_illingworth, otsu
 
 Plane = npt.NDArray[np.float32]
 Values = npt.NDArray[np.float64]
@@ -51,7 +51,7 @@ class Cut:
 
 def published_cut(physics: Physics, why: str) -> Cut:
     """Where the published densities of water and land cross: what stands when a scene has one class only."""
-    crossing = TwoNormals(physics.water, physics.land, 0.5, 1.0).crossing
+    crossing = physics.crossing
     return Cut(threshold_db=crossing, note=f"{crossing:.1f} dB (published densities: {why})")
 
 

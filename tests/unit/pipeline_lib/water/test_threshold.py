@@ -5,7 +5,7 @@ from skimage.filters import threshold_otsu
 
 from pipeline_lib.errors import UnseparableHistogramError
 from pipeline_lib.options.detect import TileChoice
-from pipeline_lib.water.classes import CO_POLARISED, classes_of
+from pipeline_lib.water.classes import CO_POLARISED, classes_by_polarisation, classes_of
 from pipeline_lib.water.histogram import BINS, CENTRES_DB, STEP_DB, TileHistograms
 from pipeline_lib.water.threshold import fit_two_normals, kittler_illingworth, otsu
 
@@ -82,6 +82,23 @@ def test_a_single_mode_is_recognised_and_the_published_classes_stand():
 def test_a_dark_mode_too_bright_for_water_is_not_water():
     fields = mixture(0.4, (-12.5, 0.7), (-7, 1.2))
     assert not classes_of(tiles(fields, fields), CO_POLARISED, TileChoice()).separable
+
+
+def test_bare_fields_beside_forest_are_not_water_unless_vh_shows_water():
+    fields = mixture(0.3, (-14.3, 1.4), (-9.8, 1.8))
+    forest, shore = mixture(0.0, (-26, 2), (-16, 2)), mixture(0.3, (-25.5, 1.6), (-16, 2))
+    shown = {
+        name: classes_by_polarisation({"vv": tiles(fields), "vh": tiles(cross)}, None, TileChoice())
+        for name, cross in (("forest", forest), ("shore", shore))
+    }
+    assert not shown["forest"]["vv"].separable
+    assert not classes_by_polarisation({"vv": tiles(fields)}, None, TileChoice())["vv"].separable
+    assert not shown["shore"]["vv"].separable
+    windy = mixture(0.3, (-15.6, 1.3), (-9.8, 1.6))
+    windy_shore = classes_by_polarisation({"vv": tiles(windy), "vh": tiles(shore)}, None, TileChoice())
+    assert list(windy_shore) == ["vv", "vh"]
+    assert windy_shore["vv"].water.mean == pytest.approx(-15.6, abs=0.4)
+    assert not classes_by_polarisation({"vv": tiles(windy), "vh": tiles(forest)}, None, TileChoice())["vv"].separable
 
 
 def test_bimodal_tiles_tell_the_classes_of_the_scene():
