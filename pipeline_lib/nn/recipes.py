@@ -31,7 +31,7 @@ class StageExtras(TypedDict, total=False):
     """What a stage of the student may differ in; `pipeline_lib.nn.learning.train_stage` says what each means."""
 
     objective: Objective
-    others: Index
+    others: Index | None
     maps: dict[str, NDArray[np.float32]]
     views: dict[str, Index]
     start: nn.Module | None
@@ -166,7 +166,7 @@ def distillation(session: Session) -> nn.Module:
         session.visible_labels(),
         session.labelled(),
         objective=objective,
-        others=pairs,
+        others=pairs if options.everywhere else None,
         maps=maps,
         views={"teacher": session.teacher_bands} if feature_teacher is not None else {},
     )

@@ -153,6 +153,9 @@ class DistillOptions(Options):
     fold_by: Literal["group", "chip"] = "group"
     """What is not parted between the teachers' folds. ``chip``: a teacher may know the neighbours of the chip that it
     labels, as it must where optical images of other scenes tell little; test groups are unseen by all either way."""
+    everywhere: bool = True
+    """Half of each batch is drawn uniformly from all pairs, labelled or not; false: balanced patches of labelled chips
+    alone, as without a teacher."""
     teacher_steps: int = Field(600, ge=1)
     """Optimiser steps of each teacher."""
     temperature: float = Field(2.0, gt=0)

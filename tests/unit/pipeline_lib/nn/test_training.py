@@ -14,6 +14,7 @@ from pipeline_lib.nn.chips import ChipSet
 from pipeline_lib.nn.learning import Session, split_chips
 from pipeline_lib.nn.predict import monte_carlo_odds, pooled_iou, predict_odds
 from pipeline_lib.nn.recipes import KINDS, train
+from pipeline_lib.nn.sampling import UniformSampler
 from pipeline_lib.nn.training import Progress, learning_rate
 from pipeline_lib.options.train import DataOptions, Recipe, ScheduleOptions
 
@@ -190,6 +191,17 @@ def test_every_form_of_distillation_runs_and_is_reported(form: str, chips, tmp_p
     train(session)
     wanted = {"channel_wise": "features", "heterogeneous": "features", "dist_intra": "dist", "soft_dice": "soft_dice"}
     assert {"logit", wanted[form]} <= terms
+
+
+@pytest.mark.parametrize("everywhere", [True, False])
+def test_pairs_are_drawn_uniformly_only_where_asked(everywhere: bool, chips, tmp_path, monkeypatch) -> None:
+    drawn: list[int] = []
+    draw = UniformSampler.draw
+    monkeypatch.setattr(UniformSampler, "draw", lambda *given: drawn.append(given[1]) or draw(*given))
+    options = {**BASE["distill"], "teacher_steps": 2, "everywhere": everywhere}
+    schedule = {"steps": 2, "validate_every": 2}
+    train(session_of(chips, tmp_path, kind="distillation", schedule=schedule, distill=options))
+    assert bool(drawn) == everywhere
 
 
 def test_hidden_labels_are_hidden(chips, tmp_path) -> None:
