@@ -6,13 +6,19 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from pydantic import JsonValue
 
+from pipeline_lib.model import EXCLUDED
 from pipeline_lib.publish.layers import PASS_LAYERS, Code
 
 INK, PAPER, QUIET = (23, 32, 42), (255, 255, 255), (90, 100, 112)
 MARGIN, FOOT_PX, HEAD_PX = 24, 150, 84
 MAP_PX = 1200
-SHOWN = (2, 3, 4, 1, 254)
+SHOWN = (2, 3, 4, 1, EXCLUDED)
 """Classes in the legend, in order."""
+NOT_MAPPED = "not mapped: high ground, or radar cannot tell"
+LAND = np.array([210, 210, 210])
+"""Common grey of land in the picture."""
+VEIL = 0.5
+"""Share of its colour with which ground that is not mapped lies over the radar, which still shows the land there."""
 
 
 def write_quicklook(
@@ -63,11 +69,18 @@ def _map(classes: np.ndarray, backdrop: np.ndarray, scale: float) -> Image.Image
     hatch = np.where((rows + columns) % 8 < 2, 150, 226).astype(np.uint8)
     rgb[classes == 255] = np.repeat(hatch[classes == 255, np.newaxis], 3, axis=1)
     for code in _codes().values():
+        where, share = classes == code.value, VEIL if code.value == EXCLUDED else 1.0
         if code.colour[3]:
-            rgb[classes == code.value] = code.colour[:3]
+            rgb[where] = _laid_over(code, rgb[where], share)
     image = Image.fromarray(rgb, mode="RGB")
     size = (max(round(image.width * scale), 1), max(round(image.height * scale), 1))
     return image.resize(size, Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.NEAREST)
+
+
+def _laid_over(code: Code, ground: np.ndarray, share: float) -> np.ndarray:
+    """The colour of a class over the radar (..., 3), uint8."""
+    mixed: np.ndarray = np.rint(share * np.array(code.colour[:3]) + (1 - share) * ground).astype(np.uint8)
+    return mixed
 
 
 def _legend(draw: ImageDraw.ImageDraw, top: int) -> None:
@@ -75,9 +88,11 @@ def _legend(draw: ImageDraw.ImageDraw, top: int) -> None:
     left = MARGIN
     for value in SHOWN:
         code = _codes()[value]
-        draw.rectangle((left, top, left + 26, top + 20), fill=code.colour[:3], outline=INK)
-        draw.text((left + 34, top - 1), code.title, INK, font=_font(16))
-        left += 52 + round(draw.textlength(code.title, font=_font(16)))
+        title = NOT_MAPPED if value == EXCLUDED else code.title
+        fill = tuple(_laid_over(code, LAND, VEIL).tolist()) if value == EXCLUDED else code.colour[:3]
+        draw.rectangle((left, top, left + 26, top + 20), fill=fill, outline=INK)
+        draw.text((left + 34, top - 1), title, INK, font=_font(16))
+        left += 52 + round(draw.textlength(title, font=_font(16)))
     box = (MARGIN, top + 36, MARGIN + 26, top + 56)
     draw.rectangle(box, fill=(226, 226, 226), outline=INK)
     for shift in range(-20, 26, 7):
