@@ -40,7 +40,7 @@ docs: $(VENV)/.installed-dev  ## the documentation as a site under site/; a brok
 	$(BIN)/zensical build --strict
 	@echo "read it: $(BIN)/python -m http.server --directory site --bind 127.0.0.1 8001"
 
-bench: $(VENV)/.installed-dev  ## every benchmark, one report: docs/benchmarks.md (BENCH_ARGS="--quick" for five minutes)
+bench: $(VENV)/.installed-dev  ## every benchmark, one report: docs/benchmarks.md (BENCH_ARGS="--quick" or "--minutes 25 --resume")
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 notebooks: $(VENV)/.installed-dev  ## run the example notebooks anew; OVERBANK_REAL_DATA is the folder of real chips

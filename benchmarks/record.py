@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -22,6 +23,8 @@ class Record:
 
     stage: str
     """What was done."""
+    group: str = ""
+    """Of stages that are measured together."""
     who: str = OURS
     """Who did it: ours, or a peer's name and version."""
     mpx: float | None = None
@@ -57,30 +60,49 @@ class Spent:
     """All it printed."""
 
 
+class Deadline:
+    """When the whole run has to be over, by the clock of `time.monotonic`."""
+
+    at: float = float("inf")
+
+    @classmethod
+    def left_s(cls) -> float:
+        return cls.at - time.monotonic()
+
+
 def run(command: list[str], *, timeout_s: float = 3600) -> Spent:
     """Run a script of this folder in a process of its own; its and its children's time, its peak of memory.
 
     Raises:
-        RuntimeError: it failed; the end of what it said is in the message.
+        RuntimeError: it failed, or time was up; the end of what it said is in the message.
     """
+    timeout_s = min(timeout_s, max(Deadline.left_s(), 1))
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    done = subprocess.run(
+    child = subprocess.Popen(
         [sys.executable, *command],
-        check=False,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         env=environment,
         cwd=REPOSITORY,
-        timeout=timeout_s,
+        start_new_session=True,
     )
+    try:
+        stdout, stderr = child.communicate(timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        raise RuntimeError(f"{' '.join(command)} was stopped after {timeout_s:.0f} s") from None
+    finally:
+        if child.poll() is None:  # it and whatever servers it started
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
     wall_s, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}: {done.stderr[-1500:]}")
-    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    if child.returncode:
+        raise RuntimeError(f"{' '.join(command)} ended with {child.returncode}: {stderr[-1500:]}")
+    lines = [json.loads(line) for line in stdout.splitlines() if line.startswith("{")]
     spent = [getattr(after, name) - getattr(before, name) for name in ("ru_utime", "ru_stime")]
     # The peak of all children so far: it is this one's where it exceeds what there was before.
-    return Spent(sum(spent), wall_s, after.ru_maxrss / 1024, lines, done.stdout)
+    return Spent(sum(spent), wall_s, after.ru_maxrss / 1024, lines, stdout)
 
 
 def machine() -> dict[str, str | int | float | dict[str, str]]:
