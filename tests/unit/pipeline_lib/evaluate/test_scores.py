@@ -151,6 +151,32 @@ def test_per_chip_conventions():
     assert summary.dry_chips.false_alarm_pixels_per_km2 == pytest.approx(10 / area_km2)
 
 
+def test_batches_are_of_four_chips_and_the_last_may_be_smaller():
+    chips = [chip(str(k), "A", tp=tp, fp=6 - tp, fn=4, tn=3) for k, tp in enumerate((1, 2, 3, 4, 5))]
+    batches = (1 + 2 + 3 + 4) / 40, 5 / 10
+    assert summarise(chips).per_chip.water_iou_per_batch_of_4_mean == pytest.approx(sum(batches) / 2)
+    dry = summarise([chip("dry", "A", tn=5)]).per_chip
+    assert dry.water_iou_per_batch_of_4_mean == pytest.approx(1.0), "the smoothed batch score of nothing is 1"
+
+
+def test_one_pixel_makes_a_chip_wet_and_every_kind_of_pixel_is_compared():
+    chips = [chip("miss", "A", fn=1), chip("hit", "A", tp=1), chip("dry", "A", fp=2, tn=8)]
+    assert (summarise(chips).per_chip.chips, summarise(chips).per_chip.wet_chips) == (3, 2)
+    assert summarise(chips).dry_chips.valid_pixels == 10
+
+
+def test_a_mask_leaves_pixels_out_and_brings_none_back():
+    predicted, truth = np.array([1, 1, 0, 255]), np.array([1, 0, 0, 1])
+    got = confusion(predicted, truth, valid=np.array([True, False, True, True]))
+    assert (got.true_positive, got.false_positive, got.true_negative, got.false_negative, got.ignored) == (
+        1,
+        0,
+        1,
+        0,
+        2,
+    )
+
+
 def test_unknown_pixel_area_gives_no_area():
     dry = summarise([chip("a", "A", fp=3, tn=5, area=None), chip("b", "A", fp=1, tn=5)]).dry_chips
     assert dry.false_alarm_pixels == 4
