@@ -26,8 +26,11 @@ from statistics import median
 import httpx
 import psutil
 
-FULL_SCENE_CPU_S = 51.4
-"""The default detector on one full dual-pol scene (`benchmarks/detectors.py`): the least a full-scene run takes."""
+FULL_SCENE_CPU_S = 272.0 + 56.6
+"""One full dual-pol GRD scene to gamma0 (`benchmarks/grd.py full`) and `adaptive`, the cheaper half of the default
+detector, on it (`benchmarks/detectors.py --rows 16700 --columns 26000`): the least that a full-scene run takes."""
+FULL_SCENE_WALL_S = 140.0 + 33.8
+"""The same by the clock, alone on two cores."""
 
 
 def free_port():
@@ -79,29 +82,42 @@ def wait(condition, seconds, every=0.25):
 
 
 def bare(event, url, out):
-    """The same steps without Prefect, two passes at once as the flow has them."""
+    """The same steps without Prefect and without metering, two at once as the flow has them."""
+    from pipeline_lib.model import digest_of
     from pipeline_lib.options.map_event import MapOptions
-    from pipeline_lib.steps import derive, map_event, prepare
+    from pipeline_lib.steps import derive, gate, map_event, optical, prepare
     from pipeline_lib.steps.decide import search_and_plan
     from pipeline_lib.steps.workspace import workspace_of
 
-    plan = search_and_plan(event, url, MapOptions())
+    options = MapOptions()
+    plan = search_and_plan(event, url, options)
     store = workspace_of(out, event.event_id).store
-    ancillaries = map_event.Ancillaries(
-        terrain=prepare.prepare_terrain(plan, store), occurrence=prepare.prepare_occurrence(plan, store)
-    )
-
-    def one(planned):
-        history = prepare.prepare_history(plan, store, planned.references)
-        scene = prepare.prepare_pass(plan, store, planned, history)
-        water = map_event.detect_pass(plan, scene, history, ancillaries, store)
-        flood = map_event.derive_pass(plan, planned, scene, history, water, ancillaries, store)
-        return map_event.MappedPass(planned=planned, scene=scene, flood=flood)
-
     with ThreadPoolExecutor(2) as threads:
-        passes = tuple(threads.map(one, plan.passes))
+        terrain = threads.submit(prepare.prepare_terrain, plan, store)
+        occurrence = threads.submit(prepare.prepare_occurrence, plan, store)
+        composite = threads.submit(optical.prepare_composite, plan, store) if plan.optical else None
+        names = [digest_of([one.acquisition_id for one in planned.references]) for planned in plan.passes]
+        histories = {
+            name: threads.submit(prepare.prepare_history, plan, store, planned.references)
+            for name, planned in dict(zip(names, plan.passes, strict=True)).items()
+        }
+
+        def one(planned, name):
+            ancillaries = map_event.Ancillaries(terrain=terrain.result(), occurrence=occurrence.result())
+            history = histories[name].result()
+            scene = prepare.prepare_pass(plan, store, planned, history)
+            water = map_event.detect_pass(plan, scene, history, ancillaries, store)
+            flood = map_event.derive_pass(plan, planned, scene, history, water, ancillaries, store)
+            return map_event.MappedPass(planned=planned, scene=scene, flood=flood)
+
+        passes = tuple(threads.map(one, plan.passes, names))
+        if composite is not None and (stored := composite.result()) is not None:
+            for mapped in passes:
+                optical.optical_shift(plan, store, mapped.scene, stored)
     mosaic = derive.mosaic_event(store, plan, [mapped.flood for mapped in passes])
-    return map_event.publish(map_event.Mapped(plan=plan, passes=passes, mosaic=mosaic), str(out), store)
+    mapped = map_event.Mapped(plan=plan, passes=passes, mosaic=mosaic)
+    assessment = gate.assess(mapped, out, options.publish_if, store)
+    return map_event.publish(mapped, str(out), store, assessment.record)
 
 
 def flow(event, url, out):
@@ -150,9 +166,10 @@ def overhead(folder, size, repeat):
     print(f"{size} px, median of {repeat}: bare {plain['cpu_s']:.2f} cpu-s, {plain['wall_s']:.2f} s wall")
     print(f"overhead of the flow: {extra['wall_s']:.2f} s wall, {extra['cpu_s']:.2f} cpu-s here, "
           f"{extra['server_cpu_s']:.2f} cpu-s in the server")  # fmt: skip
-    passes = 4
-    print(f"share of a full-scene run: at most {100 * total / (passes * FULL_SCENE_CPU_S):.1f} % of the {passes} x "
-          f"{FULL_SCENE_CPU_S} cpu-s that detection alone takes in {passes} full scenes")  # fmt: skip
+    share, wall_share = 100 * total / FULL_SCENE_CPU_S, 100 * extra["wall_s"] / FULL_SCENE_WALL_S
+    print(f"share of a run of one full scene ({FULL_SCENE_CPU_S:.0f} cpu-s, {FULL_SCENE_WALL_S:.0f} s wall): at most "
+          f"{share:.1f} % of its processor time, {wall_share:.1f} % of its wall time")  # fmt: skip
+    print("load average now:", os.getloadavg())
 
 
 def hide_newest(world):

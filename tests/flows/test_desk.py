@@ -84,6 +84,8 @@ def test_every_deployment_is_applied_with_its_schedule(client):
         "watch-catalogue",
         "update-reference",
         "retention",
+        "train-model",
+        "evaluate-model",
     }
     for name in ("watch-catalogue", "update-reference", "retention"):
         assert found[name]["schedules"], name
