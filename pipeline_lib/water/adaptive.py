@@ -109,6 +109,7 @@ class AdaptiveDetector:
                 "tables": {name: self._tables(classes[name]) for name in names},
                 "rough": self._rough(classes),
                 "prior": self._prior(classes),
+                "flood_prior": self._flood_prior(classes),
                 "options": self.options,
             },
         )
@@ -133,6 +134,11 @@ class AdaptiveDetector:
             return UNSEEN_PRIOR
         low, high = PRIOR_LIMITS
         return min(max(float(np.mean(shares)), low), high)
+
+    def _flood_prior(self, classes: dict[str, Classes]) -> float:
+        """Prior of flooding where the reference shows land: with no tile of two classes, as rare as water is there."""
+        seen = any(known.separable for known in classes.values())
+        return self.options.flood_prior if seen else min(UNSEEN_PRIOR, self.options.flood_prior)
 
     def _rough(self, classes: dict[str, Classes]) -> RoughTables | None:
         """Rough water, which two polarisations are needed to see."""
@@ -193,6 +199,7 @@ def levels_block(
     tables: dict[str, _Tables],
     rough: RoughTables | None,
     prior: float,
+    flood_prior: float,
     options: AdaptiveOptions,
     **arrays: npt.NDArray[Any],
 ) -> Levels:
@@ -218,7 +225,7 @@ def levels_block(
         earlier = smooth(total_of(before), options.context_radius)
     was = was_water(earlier, unknown if occurrence is None else occurrence.astype(np.float32))
     place = np.zeros_like(scene_ratio) if log_prior is None else log_prior
-    log_odds = log_odds_with_reference(scene_ratio, changed_ratio, was, place, options.flood_prior)
+    log_odds = log_odds_with_reference(scene_ratio, changed_ratio, was, place, flood_prior)
     return in_context(log_odds, list(powers.values()), tables, options)
 
 

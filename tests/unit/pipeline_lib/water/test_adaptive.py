@@ -135,6 +135,15 @@ def test_change_tells_flood_from_land_that_was_always_dark():
     assert iou(compared["water"].values == 1, water) > 0.93
 
 
+def test_land_that_grew_darker_is_not_flooded_where_the_scene_shows_no_water():
+    land = np.zeros((128, 128), dtype=bool)
+    darker = scene_of(land, seed=5).map(lambda power: power * 0.5, keep_attrs=True)
+    found = detector("adaptive").detect(Observation(scene=darker, history=history_of(land)))
+    assert any("No part of the scene shows two classes" in note for note in found.attrs["notes"])
+    assert float((found["water"] == 1).mean()) < 0.01
+    assert float(found["likelihood"].mean()) < 0.2
+
+
 def test_water_does_not_stand_high_above_drainage():
     water = river((160, 200))
     hand = np.where(np.arange(200) < 100, 1.0, 60.0).astype(np.float32) * np.ones((160, 1), dtype=np.float32)
