@@ -66,6 +66,17 @@ def test_chips_add_up_to_the_whole():
     assert np.array(tables[0], float) == pytest.approx(np.array(tables[1], float), nan_ok=True)
 
 
+def test_the_table_has_fifteen_bins_side_by_side_that_hold_every_pixel():
+    likelihood, truth = simulated(6)
+    table = calibrate_scores([reliability(likelihood, truth)]).table
+    assert [row.low for row in table] == pytest.approx([k / 15 for k in range(15)])
+    assert [row.high for row in table] == pytest.approx([(k + 1) / 15 for k in range(15)])
+    for row in table:
+        inside = (likelihood >= row.low) & ((likelihood < row.high) | (row.high == 1))
+        assert row.pixels == pytest.approx(inside.sum(), abs=2)
+        assert row.water_share == pytest.approx(truth[inside].mean(), abs=0.01)
+
+
 def test_adaptive_bins_hold_equal_numbers():
     likelihood, truth = simulated(5)
     p, y = likelihood.ravel().astype(float), truth.ravel()

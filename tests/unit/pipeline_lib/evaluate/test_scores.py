@@ -91,6 +91,15 @@ def test_pooled_scores_do_not_depend_on_order(parts, random):
     assert score(pool(parts)) == score(pool(shuffled))
 
 
+def test_pooled_counts_are_sums():
+    names = ("true_positive", "false_positive", "false_negative", "true_negative")
+    one = Confusion(**dict(zip(names, (1, 2, 3, 4), strict=True)))
+    other = Confusion(**dict(zip(names, (10, 20, 30, 40), strict=True)), ignored=5)
+    assert one.ignored == 0
+    expected = dict(zip((*names, "ignored"), (11, 22, 33, 44, 5), strict=True))
+    assert pool([one, other]).model_dump() == pool([other, one]).model_dump() == expected
+
+
 def test_scene_sized_counts_do_not_overflow():
     huge = 400_000_000
     assert score(Confusion(true_positive=huge, false_positive=0, false_negative=0, true_negative=huge)).mcc == 1.0
