@@ -10,7 +10,7 @@ Water: mean -0.394181 * angle - 4.142015 dB, spread 2.754041 dB. The posterior o
 with its own spread.
 
 References:
-    Bauer-Marschallinger et al. (2022), Remote Sensing 14(15), 3673; Tupas et al. (2023), Remote Sensing 15(16).
+    Bauer-Marschallinger et al. (2022), Remote Sensing 14(15), 3673; Tupas et al. (2023), Water 15(23), 4034.
 """
 
 from typing import Any, ClassVar
