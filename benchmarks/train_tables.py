@@ -33,9 +33,9 @@ HEADER = """# Ways of learning
 One run for each seed k, on test fold k of the recipe's folds of look-alike groups; figures are pooled over the test
 chips of all runs. How the table is made and what it means: [model cards](model-card.md). On OMBRIA the teacher sees the
 optical image as well, the semi-supervised row a fifth of the labels, the weak row one bit for each tile of 64 pixels,
-the sparse row 1 % of the pixels. The supervised and the distilled student are given chips centred on land and cut at 0.4; the
-other rows have the median and 0.5. A row of fewer runs is pooled over fewer folds, easy or hard: compare it run by run, not
-with rows of more.
+the sparse row 1 % of the pixels. The supervised and the distilled student are given chips centred on land and cut at
+0.4; the other rows have the median and 0.5. A row of fewer runs is pooled over fewer folds, easy or hard: compare it
+run by run, not with rows of more.
 
 """
 FOLDER = Path(__file__).parents[1] / "recipes"
