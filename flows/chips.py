@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 from prefect import flow
 from prefect.futures import PrefectFuture
 
-from flows.map_event import PASSES_AT_ONCE
+from flows.map_event import PASSES_AT_ONCE, history_name
 from flows.progress import Progress, run_logger
-from pipeline_lib.model import Event, PlannedPass, Stored, digest_of
+from pipeline_lib.model import Event, PlannedPass, Stored
 from pipeline_lib.options.map_event import MapOptions
 from pipeline_lib.options.train import Recipe
 from pipeline_lib.steps.event_chips import TaughtPass, nearest_overpass
@@ -80,7 +80,7 @@ def _prepared(recipe: Recipe, event: Event, catalog: str, options: MapOptions, p
     started: dict[str, PrefectFuture[Any]] = {}
     chains = []
     for planned in plan.passes:
-        references = digest_of([reference.acquisition_id for reference in planned.references])
+        references = history_name(planned)
         if references not in started:
             started[references] = prepare_history.submit(plan, planned, place)
         near = nearest_overpass(found, planned, recipe.distill.max_lag_days)

@@ -146,7 +146,7 @@ def _publish_or_hold(mapped: Mapped, out: str, options: MapOptions, place: Place
 
 def _stages(plan: MappingPlan, *, scored: bool) -> int:
     """How many stages a plan will take."""
-    orbits = {_history_name(planned) for planned in plan.passes}
+    orbits = {history_name(planned) for planned in plan.passes}
     return 2 + bool(plan.optical) + len(orbits) + 3 * len(plan.passes) + 2 + int(scored)
 
 
@@ -197,7 +197,7 @@ def _map_passes(
     histories: dict[str, PrefectFuture[Stored | None]] = {}
     chains = []
     for planned in plan.passes:
-        name = _history_name(planned)
+        name = history_name(planned)
         if name not in histories:
             histories[name] = prepare_history.submit(plan, planned, place)
         scene = prepare_pass.submit(plan, planned, histories[name], place, return_state=False)
@@ -217,7 +217,7 @@ def _map_passes(
     return mapped, failures
 
 
-def _history_name(planned: PlannedPass) -> str:
+def history_name(planned: PlannedPass) -> str:
     """Passes with the same references share one history."""
     return digest_of([reference.acquisition_id for reference in planned.references])
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import xarray_sentinel
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -68,6 +67,7 @@ def test_the_three_swaths_have_their_own_azimuth_noise(rome):
 
 
 def test_against_xarray_sentinel_where_it_is_right(rome_safe, rome, numbers):
+    xarray_sentinel = pytest.importorskip("xarray_sentinel")
     groups = {
         name: xarray_sentinel.open_sentinel1_dataset(str(rome_safe), group=f"IW/VV/{name}")
         for name in ("calibration", "noise_range")
