@@ -358,6 +358,27 @@ def test_a_detector_that_decides_by_another_limit_keeps_its_own_doubt():
     assert (flood["uncertainty"] == 30).all()
 
 
+def test_the_layers_say_what_their_codes_mean():
+    shape = (20, 30)
+    flood = derive_flood(
+        water_of(np.zeros(shape, np.uint8)), layer(np.zeros(shape), np.uint8), None, scene_of(shape), None, None
+    )
+    masks = {
+        name: dict(zip(flood[name].attrs["flag_meanings"].split(), flood[name].attrs["flag_masks"], strict=True))
+        for name in ("exclusion", "advisory")
+    }
+    assert masks["exclusion"] == {reason.name.lower(): reason.value for reason in Exclusion}
+    assert masks["advisory"] == {note.name.lower(): note.value for note in Advisory}
+    codes = {
+        "flood_extent": "no_flood flood", "water_extent": "dry water",
+        "flood_class": "dry reference_water open_flood flooded_vegetation flooded_town",
+    }  # fmt: skip
+    for name, meanings in codes.items():
+        named = [*meanings.split(), "excluded", "not_observed"]
+        assert flood[name].attrs["flag_meanings"].split() == named
+        assert flood[name].attrs["flag_values"] == [*range(len(named) - 2), 254, 255]
+
+
 def test_a_broken_water_extent_is_refused():
     water = water_of(np.zeros((5, 5)))
     water["water"] = water["water"].astype(np.int16)
