@@ -11,6 +11,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from pipeline_lib.errors import ContractError
+
 Plane = npt.NDArray[np.float32]
 Line = npt.NDArray[np.float32]
 """One row of a plane."""
@@ -18,6 +20,8 @@ Line = npt.NDArray[np.float32]
 TABLE_SIZE = 1 << 16
 SHIFT = 15
 _FLOOR_DB = -60.0
+LEAST_NOISE = -1.0
+"""Removed noise (-22 dB at the worst, 0.006) leaves negative power of its own size, hundred times nearer to zero."""
 
 
 def boxcar(power: Plane, radius: int) -> Plane:
@@ -26,20 +30,32 @@ def boxcar(power: Plane, radius: int) -> Plane:
     Args:
         power: float32 (y, x), linear; anything not finite counts as not observed, negative power (noise removed) as 0.
         radius: 0 leaves the values as they are.
+
+    Raises:
+        ContractError: most values lie below `LEAST_NOISE`: decibels that claim to be power would count as darkness.
     """
-    cleaned: Plane = _cleaned(power)
+    cleaned, known, impossible = _cleaned(power)
+    if 2 * impossible > known:
+        raise ContractError(
+            f"{impossible} of {known} values of backscatter lie below {LEAST_NOISE:g} and are no linear power: "
+            "the scene seems to be in decibel. Convert it, power = 10 ** (dB / 10)."
+        )
     return smooth(cleaned, radius)
 
 
 @numba.njit(nogil=True, cache=True)
-def _cleaned(power: Plane) -> Plane:
-    """NaN for what is not finite, zero for what is negative."""
+def _cleaned(power: Plane) -> tuple[Plane, int, int]:
+    """NaN for what is not finite, zero for what is negative; how many are finite, and how many of them impossible."""
     out = np.empty_like(power)
+    finite, impossible = 0, 0
     for y in range(power.shape[0]):
         for x in range(power.shape[1]):
             value = power[y, x]
-            out[y, x] = max(value, np.float32(0.0)) if np.abs(value) < np.inf else np.float32(np.nan)
-    return out
+            known = np.abs(value) < np.inf
+            out[y, x] = max(value, np.float32(0.0)) if known else np.float32(np.nan)
+            finite += known
+            impossible += known and value < np.float32(LEAST_NOISE)
+    return out, finite, impossible
 
 
 def smooth(values: Plane, radius: int) -> Plane:

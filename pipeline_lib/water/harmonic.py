@@ -27,7 +27,7 @@ from pipeline_lib.options import Options
 from pipeline_lib.options.detect import HarmonicOptions
 from pipeline_lib.water.blocks import BlockGrid, map_with_halo
 from pipeline_lib.water.extent import water_extent
-from pipeline_lib.water.filtering import decibel
+from pipeline_lib.water.filtering import boxcar, decibel
 from pipeline_lib.water.growing import GrowingRule, grow
 from pipeline_lib.water.interface import Need, Observation, require
 
@@ -135,13 +135,18 @@ def hand_prior(hand_m: Plane, middle_m: float, scale_m: float) -> Plane:
     return answer
 
 
+def _decibel(power: npt.NDArray[Any]) -> Plane:
+    """Power to decibel, unlikely values as `pipeline_lib.water.filtering.boxcar` has them."""
+    return decibel(boxcar(np.ascontiguousarray(power, dtype=np.float32), 0))
+
+
 def _layers(
     arrays: dict[str, npt.NDArray[Any]], facts: dict[str, Any], options: HarmonicOptions
 ) -> tuple[Plane, Plane, Plane, Plane]:
     """Backscatter in dB, angle, expectation, spread of a block."""
-    value = decibel(arrays["power"].astype(np.float32))
+    value = _decibel(arrays["power"])
     angle = arrays["angle"].astype(np.float32) if "angle" in arrays else np.full_like(value, options.angle_deg)
-    history = np.stack([decibel(image.astype(np.float32)) for image in arrays["history"]])
+    history = np.stack([_decibel(image) for image in arrays["history"]])
     days, now = facts["days"], facts["now"]
     expected, spread = land_expectation(history, days, now, harmonics=facts["harmonics"], least=options.min_passes)
     return value, angle, expected, np.maximum(spread, np.float32(options.min_spread_db))

@@ -25,7 +25,7 @@ from pipeline_lib.model import check_scene, polarisations_of
 from pipeline_lib.options import Options
 from pipeline_lib.options.detect import HierarchicalOptions
 from pipeline_lib.water.blocks import BlockGrid, map_with_halo
-from pipeline_lib.water.classes import Classes, classes_of, physics_of
+from pipeline_lib.water.classes import CROSS_NAMES, Classes, classes_of, physics_of
 from pipeline_lib.water.extent import water_extent
 from pipeline_lib.water.filtering import boxcar, decibel
 from pipeline_lib.water.growing import GrowingRule, grow
@@ -141,7 +141,8 @@ class HierarchicalDetector:
         power = grid.blocked(scene[name])
         radius = self.options.filter_radius
         physics = physics_of(name, mean_angle_deg(scene))
-        classes = classes_of(tile_histograms({name: power}, radius=radius)[name], physics, self.options.tiles)
+        tiles = tile_histograms({name: power}, radius=radius)[name]
+        classes = classes_of(tiles, physics, self.options.tiles, roughened=name in CROSS_NAMES)
         darkness = self._map(_decibel_block, {"power": power})
         grown = grow_to_fit(darkness, classes, self.options.min_pixels)
         told = f"{classes.tiles} bimodal tiles, grown to {grown.tolerance_db:.1f} dB"

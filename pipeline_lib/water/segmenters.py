@@ -73,11 +73,12 @@ def _prepared(observation: Observation) -> tuple[xr.Dataset, dict[str, da.Array]
     grid = BlockGrid((scene.sizes["y"], scene.sizes["x"]))
     powers = {name: grid.blocked(scene[name]) for name in polarisations_of(scene)}
     # What no logarithm takes: infinite power is no observation, noise removed below zero is darkness.
-    clean = {
-        name: da.where(da.isfinite(power), da.maximum(power, 0), np.nan).astype(np.float32)
-        for name, power in powers.items()
-    }
+    clean = {name: power.map_blocks(_cleaned, dtype=np.float32) for name, power in powers.items()}
     return scene, clean, scene_classes(scene, clean)
+
+
+def _cleaned(power: Plane) -> Plane:
+    return boxcar(np.ascontiguousarray(power, dtype=np.float32), 0)
 
 
 def _answer(scene: xr.Dataset, probability: da.Array, min_pixels: int, classes: KnownClasses, note: str) -> xr.Dataset:

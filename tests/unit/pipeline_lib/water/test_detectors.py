@@ -147,6 +147,17 @@ def test_amplitude_that_claims_to_be_power_breaks_the_contract_by_its_units(name
         detector(name).detect(only(scene))
 
 
+EVERY = [found.name for found in detectors() if found.name != "learned"]
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_decibels_that_claim_to_be_power_are_refused_and_not_mapped_as_water(name):
+    water = river((64, 64))
+    decibels = scene_of(water, seed=5).map(lambda power: 10 * np.log10(power), keep_attrs=True)
+    with pytest.raises(OverbankError, match="decibel"):
+        detector(name).detect(only(decibels)).compute()
+
+
 def test_names_and_options_are_checked():
     assert detector().name == detector("default").name == DEFAULT_DETECTOR
     with pytest.raises(UnknownNameError, match="otsu"):
