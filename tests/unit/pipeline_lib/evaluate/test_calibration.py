@@ -111,3 +111,18 @@ def test_shapes_and_emptiness():
         reliability(np.zeros((2, 2)), np.zeros((2, 3), np.uint8))
     with pytest.raises(ContractError, match="No pixel"):
         calibrate_scores([reliability(np.full((2, 2), np.nan), np.zeros((2, 2), np.uint8))])
+
+
+def test_fifteen_equal_groups_are_fifteen_adaptive_bins():
+    chances = np.repeat(np.linspace(0.03, 0.97, 15), 100)
+    shares = np.clip(np.linspace(0.03, 0.97, 15) + np.where(np.arange(15) % 2, 0.03, -0.03), 0, 1)
+    truth = np.concatenate([np.arange(100) < round(100 * share) for share in shares]).astype(np.uint8)
+    gaps = np.abs(chances.reshape(15, 100).mean(axis=1) - truth.reshape(15, 100).mean(axis=1))
+    found = calibrate_scores([reliability(chances, truth)])
+    assert found.ece_adaptive_pooled == pytest.approx(gaps.mean())
+
+
+@pytest.mark.parametrize("code", [2, 254, 255])
+def test_codes_that_are_no_answer_are_not_dry(code):
+    chances, truth = np.array([0.9, 0.1, 0.8]), np.array([1, 0, code], np.uint8)
+    assert calibrate_scores([reliability(chances, truth)]).pixels == 2
