@@ -47,6 +47,9 @@ def acquisitions_of(
         The acquisitions, and notes about doubles and gaps.
     """
     kept, notes = without_doubles(items)
+    if product is not ProductType.L2A:
+        kept, borrowed = with_directions(kept)
+        notes += borrowed
     groups: dict[tuple[object, ...], list[CatalogItem]] = defaultdict(list)
     for item in kept:
         groups[_pass_key(item)].append(item)
@@ -75,6 +78,41 @@ def without_doubles(items: Iterable[CatalogItem]) -> tuple[list[CatalogItem], li
         elif newer.item_id != item.item_id:
             notes.append(f"{item.item_id} shows the same as {newer.item_id}, which is newer and used instead.")
     return kept, notes
+
+
+def with_directions(items: list[CatalogItem]) -> tuple[list[CatalogItem], list[str]]:
+    """Items that state no flight direction with that of their neighbours; and a note for each.
+
+    A neighbour is another slice of the same datatake, or an item of the same relative orbit over the same ground, which
+    a satellite crosses in one direction only. Where neighbours disagree, or there are none, nothing is made up.
+    """
+    by_orbit: dict[tuple[object, object], list[CatalogItem]] = defaultdict(list)
+    for item in items:
+        if item.facts.get("sat:orbit_state"):
+            for kind in ("overbank:datatake", "sat:relative_orbit"):
+                by_orbit[kind, item.facts.get(kind)].append(item)
+    found, notes = [], []
+    for item in items:
+        direction = None if item.facts.get("sat:orbit_state") else _direction_beside(item, by_orbit)
+        if direction is not None:
+            notes.append(f"{item.item_id} states no flight direction; {direction}, as its neighbours say.")
+            item = item.model_copy(update={"facts": {**item.facts, "sat:orbit_state": direction}})  # noqa: PLW2901
+        found.append(item)
+    return found, notes
+
+
+def _direction_beside(item: CatalogItem, by_orbit: dict[tuple[object, object], list[CatalogItem]]) -> str | None:
+    """The one direction of an item's neighbours."""
+    takes, orbits = (item.facts.get(kind) for kind in ("overbank:datatake", "sat:relative_orbit"))
+    near = by_orbit["overbank:datatake", takes] if takes is not None else []
+    if not near and orbits is not None:
+        near = [
+            other
+            for other in by_orbit["sat:relative_orbit", orbits]
+            if share_of(geometry_of(item.footprint), geometry_of(other.footprint)) >= SAME_GROUND
+        ]
+    said = {str(other.facts["sat:orbit_state"]) for other in near}
+    return said.pop() if len(said) == 1 else None
 
 
 def prefer_terrain_corrected(

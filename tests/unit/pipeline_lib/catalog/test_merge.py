@@ -59,6 +59,26 @@ def test_what_belongs_to_another_pass_stays_apart(facts):
     assert len(passes) == 2
 
 
+def test_a_slice_that_states_no_direction_stays_with_its_pass():
+    (one,), notes = merged(item("a", bounds=WEST), item("b", 25, bounds=EAST, **{"sat:orbit_state": None}))
+    assert [part.item_id for part in one.slices] == ["a", "b"]
+    assert one.orbit_direction == "descending"
+    assert notes == ["b states no flight direction; descending, as its neighbours say."]
+
+
+def test_a_pass_that_states_no_direction_flew_as_others_over_the_same_ground_did():
+    later = {"overbank:datatake": "04A001", "sat:orbit_state": None}
+    day = 12 * 86400
+    first, second = merged(item("a"), item("b", day, **later))[0]
+    assert (first.orbit_direction, second.orbit_direction) == ("descending", "descending")
+    elsewhere = merged(item("a"), item("b", day, bounds=(20, -10, 22, -8), **later))[0]
+    assert [one.orbit_direction for one in elsewhere] == ["descending", None]
+    other_orbit = merged(item("a"), item("b", day, **later, **{"sat:relative_orbit": 15}))[0]
+    assert [one.orbit_direction for one in other_orbit] == ["descending", None]
+    torn = {"overbank:datatake": "04A002", "sat:orbit_state": "ascending"}
+    assert merged(item("a"), item("c", 2 * day, **torn), item("b", day, **later))[0][1].orbit_direction is None
+
+
 def test_a_missing_slice_is_noted_and_a_long_break_separates():
     (one,), notes = merged(item("a", bounds=WEST), item("c", 50, bounds=EAST))
     assert len(one.slices) == 2
