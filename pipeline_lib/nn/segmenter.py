@@ -13,6 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from pipeline_lib.errors import InputError, ModelError
+from pipeline_lib.halo import with_halo
 from pipeline_lib.nn.augment import dihedral, undo_dihedral
 from pipeline_lib.nn.backends import open_backend
 from pipeline_lib.nn.calibration import Calibration
@@ -22,7 +23,8 @@ from pipeline_lib.nn.out_of_range import out_of_range
 from pipeline_lib.nn.tiling import Runner, blended, halo_odds
 
 TILE_PX = 1024
-BLOCK_TILES = 2
+BLENDED_TILES = 2
+"""Tiles along each side of a block of a network that is blended, whose margin is half a tile; others take one."""
 VIEWS = {1: (0,), 2: (0, 3), 4: (0, 1, 2, 3)}
 """Flips that keep a block's shape, by their number (`pipeline_lib.nn.augment.dihedral`)."""
 SAMPLE_STRIDE = 4
@@ -122,11 +124,11 @@ class Segmenter:
         power = da.stack([_lazy(array) for array in arrays])
         centre, spread = self._scale(power)
         tile = self._tile_for((int(shape[0]), int(shape[1])))
-        block = tile * (BLOCK_TILES if max(shape) > tile else 1)
+        block = tile * (BLENDED_TILES if self.model.card.halo_px is None and max(shape) > tile else 1)
         margin = tile // 2 if self.model.card.halo_px is None else self.model.card.halo_px
         padded = _pad_to(power, tile).rechunk((len(arrays), block, block))
         padded = _whole_chunks(padded, margin)
-        around = da.overlap.overlap(padded, depth={0: 0, 1: margin, 2: margin}, boundary=np.nan)
+        around = with_halo(padded, margin, beyond=np.nan)
         result = da.map_blocks(
             self._block,
             around,
