@@ -23,8 +23,8 @@ from pipeline_lib.nn.out_of_range import out_of_range
 from pipeline_lib.nn.tiling import Runner, blended, halo_odds
 
 TILE_PX = 1024
-BLENDED_TILES = 2
-"""Tiles along each side of a block of a network that is blended, whose margin is half a tile; others take one."""
+WIDE_TILES = 2
+"""Tiles along each side of a block where a batch wants several, or a blended network's margin is half a tile; else one."""
 VIEWS = {1: (0,), 2: (0, 3), 4: (0, 1, 2, 3)}
 """Flips that keep a block's shape, by their number (`pipeline_lib.nn.augment.dihedral`)."""
 SAMPLE_STRIDE = 4
@@ -124,7 +124,8 @@ class Segmenter:
         power = da.stack([_lazy(array) for array in arrays])
         centre, spread = self._scale(power)
         tile = self._tile_for((int(shape[0]), int(shape[1])))
-        block = tile * (BLENDED_TILES if self.model.card.halo_px is None and max(shape) > tile else 1)
+        wide = self.model.card.halo_px is None or self.runner.batch > 1
+        block = tile * (WIDE_TILES if wide and max(shape) > tile else 1)
         margin = tile // 2 if self.model.card.halo_px is None else self.model.card.halo_px
         padded = _pad_to(power, tile).rechunk((len(arrays), block, block))
         padded = _whole_chunks(padded, margin)
