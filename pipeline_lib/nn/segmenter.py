@@ -24,7 +24,7 @@ from pipeline_lib.nn.tiling import Runner, blended, halo_odds
 
 TILE_PX = 1024
 WIDE_TILES = 2
-"""Tiles along each side of a block where a batch wants several, or a blended network's margin is half a tile; else one."""
+"""Tiles along each side of a block where a batch wants several or a blended network's margin is half a tile."""
 VIEWS = {1: (0,), 2: (0, 3), 4: (0, 1, 2, 3)}
 """Flips that keep a block's shape, by their number (`pipeline_lib.nn.augment.dihedral`)."""
 SAMPLE_STRIDE = 4
