@@ -5,6 +5,7 @@ from pipeline_lib.model.contract import VariableContract, check_contracts
 from pipeline_lib.model.dataset import (
     DRY,
     EXCLUDED,
+    LEAST_NOISE,
     NOT_OBSERVED,
     WATER,
     Advisory,
@@ -13,6 +14,7 @@ from pipeline_lib.model.dataset import (
     check_scene,
     check_water_extent,
     polarisations_of,
+    refuse_decibels,
 )
 from pipeline_lib.model.event import Event
 from pipeline_lib.model.grid import Grid
@@ -23,6 +25,7 @@ from pipeline_lib.model.record import Record, digest_of
 __all__ = [
     "DRY",
     "EXCLUDED",
+    "LEAST_NOISE",
     "NOT_OBSERVED",
     "WATER",
     "Acquisition",
@@ -47,4 +50,5 @@ __all__ = [
     "check_water_extent",
     "digest_of",
     "polarisations_of",
+    "refuse_decibels",
 ]

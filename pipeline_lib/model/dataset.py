@@ -53,6 +53,27 @@ class Advisory(IntFlag):
     """The scene's statistics leave the range the model was trained on."""
 
 
+LEAST_NOISE = -1.0
+"""Removed noise (-22 dB at the worst, 0.006) leaves negative power of its own size, hundred times nearer to zero."""
+
+
+def refuse_decibels(impossible: int, known: int) -> None:
+    """Refuse values that claim to be linear power and cannot be.
+
+    Args:
+        impossible: values below `LEAST_NOISE`.
+        known: finite values among which they were counted.
+
+    Raises:
+        ContractError: they are most: decibels would count as darkness, and be mapped as water.
+    """
+    if 2 * impossible > known:
+        raise ContractError(
+            f"{impossible} of {known} values of backscatter lie below {LEAST_NOISE:g} and are no linear power: "
+            "the scene seems to be in decibel. Convert it, power = 10 ** (dB / 10)."
+        )
+
+
 def check_scene(scene: xr.Dataset) -> xr.Dataset:
     """Check a Scene: ``vv`` and/or ``vh`` (or ``hh``/``hv``), float32 (y, x), linear power, units ``"1"``.
 

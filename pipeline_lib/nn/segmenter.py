@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline_lib.errors import InputError, ModelError
 from pipeline_lib.halo import with_halo
+from pipeline_lib.model import LEAST_NOISE, refuse_decibels
 from pipeline_lib.nn.augment import dihedral, undo_dihedral
 from pipeline_lib.nn.backends import open_backend
 from pipeline_lib.nn.calibration import Calibration
@@ -192,6 +193,8 @@ class Segmenter:
         seen = np.asarray(np.isfinite(power[required]).any(axis=0))[inner]
         if not seen.any():
             return np.full(seen.shape, np.nan, np.float32)
+        some = power[required][:, ::SAMPLE_STRIDE, ::SAMPLE_STRIDE]
+        refuse_decibels(int((some < LEAST_NOISE).sum()), int(np.isfinite(some).sum()))
         image = np.nan_to_num(normalise(to_db(power), contract, centre, spread), nan=0.0)
         turned = (self._turned(image, view, margin, tile) for view in VIEWS[self.views])
         probability = np.mean(list(turned), axis=0, dtype=np.float32)

@@ -11,7 +11,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from pipeline_lib.errors import ContractError
+from pipeline_lib.model import LEAST_NOISE, refuse_decibels
 
 Plane = npt.NDArray[np.float32]
 Line = npt.NDArray[np.float32]
@@ -20,8 +20,6 @@ Line = npt.NDArray[np.float32]
 TABLE_SIZE = 1 << 16
 SHIFT = 15
 _FLOOR_DB = -60.0
-LEAST_NOISE = -1.0
-"""Removed noise (-22 dB at the worst, 0.006) leaves negative power of its own size, hundred times nearer to zero."""
 
 
 def boxcar(power: Plane, radius: int) -> Plane:
@@ -35,11 +33,7 @@ def boxcar(power: Plane, radius: int) -> Plane:
         ContractError: most values lie below `LEAST_NOISE`: decibels that claim to be power would count as darkness.
     """
     cleaned, known, impossible = _cleaned(power)
-    if 2 * impossible > known:
-        raise ContractError(
-            f"{impossible} of {known} values of backscatter lie below {LEAST_NOISE:g} and are no linear power: "
-            "the scene seems to be in decibel. Convert it, power = 10 ** (dB / 10)."
-        )
+    refuse_decibels(impossible, known)
     return smooth(cleaned, radius)
 
 
