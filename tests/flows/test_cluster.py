@@ -3,6 +3,7 @@
 import logging
 import time
 
+import dask
 import numpy as np
 import pytest
 import xarray as xr
@@ -106,7 +107,8 @@ def test_networks_run_on_the_workers_that_have_a_gpu(tmp_path):
     stored = store.save("scene", "a", scene)
     workers = {name: {"cls": Worker, "options": {"nthreads": 1, "resources": has}} for name, has in HAVE.items()}
     scheduler = {"cls": Scheduler, "options": {"dashboard": False, "host": "127.0.0.1"}}
-    with SpecCluster(workers=workers, scheduler=scheduler) as cluster, Client(cluster) as client:
+    whole_log = dask.config.set({"distributed.admin.low-level-log-length": 100_000})
+    with whole_log, SpecCluster(workers=workers, scheduler=scheduler) as cluster, Client(cluster) as client:
         assert gpu_resources(client) == {"GPU": 1.0}
         detect_water(store, scene=stored, name="learned", key="k", resources=gpu_resources(client))
         events = client.run(_ran)
