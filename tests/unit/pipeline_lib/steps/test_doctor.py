@@ -61,7 +61,8 @@ def test_a_catalogue_that_answers_and_one_that_does_not(served):
     assert quiet.fix
 
 
-def test_a_folder_that_cannot_be_written(tmp_path):
+def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 5e10})())
     (tmp_path / "file").write_text("x")
     assert check_folder(tmp_path / "file").level is Level.PROBLEM
     assert check_folder(tmp_path / "not" / "yet").level is Level.OK
