@@ -1,5 +1,6 @@
 """True areas of pixels: a map projection stretches, and a country's flooded square kilometres should not."""
 
+import threading
 from typing import Any
 
 import dask
@@ -18,6 +19,10 @@ from shapely.ops import unary_union
 from pipeline_lib.flood.window import WINDOW_PX, windows_of
 from pipeline_lib.model import Grid
 from pipeline_lib.model.area import crosses_antimeridian
+
+_RASTERIZING = threading.Lock()
+"""rasterio hides GDAL's warning about its own array by swapping the warning filters, which all threads share: two at a
+time undo each other's and the warning comes through."""
 
 
 def column_areas(layer: xr.DataArray) -> np.ndarray:
@@ -86,7 +91,8 @@ def project_area(area: dict[str, Any], crs: str) -> dict[str, Any]:
 
 def _inside(area: dict[str, Any], transform: Affine, shape_px: tuple[int, int]) -> np.ndarray:
     """One window."""
-    burnt: np.ndarray = rasterize(
-        [area], out_shape=shape_px, transform=transform, fill=0, default_value=1, dtype=np.uint8
-    )
+    with _RASTERIZING:
+        burnt: np.ndarray = rasterize(
+            [area], out_shape=shape_px, transform=transform, fill=0, default_value=1, dtype=np.uint8
+        )
     return burnt

@@ -13,6 +13,9 @@ Without a usable observation the pixel is excluded (254) if it was seen at all, 
 seen flooded is no reference water in the event, so that the cumulative map cannot contradict a daily one; elsewhere
 permanent goes before seasonal, none and unknown. ``water_extent`` is flood or reference water.
 
+``likelihood`` and ``uncertainty`` are those of the look that the rule follows: the newest; the likeliest flooded (of
+equals the surest); or the mean of all looks, where each look's doubt is read as the probability of its other class.
+
 Times are whole hours since ``attrs["epoch"]`` (uint16, 65535 = never or unknown), durations whole hours.
 """
 
@@ -32,7 +35,15 @@ from pipeline_lib.options.derive import MosaicRule
 
 UNKNOWN_HOURS = 65535
 """No such time: never flooded, or never seen."""
-PASS_LAYERS = ("flood_extent", "water_extent", "reference_water", "likelihood", "exclusion", "flood_class")
+PASS_LAYERS = (
+    "flood_extent",
+    "water_extent",
+    "reference_water",
+    "likelihood",
+    "uncertainty",
+    "exclusion",
+    "flood_class",
+)
 EVENT_OUTPUTS = {
     "flood_extent": "uint8",
     "water_extent": "uint8",
@@ -142,12 +153,9 @@ class _Track:
         self.wet = np.zeros(shape, np.uint8)
         self.before = np.full(shape, NOT_OBSERVED, np.uint8)
         self.whole, self.turning = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-        self.best = np.zeros(shape, np.uint8)
-        self.best_flood, self.latest, self.sum = (
-            np.zeros(shape, np.uint8),
-            np.zeros(shape, np.uint8),
-            np.zeros(shape, np.uint32),
-        )
+        self.best, self.best_flood, self.latest = (np.zeros(shape, np.uint8) for _ in range(3))
+        self.best_doubt, self.latest_doubt = np.full(shape, NOT_OBSERVED, np.uint8), np.zeros(shape, np.uint8)
+        self.sum, self.sum_undecided = np.zeros(shape, np.uint32), np.zeros(shape, np.uint32)
         self.flags = np.zeros(shape, np.uint16)
         self.reference = np.full(shape, 255, np.uint8)
         self.water_untold = np.zeros(shape, bool)
@@ -167,12 +175,19 @@ class _Track:
         percent = np.where(usable, likelihood, 0).astype(np.uint8)
         higher = wet & ((self.flooded == 0) | (percent > self.best_flood))
         self.peak[higher], self.best_flood[higher] = hour, percent[higher]
-        self.best = np.maximum(self.best, percent)
-        self.latest[usable] = percent[usable]
-        self.sum += percent
+        self._weigh(percent, layer["uncertainty"], usable)
         self.count += usable
         self.flooded += wet
         self._classify(layer, usable, wet)
+
+    def _weigh(self, percent: np.ndarray, doubt: np.ndarray | None, usable: np.ndarray) -> None:
+        """Likelihood and doubt of the newest look, of the likeliest, and their sums."""
+        own = np.minimum(percent, 100 - percent) if doubt is None else np.where(usable, doubt, 0).astype(np.uint8)
+        leads = usable & ((percent > self.best) | ((percent == self.best) & (own < self.best_doubt)))
+        self.best[leads], self.best_doubt[leads] = percent[leads], own[leads]
+        self.latest[usable], self.latest_doubt[usable] = percent[usable], own[usable]
+        self.sum += percent
+        self.sum_undecided += np.where(percent >= 50, 100 - own, own)
 
     def _time(self, hour: int, usable: np.ndarray, wet: np.ndarray) -> None:
         """First, last, duration and the state at the newest usable observation."""
@@ -211,13 +226,13 @@ class _Track:
         is_reference = np.isin(reference, (1, 2))
         water = np.where(usable, (wet | is_reference).astype(np.uint8), np.where(self.water_untold, 1, untold))
         kind = np.where(wet, self.latest_class if rule == "latest" else self.any_class, is_reference)
-        likelihood = {"latest": self.latest, "maximum": self.best, "count": self._mean()}[rule].astype(np.int16)
+        likelihood, doubt = self._certainty(rule)
         return (
             np.where(usable, wet, untold),
             water,
             reference,
             np.where(usable, likelihood, NOT_OBSERVED),
-            np.where(usable, np.minimum(likelihood, 100 - likelihood), NOT_OBSERVED),
+            np.where(usable, doubt, NOT_OBSERVED),
             np.where(usable, 0, self.flags),
             np.where(usable, kind, untold),
             self.count,
@@ -230,9 +245,16 @@ class _Track:
             np.where(usable, self._state(), untold),
         )
 
-    def _mean(self) -> np.ndarray:
-        """Mean likelihood of the usable observations."""
-        return np.rint(self.sum / np.maximum(self.count, 1)).astype(np.uint8)
+    def _certainty(self, rule: MosaicRule) -> tuple[np.ndarray, np.ndarray]:
+        """Likelihood and uncertainty, percent, of the look that the rule follows."""
+        if rule == "latest":
+            return self.latest, self.latest_doubt
+        if rule == "maximum":
+            return self.best, self.best_doubt
+        mean, undecided = (
+            np.rint(each / np.maximum(self.count, 1)).astype(np.uint8) for each in (self.sum, self.sum_undecided)
+        )
+        return mean, np.minimum(undecided, 100 - undecided)
 
     def _durations(self) -> tuple[np.ndarray, np.ndarray]:
         """Hours under flood and half the gaps in which it came or went; unknown where never flooded."""

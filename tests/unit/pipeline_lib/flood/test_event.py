@@ -169,6 +169,25 @@ def test_peak_is_the_likeliest_flooded_look():
     assert (event["peak_date"].values == 16).all()
 
 
+@pytest.mark.parametrize(
+    ("rule", "likelihood", "uncertainty"), [("latest", 51, 49), ("maximum", 80, 12), ("count", 65, 38)]
+)
+def test_the_detectors_own_doubt_reaches_the_event_by_the_rule(rule, likelihood, uncertainty):
+    # Brought to the side of its class, a likelihood of 51 may have been a probability of 20: its doubt still says so.
+    maps = []
+    for percent, doubt in ((49, 30), (80, 20), (80, 12), (51, 49)):
+        one = flood_map(np.random.default_rng(0), (3, 3))
+        one["flood_extent"][:], one["flood_class"][:] = int(percent > 50), 2 if percent > 50 else 0
+        one["likelihood"][:], one["exclusion"][:] = percent, 0
+        maps.append(one.assign(uncertainty=xr.full_like(one["likelihood"], doubt)))
+    hidden = xr.full_like(maps[0]["flood_extent"], 254)
+    maps.append(maps[0].assign(flood_extent=hidden, uncertainty=xr.full_like(hidden, 3)))
+    event = mosaic([(START + timedelta(hours=10 * i), one) for i, one in enumerate(maps)], rule)
+    # Under "count", 38 is the doubt of the mean of 30, 80, 88 and 51: what each look said before its class was decided.
+    assert (event["likelihood"].values == likelihood).all()
+    assert (event["uncertainty"].values == uncertainty).all()
+
+
 def test_no_pass_and_unknown_rule_are_refused():
     with pytest.raises(ValueError, match="at least one pass"):
         mosaic([])
