@@ -7,7 +7,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: help demo test check lint format report docs bench notebooks trial dist sbom audit install install-dev clean
+.PHONY: help demo test check lint format report docs bench peers notebooks trial dist sbom audit install install-dev clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -42,6 +42,11 @@ docs: $(VENV)/.installed-dev  ## the documentation as a site under site/; a brok
 
 bench: $(VENV)/.installed-dev  ## every benchmark, one report: docs/benchmarks.md (BENCH_ARGS="--quick" or "--minutes 25 --resume")
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+peers:  ## the peers' detectors in an environment of their own, for bench and report
+	@test -x build/peers/bin/python || $(PYTHON) -m venv build/peers
+	build/peers/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peers/requirements.txt
+	build/peers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r benchmarks/peers/requirements-peers.txt
 
 notebooks: $(VENV)/.installed-dev  ## run the example notebooks anew; OVERBANK_REAL_DATA is the folder of real chips
 	$(BIN)/python docs/site/notebooks.py execute

@@ -1,10 +1,11 @@
 """Speed and memory of the detectors, from a lazy array to the likelihood of every pixel.
 
     python benchmarks/detectors.py [--rows 16700] [--columns 26000] [--detector adaptive ...] [--history 4]
+                                   [--block 1024] [--workers 2]
 
 The scene is synthetic and made block by block as it is asked for (a river, lakes and speckle of 4.4 looks over fields),
-so that nothing but the detector holds memory. Each detector runs in a process of its own, on two threads; printed are
-wall and processor seconds, megapixels a second, and the process's peak of resident memory.
+so that nothing but the detector holds memory. Each detector runs in a process of its own; printed are wall and
+processor seconds, megapixels a second, and the process's peak of resident memory.
 """
 
 import argparse
@@ -36,15 +37,15 @@ def ground(side: int = BLOCK) -> dict[str, np.ndarray]:
     return power
 
 
-def lazy_scene(rows: int, columns: int) -> xr.Dataset:
+def lazy_scene(rows: int, columns: int, block: int) -> xr.Dataset:
     """A Scene of any size that exists one block at a time."""
-    sample = ground()
+    sample = {name: np.tile(power, (-(-block // BLOCK),) * 2) for name, power in ground().items()}
 
     def cut(block_info=None, name="vv"):
         (top, bottom), (left, right) = block_info[None]["array-location"]
         return sample[name][: bottom - top, : right - left].copy()
 
-    chunks = tuple(tuple(min(BLOCK, size - start) for start in range(0, size, BLOCK)) for size in (rows, columns))
+    chunks = tuple(tuple(min(block, size - start) for start in range(0, size, block)) for size in (rows, columns))
     variables = {
         name: (("y", "x"), da.map_blocks(cut, name=name, chunks=chunks, dtype=np.float32), {"units": "1"})
         for name in ("vv", "vh")
@@ -52,29 +53,32 @@ def lazy_scene(rows: int, columns: int) -> xr.Dataset:
     return xr.Dataset(variables, attrs={"backscatter": "gamma0"})
 
 
-def observation(rows: int, columns: int, passes: int):
+def observation(rows: int, columns: int, passes: int, block: int):
     """The scene, and so many reference passes of the same ground."""
     from pipeline_lib.water import Observation
 
-    scene = lazy_scene(rows, columns)
-    history = xr.concat([lazy_scene(rows, columns) for _ in range(passes)], dim="time") if passes else None
+    scene = lazy_scene(rows, columns, block)
+    history = xr.concat([lazy_scene(rows, columns, block) for _ in range(passes)], dim="time") if passes else None
     return Observation(scene=scene, history=history)
 
 
-def run(name: str, rows: int, columns: int, passes: int) -> dict[str, float]:
+def run(name: str, given: argparse.Namespace) -> dict[str, float]:
     """Time one detector in this process, compilation left out."""
     from pipeline_lib.water import detector
 
-    with dask.config.set(scheduler="threads", num_workers=2):
-        detector(name).detect(observation(300, 300, passes)).compute()
+    rows, columns, passes = given.rows, given.columns, given.history
+    with dask.config.set(scheduler="threads", num_workers=given.workers):
+        detector(name).detect(observation(300, 300, passes, BLOCK)).compute()
         started, used = time.perf_counter(), time.process_time()
-        extent = detector(name).detect(observation(rows, columns, passes))
+        extent = detector(name).detect(observation(rows, columns, passes, given.block))
         share, water = dask.compute(extent["likelihood"].data.mean(), (extent["water"].data == 1).mean())
         wall, processor = time.perf_counter() - started, time.process_time() - used
     pixels = rows * columns / 1e6
     return {
         "detector": name,
         "history": passes,
+        "block": given.block,
+        "workers": given.workers,
         "mpx": pixels,
         "wall_s": round(wall, 2),
         "processor_s": round(processor, 2),
@@ -92,13 +96,18 @@ def main() -> None:
     parser.add_argument("--columns", type=int, default=4096)
     parser.add_argument("--detector", action="append")
     parser.add_argument("--history", type=int, default=0, help="reference passes")
+    parser.add_argument("--block", type=int, default=BLOCK, help="side of the scene's chunks")
+    parser.add_argument("--workers", type=int, default=2, help="threads of Dask")
     parser.add_argument("--here", action="store_true", help="run in this process")
     given = parser.parse_args()
     for name in given.detector or ["adaptive"]:
         if given.here:
-            print(json.dumps(run(name, given.rows, given.columns, given.history)), flush=True)
+            print(json.dumps(run(name, given)), flush=True)
             continue
-        size = ["--rows", str(given.rows), "--columns", str(given.columns), "--history", str(given.history)]
+        size = [
+            word for key in ("rows", "columns", "history", "block", "workers")
+            for word in (f"--{key}", str(getattr(given, key)))
+        ]  # fmt: skip
         subprocess.run([sys.executable, __file__, "--here", "--detector", name, *size], check=True)
 
 

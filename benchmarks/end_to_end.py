@@ -23,6 +23,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import dask
 
+from benchmarks.record import forget_peak, memory_mib
 from pipeline_lib.model import Event
 from pipeline_lib.options.map_event import MapOptions
 from pipeline_lib.steps import derive, map_event, prepare
@@ -58,16 +59,18 @@ def used() -> float:
 
 @contextmanager
 def timed(stage: str, mpx: float, rows: list):
+    forget_peak()
     wall, cpu = time.perf_counter(), used()
     yield
-    rows.append({"stage": stage, "mpx": mpx, "wall_s": time.perf_counter() - wall, "cpu_s": used() - cpu})
+    wall, cpu = time.perf_counter() - wall, used() - cpu
+    rows.append({"stage": stage, "mpx": mpx, "wall_s": wall, "cpu_s": cpu, "peak_mib": memory_mib("VmHWM")})
 
 
-def library(event: Event, catalog: str, out: Path, passes: int) -> list[dict]:
-    """Every step in order, in this process."""
+def library(event: Event, catalog: str, out: Path, passes: int, options: MapOptions) -> list[dict]:
+    """Every step in order, in this process; one row a step and one for the whole."""
     rows: list[dict] = []
     with timed("search and plan", 0, rows):
-        plan = search_and_plan(event, catalog, MapOptions())
+        plan = search_and_plan(event, catalog, options)
         plan = plan.model_copy(update={"passes": plan.passes[:passes]})
     store = workspace_of(out, event.event_id).store
     mpx = plan.grid.shape[0] * plan.grid.shape[1] / 1e6
@@ -97,7 +100,20 @@ def library(event: Event, catalog: str, out: Path, passes: int) -> list[dict]:
     )
     with timed("publish", mpx * passes, rows):
         map_event.publish(map_event.Mapped(plan=plan, passes=done, mosaic=mosaic), str(out), store)
-    return rows
+    whole = {name: sum(row[name] for row in rows) for name in ("wall_s", "cpu_s")}
+    peak = max(row["peak_mib"] for row in rows)
+    return [*rows, {"stage": "whole event", "mpx": mpx * passes, **whole, "peak_mib": peak}]
+
+
+def measured(event: Event, world: Path, out: Path, passes: int, workers: int, options: MapOptions) -> list[dict]:
+    """Serve an archive, and map an event from it."""
+    with served(world) as catalog, dask.config.set(scheduler="threads", num_workers=workers):
+        return library(event, catalog, out, passes, options)
+
+
+def tell(row: dict) -> None:
+    """A row as a line of JSON."""
+    print(json.dumps({key: round(value, 3) if isinstance(value, float) else value for key, value in row.items()}))
 
 
 def main() -> None:
@@ -109,16 +125,9 @@ def main() -> None:
     given = parser.parse_args()
     shutil.rmtree(given.out, ignore_errors=True)
     event = read_event(given.world / "event.yaml")
-    with served(given.world) as catalog, dask.config.set(scheduler="threads", num_workers=given.workers):
-        wall, cpu = time.perf_counter(), used()
-        rows = library(event, catalog, given.out, given.passes)
-        wall, cpu = time.perf_counter() - wall, used() - cpu
     size = json.loads((given.world / "world.json").read_text())["options"]["size"]
-    rows.append({"stage": "whole event", "mpx": size**2 / 1e6 * given.passes, "wall_s": wall, "cpu_s": cpu})
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    for row in rows:
-        print(json.dumps({key: round(value, 3) if isinstance(value, float) else value for key, value in row.items()}
-                         | {"peak_mib": round(peak), "size": size}))  # fmt: skip
+    for row in measured(event, given.world, given.out, given.passes, given.workers, MapOptions()):
+        tell(row | {"size": size})
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 usage: python benchmarks/grd.py prepare|full|half|stages|kernel|sarsen --safe SAFE --work FOLDER [--workers 2]
 
 SAFE is a real product's folder (annotation, calibration, noise; its images are not read); FOLDER takes 3 GB.
-    prepare  26102 x 16705 digital numbers in VV and VH (ZSTD tiles of 1024), a 30 m DEM with relief to 1900 m
+    prepare  26102 x 16705 digital numbers in VV and VH with lakes (ZSTD tiles of 1024), a 30 m DEM up to 1900 m
     full     the whole scene to gamma0 RTC at 10 m, as `overbank calibrate` does it: wall, cpu-seconds, peak memory
     half     the same on the northern half: peak memory must not depend on the scene
     stages   each stage alone on one tile of 2048 x 2048: Mpx per cpu-second
@@ -28,6 +28,7 @@ import dask
 import numpy as np
 import rasterio
 from rasterio.windows import Window
+from scipy.ndimage import gaussian_filter
 
 STRIP = 1024
 """Rows of a window of the kernel's benchmark: the height of a tile of a COG_SAFE image."""
@@ -76,6 +77,7 @@ def prepare(safe: Path, work: Path) -> None:
     image = next(safe.glob("measurement/*-vv-*.tiff")).name
     rng = np.random.default_rng(1)
     speckle = rng.gamma(4.4, 1 / 4.4, (4096, 4096)).astype(np.float32)
+    lake = np.kron(gaussian_filter(rng.standard_normal((512, 512)), 8, mode="wrap") > 0.05, np.ones((8, 8), bool))
     with rasterio.open(safe / "measurement" / image) as size:
         shape = size.shape
     for pol, level in (("vv", 0.1), ("vh", 0.02)):
@@ -93,7 +95,8 @@ def prepare(safe: Path, work: Path) -> None:
             "zstd_level": 1,
             "num_threads": 2,
         }
-        numbers = np.sqrt(speckle * level * 473.97**2 + 1500).astype(np.uint16)
+        power = speckle * np.where(lake, 0.12 * level, level)
+        numbers = np.sqrt(power * 473.97**2 + 1500).astype(np.uint16)
         with rasterio.open(target / "measurement" / image.replace("-vv-", f"-{pol}-"), "w", **profile) as out:
             for row in range(0, shape[0], 4096):
                 for column in range(0, shape[1], 4096):
@@ -105,7 +108,7 @@ def prepare(safe: Path, work: Path) -> None:
 
 def make_dem(work: Path, target: Path) -> None:
     """Fractal relief at 1 arc second over the scene and 0.1 degree around."""
-    from scipy.ndimage import gaussian_filter, zoom
+    from scipy.ndimage import zoom
 
     from pipeline_lib.load.safe_annotation import read_annotation
     from pipeline_lib.load.safe_files import find_safe

@@ -1,6 +1,7 @@
 """Net time of every backend, and of a whole scene through the segmenter, in wall and in CPU seconds.
 
     python benchmarks/inference.py [MODEL] [--side 1024] [--rounds 5] [--threads 2] [--workers 1] [--scene-px 4096]
+                                   [--tile 1024] [--scene-only]
 
 Backends are run in turn within each round, so that a busy machine slows all of them alike; the smallest time counts.
 ``eager`` is torch as most people run it: default memory order, no inference mode tricks. The scene is random
@@ -12,6 +13,8 @@ import argparse
 import json
 import resource
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import dask.array as da
 import numpy as np
@@ -69,21 +72,43 @@ def net_times(model, side, rounds, threads):
     return best
 
 
-def scene_time(model, side, threads, workers):
-    """Wall and CPU seconds of a scene of ``side`` squared pixels through the default backend, in the detector's tiles.
+def alone(function, *given):
+    """The function's result from a process of its own: the six networks timed before leave 1 GiB behind in this one."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(function, *given).result()
+
+
+def scene_time(folder, side, threads, workers, tile):
+    """Backend, wall and CPU seconds and peak memory (GiB) of a scene of ``side`` squared pixels, default backend.
 
     The scene is one block of random backscatter over and over: drawing one for every block took a tenth of the time.
     """
-    segmenter = Segmenter.load(model.folder, "auto", threads=threads, tile=LearnedOptions().tile_px)
+    segmenter = Segmenter.load(folder, "auto", threads=threads, tile=tile)
     rng, block = np.random.default_rng(0), min(side, BLOCK_PX)
     blocks = {p: da.from_array(rng.gamma(4, 0.01, (block, block)).astype(np.float32)) for p in ("vv", "vh")}
     times = -(-side // block)
     power = {p: da.tile(one, (times, times))[:side, :side] for p, one in blocks.items()}
     scene = xr.Dataset({p: (("y", "x"), a, {"units": "1"}) for p, a in power.items()}, attrs={"backscatter": "gamma0"})
-    history = scene if model.card.inputs.needs_history else None
+    history = scene if segmenter.model.card.inputs.needs_history else None
     wall, cpu = time.perf_counter(), time.process_time()
-    share = float((segmenter.likelihood(scene, history) > 0.5).mean().compute(scheduler="threads", num_workers=workers))
-    return segmenter.backend, time.perf_counter() - wall, time.process_time() - cpu, share
+    (segmenter.likelihood(scene, history) > 0.5).mean().compute(scheduler="threads", num_workers=workers)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return segmenter.backend, time.perf_counter() - wall, time.process_time() - cpu, peak
+
+
+def compare(model, work, given):
+    """Every backend on one tile."""
+    best = net_times(model, given.side, given.rounds, given.threads)
+    slow = best["torch eager"]
+    print("| backend | wall ms | CPU ms | x eager (wall) | x eager (CPU) | Mpx/s (wall) |\n|---|---|---|---|---|---|")
+    for name, (wall, cpu) in best.items():
+        mpx = given.side**2 / 1e6
+        rate = mpx / wall
+        print(
+            f"| {name} | {wall * 1e3:.1f} | {cpu * 1e3:.1f} | {slow[0] / wall:.2f} | {slow[1] / cpu:.2f} | {rate:.2f} |"
+        )
+        who = name if slow is best[name] else f"overbank, {name}"
+        tell(stage="network alone", who=who, mpx=mpx, cpu_s=cpu, wall_s=wall, gflop_per_mpx=work)
 
 
 def main():
@@ -94,6 +119,8 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--scene-px", type=int, default=4096, help="side; 20480 is a full IW scene")
     parser.add_argument("--workers", type=int, default=1, help="blocks of the scene at once, each with --threads")
+    parser.add_argument("--tile", type=int, default=LearnedOptions().tile_px, help="the detector's unless given")
+    parser.add_argument("--scene-only", action="store_true", help="leave the backends side by side out")
     options = parser.parse_args()
     model = load_model(options.model)
     network = model.network()
@@ -102,20 +129,11 @@ def main():
         f"{model.card.name}: {parameter_count(network)} parameters, {gigaflops(network, bands):.2f} GFLOP at 512 x 512"
     )
     work = gigaflops(network, bands) / 512**2 * 1e6
-    best = net_times(model, options.side, options.rounds, options.threads)
-    slow = best["torch eager"]
-    print("| backend | wall ms | CPU ms | x eager (wall) | x eager (CPU) | Mpx/s (wall) |\n|---|---|---|---|---|---|")
-    for name, (wall, cpu) in best.items():
-        mpx = options.side**2 / 1e6
-        rate = mpx / wall
-        print(
-            f"| {name} | {wall * 1e3:.1f} | {cpu * 1e3:.1f} | {slow[0] / wall:.2f} | {slow[1] / cpu:.2f} | {rate:.2f} |"
-        )
-        who = name if slow is best[name] else f"overbank, {name}"
-        tell(stage="network alone", who=who, mpx=mpx, cpu_s=cpu, wall_s=wall, gflop_per_mpx=work)
-    backend, wall, cpu, _ = scene_time(model, options.scene_px, options.threads, options.workers)
+    if not options.scene_only:
+        compare(model, work, options)
+    given = options.scene_px, options.threads, options.workers, options.tile
+    backend, wall, cpu, peak = alone(scene_time, model.folder, *given)
     scale = FULL_SCENE_PX / options.scene_px**2
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(
         f"network alone, scene {options.scene_px} squared on {backend}: {wall:.1f} s wall, {cpu:.1f} s CPU; "
         "full IW scene by pixels: "
@@ -125,7 +143,7 @@ def main():
     scene_mpx = options.scene_px**2 / 1e6
     tell(
         stage="scene through the network", who="overbank", mpx=scene_mpx, cpu_s=cpu, wall_s=wall, gflop_per_mpx=work,
-        peak_mib=peak * 1024, backend=backend,
+        peak_mib=peak * 1024, backend=backend, tile=options.tile,
     )  # fmt: skip
 
 

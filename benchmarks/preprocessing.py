@@ -26,6 +26,7 @@ import rasterio
 import xarray as xr
 from rasterio.transform import Affine
 
+from benchmarks.record import forget_peak, memory_mib
 from pipeline_lib.model import CatalogItem, Grid
 
 NOW = datetime(2024, 5, 11, tzinfo=timezone.utc)
@@ -256,28 +257,23 @@ STAGES = {
 }
 
 
-def status(name: str) -> int:
-    """A figure of this process from Linux, KiB."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(name))
-
-
 def measure(name: str, work: Path, size: int) -> dict:
     with dask.config.set(scheduler="synchronous"):
         run, pixels = STAGES[name](work, size)
-        Path("/proc/self/clear_refs").write_text("5")  # forget the peak of making the input
-        before = status("VmRSS")
+        forget_peak()  # that of making the input
+        before = memory_mib("VmRSS")
         wall, cpu = time.perf_counter(), time.process_time()
         run()
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    after = status("VmHWM")
+    peak = memory_mib("VmHWM")
     return {
         "stage": name,
         "mpx_per_cpu_s": round(pixels / 1e6 / cpu, 2),
         "cpu_s": round(cpu, 2),
         "wall_s": round(wall, 2),
-        "peak_mib_above_input": round((after - before) / 1024),
-        "bytes_per_px": round((after - before) * 1024 / pixels, 1),
+        "peak_mib": round(peak),
+        "peak_mib_above_input": round(peak - before),
+        "bytes_per_px": round((peak - before) * 2**20 / pixels, 1),
     }
 
 

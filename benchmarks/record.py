@@ -33,11 +33,13 @@ class Record:
     """User and system time; other work on the machine does not lengthen it much."""
     wall_s: float | None = None
     peak_mib: float | None = None
-    """Largest resident memory of the process."""
+    """Largest resident memory of the process while it did it."""
     gflop_per_mpx: float | None = None
     """Arithmetic of a network, for the roofline."""
     bytes_per_px: float | None = None
     """Least traffic: what must be read and written once, for the roofline."""
+    decoded_per_px: float | None = None
+    """Compressed values read for a pixel that comes out, for the roofline."""
     facts: dict[str, str | int | float | None] = field(default_factory=dict)
     """Whatever else the script told."""
 
@@ -70,7 +72,7 @@ class Deadline:
         return cls.at - time.monotonic()
 
 
-def run(command: list[str], *, timeout_s: float = 3600) -> Spent:
+def run(command: list[str], *, timeout_s: float = 3600, python: Path | str = sys.executable) -> Spent:
     """Run a script of this folder in a process of its own; its and its children's time, its peak of memory.
 
     Raises:
@@ -80,7 +82,7 @@ def run(command: list[str], *, timeout_s: float = 3600) -> Spent:
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     child = subprocess.Popen(
-        [sys.executable, *command],
+        [str(python), *command],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -103,6 +105,17 @@ def run(command: list[str], *, timeout_s: float = 3600) -> Spent:
     spent = [getattr(after, name) - getattr(before, name) for name in ("ru_utime", "ru_stime")]
     # The peak of all children so far: it is this one's where it exceeds what there was before.
     return Spent(sum(spent), wall_s, after.ru_maxrss / 1024, lines, stdout)
+
+
+def forget_peak() -> None:
+    """Let the peak of this process's memory begin anew (Linux)."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def memory_mib(name: str) -> float:
+    """A figure of this process from Linux: ``VmRSS`` is what it holds now, ``VmHWM`` its peak."""
+    lines = _lines("/proc/self/status")
+    return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1024
 
 
 def machine() -> dict[str, str | int | float | dict[str, str]]:

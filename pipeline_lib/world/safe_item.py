@@ -90,11 +90,11 @@ def _item(root: Path, folder: Path, points: TiePoints, scene: RadarScene, part: 
         "s1:slice_number": str(part.number),
     }
     name = product_id(radar_pass, part)
-    return item(name, COLLECTION, outline, properties, _assets(root, folder), ("sar", "sat"))
+    return item(name, COLLECTION, outline, properties, safe_assets(root, folder), ("sar", "sat"))
 
 
-def _assets(root: Path, folder: Path) -> dict[str, dict[str, Any]]:
-    """Every file of the product, under the keys of the real collections."""
+def safe_assets(root: Path, folder: Path) -> dict[str, dict[str, Any]]:
+    """Every file of the product in ``folder``, under the keys of the real collections; hrefs are relative to ``root``."""
     assets: dict[str, dict[str, Any]] = {"safe-manifest": _asset(root, folder / "manifest.safe", "Manifest File")}
     for pol in ("vv", "vh"):
         image = next(folder.glob(f"measurement/*-{pol}-*.tiff"))
