@@ -13,7 +13,12 @@ def register(app: typer.Typer) -> None:
 
 def doctor_command(
     catalog: Annotated[
-        str | None, typer.Option(help="Catalogue that must be reachable: a name or a URL; all known ones without it.")
+        str | None,
+        typer.Option(
+            "--catalog",
+            "--catalogue",
+            help="Catalogue that must be reachable: a name or a URL; all known ones without it.",
+        ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder that results are to be written to.")] = Path(),
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,

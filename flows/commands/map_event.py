@@ -14,7 +14,7 @@ EventFile = Annotated[
     Path | None, typer.Argument(help="Event as YAML or JSON; or give --id, --bbox/--aoi, --start, --end.")
 ]
 Catalog = Annotated[
-    str, typer.Option(help="URL of a STAC API, or planetary-computer, earth-search, cdse.", show_default=True)
+    str, typer.Option("--catalog", "--catalogue", help="URL of a STAC API, or planetary-computer, earth-search, cdse.")
 ]
 EventId = Annotated[str | None, typer.Option("--id", help="Identifier of the event; names its folder.")]
 Bbox = Annotated[str | None, typer.Option(help="west,south,east,north in degrees (WGS 84).")]

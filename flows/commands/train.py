@@ -47,7 +47,10 @@ def train_command(
 def chips_command(
     recipe: Annotated[Path, typer.Argument(help="Recipe (YAML) whose bands the store is to hold.")],
     events: Annotated[list[Path], typer.Argument(help="Events (YAML or GeoJSON); each is a group no split parts.")],
-    catalog: Annotated[str, typer.Option(help="URL of a STAC API, or planetary-computer, earth-search, cdse.")],
+    catalog: Annotated[
+        str,
+        typer.Option("--catalog", "--catalogue", help="URL of a STAC API, or planetary-computer, earth-search, cdse."),
+    ],
     out: Annotated[Path, typer.Option(help="Chip store to write (Zarr); give it to a recipe of dataset: store.")],
 ) -> None:
     """Build a chip store from STAC events: radar passes labelled by the Sentinel-2 overpass nearest in time."""

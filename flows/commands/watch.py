@@ -32,7 +32,9 @@ def add(
     name: Name,
     aoi: Annotated[Path | None, typer.Option(help="GeoJSON file with the area.")] = None,
     bbox: Annotated[str | None, typer.Option(help="west,south,east,north in degrees (WGS 84).")] = None,
-    catalog: Annotated[str, typer.Option(help="URL of a STAC API, or a profile name.")] = "planetary-computer",
+    catalog: Annotated[
+        str, typer.Option("--catalog", "--catalogue", help="URL of a STAC API, or a profile name.")
+    ] = "planetary-computer",
     every: Annotated[str, typer.Option(help="How often to ask: 15m, 2h, 1d.")] = "15m",
     grace: Annotated[str, typer.Option(help="How long a partial pass waits for further slices.")] = "210m",
     since: Annotated[str | None, typer.Option(help="First moment of interest (ISO 8601); now without it.")] = None,

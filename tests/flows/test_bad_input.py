@@ -116,7 +116,7 @@ def test_option_with_a_typo_is_named(capsys, monkeypatch, tmp_path, archive, sma
         monkeypatch,
         "plan",
         small_world / "event.yaml",
-        "--catalog",
+        "--catalogue",
         archive,
         "--options",
         tmp_path / "options.yaml",
