@@ -11,6 +11,7 @@ from pipeline_lib.flood.event import UNKNOWN_HOURS
 from pipeline_lib.model import Grid
 from pipeline_lib.options.publish import PublishOptions
 from pipeline_lib.publish.figures import hours_since
+from pipeline_lib.publish.heap import give_back_memory
 from pipeline_lib.publish.pictures import Canvas, canvas_of, coarse_layer, colour_uri, grey, photo_uri, placed, png_uri
 from pipeline_lib.publish.preview import coarse_backscatter, coarse_factor, coarse_power
 
@@ -106,6 +107,7 @@ def _draw_pass(
     scene: xr.Dataset, flood: xr.Dataset, grid: Grid, canvas: Canvas, factor: int
 ) -> tuple[np.ndarray, dict[str, str | None]]:
     """Coarse backscatter of a pass in dB, and its pictures."""
+    give_back_memory()
     level = coarse_backscatter(scene, factor).values
     classes = coarse_layer(flood["flood_class"], factor, flood_codes=True, nodata=NEVER)
     likelihood = coarse_layer(flood["likelihood"], factor, flood_codes=False, nodata=NEVER)

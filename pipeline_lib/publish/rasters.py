@@ -13,6 +13,7 @@ import xarray as xr
 from pipeline_lib.model import Grid
 from pipeline_lib.options.publish import PublishOptions
 from pipeline_lib.publish.cog import sha256_of, write_cog
+from pipeline_lib.publish.heap import give_back_memory
 from pipeline_lib.publish.item import file_facts, raster_asset
 from pipeline_lib.publish.layers import Layer
 from pipeline_lib.publish.vectors import MEDIA_TYPES, TITLES, write_polygons
@@ -59,6 +60,7 @@ def write_files(
         traced = pool.submit(trace)  # first, because it takes longest
         assets = dict(zip((layer.name for layer in present), pool.map(write, present), strict=True))
         polygons, vectors = traced.result()
+    give_back_memory()
     return assets | vectors, polygons
 
 
