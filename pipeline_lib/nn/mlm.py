@@ -6,6 +6,7 @@ from pipeline_lib.nn.model_card import ModelCard
 
 MLM_SCHEMA = "https://stac-extensions.github.io/mlm/v1.4.0/schema.json"
 FILE_SCHEMA = "https://stac-extensions.github.io/file/v2.1.0/schema.json"
+RASTER_SCHEMA = "https://stac-extensions.github.io/raster/v1.1.0/schema.json"
 MEDIA = {"weights.safetensors": "application/octet-stream; application=safetensors"}
 ONNX_MEDIA = "application/octet-stream; framework=onnx; profile=onnx"
 
@@ -22,7 +23,7 @@ def mlm_item(card: ModelCard, sizes: dict[str, int]) -> dict[str, Any]:
     return {
         "type": "Feature",
         "stac_version": "1.1.0",
-        "stac_extensions": [MLM_SCHEMA, FILE_SCHEMA],
+        "stac_extensions": [MLM_SCHEMA, FILE_SCHEMA, RASTER_SCHEMA],
         "id": card.name,
         "geometry": {"type": "Polygon", "coordinates": [ring]},
         "bbox": [west, south, east, north],
@@ -34,13 +35,13 @@ def mlm_item(card: ModelCard, sizes: dict[str, int]) -> dict[str, Any]:
             **mlm_properties(card),
         },
         "links": [],
-        "assets": {name: _asset(name, card, size) for name, size in sizes.items()},
+        "assets": {name: mlm_asset(name, card, size) for name, size in sizes.items()},
     }
 
 
 def mlm_properties(card: ModelCard) -> dict[str, Any]:
     """Properties of the MLM extension: of the model's own item, and of the item of a map that it made."""
-    return {
+    properties = {
         "mlm:name": card.name,
         "mlm:architecture": card.network.architecture,
         "mlm:tasks": ["semantic-segmentation"],
@@ -49,8 +50,9 @@ def mlm_properties(card: ModelCard) -> dict[str, Any]:
         "mlm:accelerator_constrained": False,
         "mlm:input": [_input(card)],
         "mlm:output": [_output(card)],
-        "mlm:hyperparameters": card.recipe.model_dump(mode="json", exclude_defaults=True) if card.recipe else {},
     }
+    chosen = card.recipe.model_dump(mode="json", exclude_defaults=True) if card.recipe else {}
+    return properties | ({"mlm:hyperparameters": chosen} if chosen else {})
 
 
 def _input(card: ModelCard) -> dict[str, Any]:
@@ -85,12 +87,17 @@ def _output(card: ModelCard) -> dict[str, Any]:
     }
 
 
-def _asset(name: str, card: ModelCard, size: int) -> dict[str, Any]:
+def mlm_asset(name: str, card: ModelCard, size: int, folder: str = ".") -> dict[str, Any]:
+    """STAC asset of a file of a model, ``folder`` relative to the item.
+
+    ``raster:bands`` are the bands that the network reads: the extension wants them where ``mlm:input`` names bands.
+    """
     return {
-        "href": f"./{name}",
+        "href": f"{folder}/{name}",
         "type": MEDIA.get(name, ONNX_MEDIA),
         "roles": ["mlm:model", "mlm:weights"] if name.endswith("safetensors") else ["mlm:model"],
         "mlm:artifact_type": "safetensors.torch.save_file" if name.endswith("safetensors") else "torch.onnx.export",
         "file:size": size,
         "file:checksum": "1220" + card.digests[name],
+        "raster:bands": [{"name": band, "data_type": "float32"} for band in card.inputs.names],
     }

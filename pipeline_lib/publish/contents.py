@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import xarray as xr
@@ -10,8 +11,10 @@ from shapely.geometry import shape
 from pipeline_lib.model import MappingPlan, PlannedPass, digest_of
 from pipeline_lib.options.publish import PublishOptions
 
-FORMAT = 2
+FORMAT = 3
 """Of what is written; a new one makes every version anew."""
+MODEL_FOLDER = "model"
+"""Of a version, where a network made the map."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +44,10 @@ class Publication:
     published: datetime
     model: dict[str, Any] = field(default_factory=dict)
     """Properties of the network that made the map (MLM extension, digests of its files); empty where none did."""
+    model_folder: Path | None = None
+    """Of that network; its files go with the version."""
+    model_assets: dict[str, Any] = field(default_factory=dict)
+    """STAC assets of those files, hrefs relative to the version's folder."""
     decision: dict[str, Any] = field(default_factory=dict)
     """Why this may be published: the publish-if rule with what each pass gave, and who approved; no part of the key."""
 

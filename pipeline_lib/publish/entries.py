@@ -31,12 +31,12 @@ def write_pass(
     folder = place / "passes" / identity
     folder.mkdir(parents=True)
     written_by = digest_of([one.key, publication.options.model_dump(mode="json"), FORMAT])
-    assets = _known_assets(folder, identity, written_by, old, known)
+    files = _known_assets(folder, identity, written_by, old, known) or _pass_files(publication, one, folder)
     item = make_item(
         identity,
         geometry=footprint(acquisition, publication.plan.event.aoi),
         properties=_pass_properties(publication, one, place),
-        assets=assets or _pass_files(publication, one, folder),
+        assets=files | _model_assets(publication, "../.."),
         collection_id=publication.plan.event.event_id,
         acquisition=acquisition,
     )
@@ -50,7 +50,7 @@ def write_pass(
         "platform": acquisition.platform,
         "relative_orbit": acquisition.relative_orbit,
         "orbit_direction": None if acquisition.orbit_direction is None else str(acquisition.orbit_direction),
-        "assets": item["assets"],
+        "assets": files,
     }
 
 
@@ -89,6 +89,11 @@ def _pass_properties(publication: Publication, one: PublishedPass, place: Path) 
         "overbank:key": one.key,
         **_common(publication, place),
     }
+
+
+def _model_assets(publication: Publication, top: str) -> dict[str, Any]:
+    """Assets of the network's files; ``top`` is the way from an item's folder to the version's."""
+    return {key: asset | {"href": f"{top}/{asset['href']}"} for key, asset in publication.model_assets.items()}
 
 
 def _measured_shift(one: PublishedPass, name: str) -> dict[str, Any] | None:
@@ -153,7 +158,7 @@ def write_event(publication: Publication, place: Path, record: dict[str, Any]) -
         f"{plan.event.event_id}-event",
         geometry=plan.event.aoi,
         properties=properties,
-        assets=assets,
+        assets=assets | _model_assets(publication, ".."),
         collection_id=plan.event.event_id,
     )
     (folder / f"{item['id']}.json").write_text(json.dumps(item, indent=1), encoding="utf-8")

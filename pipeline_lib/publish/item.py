@@ -116,7 +116,7 @@ def make_item(
     extensions, more = list(BASE), {}
     if acquisition is not None:
         more = _radar(acquisition)
-        extensions += [SAR, SAT]
+        extensions += [SAR, SAT] if any(name.startswith("sat:") for name in more) else [SAR]
     if "mlm:name" in properties:
         extensions.append(MLM)
     links = [

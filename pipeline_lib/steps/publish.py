@@ -2,6 +2,7 @@
 
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import xarray as xr
 from pydantic import JsonValue
@@ -10,6 +11,7 @@ from pipeline_lib.flood.depth import water_depth
 from pipeline_lib.model import MappingPlan, PlannedPass, Product, Stored, digest_of
 from pipeline_lib.options.learned import FusedOptions
 from pipeline_lib.options.publish import PublishOptions
+from pipeline_lib.publish.contents import MODEL_FOLDER
 from pipeline_lib.publish.environment import environment
 from pipeline_lib.publish.publication import Publication, PublishedPass, publish
 from pipeline_lib.steps.detect import needs_of
@@ -57,24 +59,30 @@ def publication_of(
         software=software(),
         environment=environment(),
         published=datetime.now(timezone.utc),
-        model=_model(plan),
+        **publication_of_network(plan),
         decision=decision or {},
     )
 
 
-def _model(plan: MappingPlan) -> dict[str, JsonValue]:
-    """What the items say of the network that made the map; empty where the detector has none."""
+def publication_of_network(plan: MappingPlan) -> dict[str, Any]:
+    """Fields of a `Publication` that tell of the network that made the map; none where the detector has no network."""
     chosen = plan.options.get("detect", {})
     if not isinstance(chosen, dict) or Need.MODEL not in needs_of(str(chosen.get("detector", "default"))):
         return {}
-    from pipeline_lib.nn.mlm import mlm_properties  # noqa: PLC0415 - torch takes seconds to import
+    from pipeline_lib.nn.mlm import mlm_asset, mlm_properties  # noqa: PLC0415 - torch takes seconds to import
     from pipeline_lib.nn.model_folder import load_model  # noqa: PLC0415
 
     given = chosen.get("parameters") or {}
     options = FusedOptions.model_validate(given)  # the learned detector's options and the pool's
     compared = any(planned.references for planned in plan.passes)
-    card = load_model(options.model if compared else options.without_history or options.model).card
-    return {**mlm_properties(card), "overbank:model_digests": dict(card.digests)}
+    model = load_model(options.model if compared else options.without_history or options.model)
+    card = model.card
+    sizes = {name: (model.folder / name).stat().st_size for name in card.digests}
+    return {
+        "model": {**mlm_properties(card), "overbank:model_digests": dict(card.digests)},
+        "model_folder": model.folder,
+        "model_assets": {f"model_{name}": mlm_asset(name, card, size, MODEL_FOLDER) for name, size in sizes.items()},
+    }
 
 
 def publish_event(

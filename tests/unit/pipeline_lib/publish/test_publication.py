@@ -12,18 +12,14 @@ import rasterio
 import shapely
 from pystac.extensions.classification import ClassificationExtension
 from pystac.extensions.file import FileExtension
-from pystac.extensions.mlm import MLMExtension
 from pystac.extensions.projection import ProjectionExtension
 from pystac.extensions.raster import RasterExtension
 from pystac.extensions.sar import SarExtension
 from pystac.extensions.sat import SatExtension
 from rio_cogeo.cogeo import cog_validate
 
-from pipeline_lib.nn.model_folder import shipped_models
-from pipeline_lib.options.publish import PublishOptions
 from pipeline_lib.publish.publication import publish, read_record
 from pipeline_lib.publish.vectors import write_polygons
-from pipeline_lib.steps.publish import _model
 
 
 def items(folder: Path) -> list[pystac.Item]:
@@ -231,17 +227,3 @@ def test_polygons_as_vector_tiles_cover_the_same_ground(published, tmp_path):
     true = shapely.union_all(ground.geometry.to_numpy())
     assert covered.symmetric_difference(true).area < 0.01 * true.area
     assert write_polygons(polygons.iloc[:0], tmp_path, ("pmtiles",)) == {}
-
-
-def test_a_network_signs_the_map_it_made(flood, tmp_path):
-    name = min(shipped_models())
-    detect = {"detector": "learned", "parameters": {"model": name}}
-    learned = flood.plan.model_copy(update={"options": {"detect": detect}})
-    model = _model(learned)
-    assert _model(flood.plan.model_copy(update={"options": {"detect": {"detector": "adaptive"}}})) == {}
-    publish(flood.publication(1, model=model, options=PublishOptions(vectors=())), tmp_path)
-    for item in items(tmp_path / flood.plan.event.event_id):
-        signed = MLMExtension.ext(item)
-        assert signed.mlm_name == name
-        assert signed.input[0].bands
-        assert item.properties["overbank:model_digests"]["weights.safetensors"]
