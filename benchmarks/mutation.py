@@ -33,7 +33,7 @@ ALGEBRA = {
     "pipeline_lib.flood.derive": ["flood/test_derive.py"],
     "pipeline_lib.flood.exclusion": ["flood/test_derive.py"],
     "pipeline_lib.flood.event": ["flood/test_event.py"],
-    "pipeline_lib.flood.area": ["flood/test_event.py", "flood/test_derive.py"],
+    "pipeline_lib.flood.area": ["flood/test_area.py"],
     "pipeline_lib.flood.depth": ["flood/test_depth.py"],
 }
 """Modules and what tests them."""
@@ -49,12 +49,16 @@ SWAPS: dict[type[ast.AST], type[ast.AST]] = {
 
 
 class Sites(ast.NodeVisitor):
-    """Every place where a mutant can be made; types, defaults of signatures and messages are none."""
+    """Every place where a mutant can be made; types, decorators, defaults of signatures and messages are none."""
 
     def __init__(self) -> None:
         self.found: list[tuple[ast.AST, int]] = []
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+        for one in node.body:
+            self.visit(one)
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
         for one in node.body:
             self.visit(one)
 

@@ -126,3 +126,9 @@ def test_fifteen_equal_groups_are_fifteen_adaptive_bins():
 def test_codes_that_are_no_answer_are_not_dry(code):
     chances, truth = np.array([0.9, 0.1, 0.8]), np.array([1, 0, code], np.uint8)
     assert calibrate_scores([reliability(chances, truth)]).pixels == 2
+
+
+def test_the_surest_answer_costs_the_clip_and_no_more():
+    right, wrong = (calibrate_scores([reliability(np.ones((1, 1)), np.full((1, 1), k, np.uint8))]) for k in (1, 0))
+    assert right.nll_pooled == pytest.approx(-np.log1p(-1e-6), rel=1e-6)
+    assert wrong.nll_pooled == pytest.approx(-np.log(1e-6), rel=1e-6)

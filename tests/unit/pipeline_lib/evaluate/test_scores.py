@@ -208,3 +208,8 @@ def test_pooled_iou_lies_between_worst_and_best_event(parts):
     ious = [each.water_iou for each in summary.events.values() if each.water_iou is not None]
     if ious:
         assert min(ious) - 1e-12 <= summary.pooled.water_iou <= max(ious) + 1e-12
+
+
+@pytest.mark.parametrize("kinds", [{"tp": 5, "fn": 5}, {"tp": 5, "tn": 5}, {"fp": 5, "tn": 5}, {"fp": 5, "fn": 5}])
+def test_a_chip_whose_errors_equal_its_hits_is_a_chip(kinds):
+    assert summarise([chip("even", "A", **kinds)]).per_chip.chips == 1

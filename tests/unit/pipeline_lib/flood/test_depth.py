@@ -23,8 +23,8 @@ def valley(level=4.0):
 def test_depth_in_a_valley_is_level_less_ground():
     flood, ground = valley()
     depth = water_depth(layer(flood), layer(flood), layer(ground)).values
-    inner = (flood == 1) & (ground < 3.3)
-    np.testing.assert_allclose(depth[inner] / 100, 3.9 - ground[inner], atol=0.06)
+    wet = (flood == 1) & (ground < 3.85)
+    np.testing.assert_allclose(depth[wet] / 100, 3.9 - ground[wet], atol=0.006)
     assert (depth[flood == 0] == UNKNOWN_CM).all()
     assert (depth != 0).all()
 
@@ -71,3 +71,21 @@ def test_a_rivers_bank_is_no_shore():
     depth = water_depth(layer(flood), layer(water), layer(ground)).values
     inner = (flood == 1) & (ground < 3.3)
     np.testing.assert_allclose(depth[inner] / 100, 3.9 - ground[inner], atol=0.06)
+
+
+def test_one_centimetre_is_a_depth_and_none_is_not():
+    flood, ground = valley()
+    ground[40, 80], ground[40, 82], ground[40, 84] = 3.89, 3.9, 3.95
+    depth = water_depth(layer(flood), layer(flood), layer(ground)).values
+    assert depth[40, [80, 82, 84]].tolist() == [1, UNKNOWN_CM, UNKNOWN_CM]
+
+
+def test_the_shore_tells_the_surface_a_hundred_pixels_inwards():
+    flood = np.ones((7, 130), np.uint8)
+    flood[:, 0] = 0
+    depth = water_depth(layer(flood), layer(flood), layer(np.where(flood == 1, np.float32(0.0), np.float32(1.0))))
+    assert (depth.values == UNKNOWN_CM).all(), "the shore lies as low as the bed"
+    ground = np.where(np.arange(130) <= 1, np.float32(2.0), np.float32(0.0))[None, :] * np.ones((7, 1), np.float32)
+    depth = water_depth(layer(flood), layer(flood), layer(ground)).values[3]
+    assert depth[101] == 200
+    assert depth[102] == UNKNOWN_CM

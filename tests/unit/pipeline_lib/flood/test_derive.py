@@ -9,7 +9,8 @@ from scipy.ndimage import label
 
 from pipeline_lib.errors import ContractError
 from pipeline_lib.flood import derive_flood, reference_water
-from pipeline_lib.flood.derive import OUTPUTS
+from pipeline_lib.flood.archive import archive_statistics
+from pipeline_lib.flood.derive import OUTPUTS, pixel_size_m
 from pipeline_lib.flood.objects import drop_small
 from pipeline_lib.flood.usual_rise import MAX_RISE_DB, usual_rise_db
 from pipeline_lib.model import Advisory, Exclusion, check_flood_map
@@ -429,3 +430,50 @@ class TestReferenceWater:
         found = reference_water(None, history, ReferenceOptions()).values
         assert (found[:10] == 255).all()
         assert (found[10:] == 0).all()
+
+
+def test_pixel_size_is_the_spacing_of_the_columns():
+    assert pixel_size_m(layer(np.zeros((2, 2)))) == 10
+    assert pixel_size_m(layer(np.zeros((3, 7))).assign_coords(x=600_000.0 - 25 * np.arange(7))) == 25
+    assert pixel_size_m(layer(np.zeros((4, 1)))) == pixel_size_m(layer(np.zeros((4, 3))).drop_vars("x")) == 10
+
+
+def test_a_limit_itself_is_not_beyond_the_limit():
+    options, shape = DeriveOptions(), (20, 20)
+    at = {"slope_deg": np.float32(options.max_slope_deg), "hand_m": np.float32(options.max_hand_m)}
+    for name, value in at.items():
+        for beyond in (False, True):
+            here = np.nextafter(value, np.float32(99)) if beyond else value
+            terrain = xr.Dataset({name: layer(np.full(shape, here), np.float32)})
+            flood = derive_flood(water_of(np.ones(shape)), layer(np.zeros(shape), np.uint8), terrain, scene_of(shape))
+            assert (flood["flood_extent"].values == (254 if beyond else 1)).all()
+
+
+@pytest.mark.parametrize("power", [{"vv": 0.01, "vh": 0.001}, {"vv": 0.6}, {"vh": 0.1}])
+def test_too_few_passes_tell_nothing_of_the_land(power):
+    shape, least = (20, 20), DeriveOptions().reference.min_passes
+    args = water_of(np.ones(shape)), layer(np.zeros(shape), np.uint8), None, scene_of(shape), None
+    few, enough = (derive_flood(*args, history_of(shape, **power, passes=count)) for count in (least - 1, least))
+    assert (few["exclusion"].values == 0).all()
+    assert (enough["exclusion"].values > 0).all()
+
+
+def test_a_history_may_be_empty_or_summed_up_already():
+    shape = (20, 20)
+    args = water_of(np.ones(shape)), layer(np.zeros(shape), np.uint8), None, scene_of(shape), None
+    history = history_of(shape, vv=0.6)
+    xr.testing.assert_identical(
+        derive_flood(*args, history.isel(time=slice(0))).compute(), derive_flood(*args).compute()
+    )
+    summed = archive_statistics(history, DeriveOptions().reference)
+    xr.testing.assert_identical(derive_flood(*args, summed).compute(), derive_flood(*args, history).compute())
+
+
+def test_advisories_are_given_in_cells_of_the_size_asked_for():
+    reference = np.zeros((64, 64), np.uint8)
+    reference[:, :32] = 1
+    options = DeriveOptions(advisory_cell_m=160.0)
+    args = water_of(np.zeros((64, 64))), layer(reference), None, scene_of((64, 64)), options, history_of((64, 64))
+    advisory = derive_flood(*args)["advisory"].values
+    assert (advisory[:, :32] == Advisory.ROUGH_WATER).all()
+    assert (advisory[:, 32:] == 0).all()

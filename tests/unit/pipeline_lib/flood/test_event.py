@@ -233,3 +233,47 @@ def test_doubt_of_an_event_is_the_variance_of_its_pixels_over_their_looks():
     areas = np.array([100.0, 200.0, 300.0])
     found = area_series([flood], areas).values[0, QUANTITIES.index("doubt")]
     assert found == pytest.approx(200 * 0.25 / 2 + 100 * 0.16 / 4 + 200 * 0.16)
+
+
+def looks(*looked, classes=(2,)):
+    """One-pixel passes an hour apart: (flood, likelihood, doubt, reference) each."""
+    maps = []
+    for number, (flood, likelihood, doubt, reference) in enumerate(looked):
+        one = flood_map(np.random.default_rng(0), (2, 2))
+        values = {
+            "flood_extent": flood, "water_extent": flood if flood >= 254 else int(flood or reference in (1, 2)),
+            "likelihood": likelihood, "reference_water": reference, "exclusion": 4 if flood == 254 else 0,
+            "flood_class": classes[number % len(classes)] if flood == 1 else flood if flood >= 254 else 0,
+        }  # fmt: skip
+        for name, value in values.items():
+            one[name][:] = value
+        one["uncertainty"] = xr.full_like(one["likelihood"], doubt)
+        maps.append((START + timedelta(hours=number), one))
+    return maps
+
+
+def pixel(event, name):
+    return int(event[name].values[0, 0])
+
+
+def test_of_equally_likely_looks_the_surest_counts_and_an_unsure_half_is_water():
+    event = mosaic(looks((1, 70, 30, 0), (1, 70, 10, 0), (1, 70, 20, 0)))
+    assert (pixel(event, "likelihood"), pixel(event, "uncertainty")) == (70, 10)
+    event = mosaic(looks((1, 60, 40, 0), (1, 80, 50, 0)))
+    assert (pixel(event, "likelihood"), pixel(event, "uncertainty")) == (80, 50), "likelier goes before surer"
+    event = mosaic(looks((1, 50, 10, 0), (1, 90, 10, 0)), "count")
+    assert pixel(event, "uncertainty") == 10, "half is on the side of water: 90 % and 90 %"
+    event = mosaic(looks((0, 0, 0, 0), (254, 99, 1, 0)), "count")
+    assert (pixel(event, "likelihood"), pixel(event, "uncertainty")) == (0, 0), "an excluded look has no weight"
+
+
+@pytest.mark.parametrize(("seen", "kept"), [((255, 0), 0), ((0, 2), 2), ((2, 1), 1), ((1, 2), 1), ((255, 255), 255)])
+def test_permanent_goes_before_seasonal_before_none_before_unknown(seen, kept):
+    assert pixel(mosaic(looks(*((0, 0, 0, code) for code in seen))), "reference_water") == kept
+
+
+def test_reasons_are_kept_only_where_no_look_was_usable_and_open_water_goes_first():
+    hidden, both = looks((254, 9, 9, 0)), looks((254, 9, 9, 0), (0, 9, 9, 0))
+    assert (pixel(mosaic(hidden), "exclusion"), pixel(mosaic(both), "exclusion")) == (4, 0)
+    classes = mosaic(looks((1, 80, 20, 0), (1, 80, 20, 0), (1, 80, 20, 0), classes=(4, 2, 3)))
+    assert pixel(classes, "flood_class") == 2

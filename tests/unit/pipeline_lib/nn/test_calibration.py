@@ -60,3 +60,28 @@ def test_ece_is_its_definition(seed: int) -> None:
 
 def test_nan_stays_nan() -> None:
     assert np.isnan(Calibration(2, 1).apply(np.array([np.nan], np.float32))).all()
+
+
+@pytest.mark.parametrize("truth", [[0, 0, 1, 1], [0, 1, 0, 1], [1, 0, 1, 1, 0, 0, 1, 1]])
+def test_the_fit_is_the_minimum_of_its_definition(truth: list[int]) -> None:
+    """Also where classes are apart, and nothing but the ridge keeps the fit finite."""
+    odds = np.linspace(-2, 2, len(truth)).astype(np.float32)
+    y = np.array(truth)
+
+    def objective(weights: np.ndarray) -> float:
+        z = weights[0] * odds.astype(float) + weights[1]
+        return float(np.mean(np.logaddexp(0, z) - y * z) + 0.5e-6 * ((weights - [1, 0]) ** 2).sum())
+
+    found = fit_calibration(odds, y.astype(np.uint8))
+    here = np.array([found.scale, found.bias])
+    for step in ([1e-2, 0], [-1e-2, 0], [0, 1e-2], [0, -1e-2]):
+        assert objective(here) <= objective(here * (1 + np.array(step)) + np.array(step))
+
+
+def test_only_so_many_pixels_are_fitted() -> None:
+    rng = np.random.default_rng(5)
+    odds = rng.normal(0, 2, 3000).astype(np.float32)
+    truth = (rng.random(odds.shape) < sigmoid(odds)).astype(np.uint8)
+    assert fit_calibration(odds, truth, most=3000) == fit_calibration(odds, truth)
+    assert fit_calibration(odds, truth, most=500, seed=1) == fit_calibration(odds, truth, most=500, seed=1)
+    assert fit_calibration(odds, truth, most=500) != fit_calibration(odds, truth)
