@@ -15,6 +15,7 @@ from pipeline_lib.steps.event_chips import TaughtPass, nearest_overpass
 from pipeline_lib.steps.map_event import Place
 from pipeline_lib.steps.workspace import workspace_of
 from tasks.chips import prepare_overpass, write_chips
+from tasks.display import all_shown
 from tasks.plan import plan_event
 from tasks.prepare import prepare_history, prepare_pass
 from tasks.search import search
@@ -67,9 +68,10 @@ def build_chips(recipe: Recipe, events: list[Event], catalog: str, out: str, opt
         started += [(event, chain, place) for chain in chains]
     stages = {future.task_run_id: (name, future) for _, chain, _ in started for name, future in chain.stages()}
     progress = Progress(run_logger(), len(stages) + 1)
-    progress.follow(stages.values())
-    count = write_chips(recipe, [(_taught(event, chain), place) for event, chain, place in started], out)
-    progress.finished(f"{count} chips in {out}")
+    with all_shown():
+        progress.follow(stages.values())
+        count = write_chips(recipe, [(_taught(event, chain), place) for event, chain, place in started], out)
+        progress.finished(f"{count} chips in {out}")
     return count
 
 

@@ -11,6 +11,7 @@ from prefect.runtime import flow_run
 from pipeline_lib.steps.gate import Outcome
 from pipeline_lib.steps.map_event import Place
 from pipeline_lib.steps.metrics import RunMetrics, metrics_rows, save_metrics
+from tasks.display import show
 from tasks.metering import taken
 
 
@@ -45,4 +46,4 @@ def measured_run(out: str, event_id: str, place: Place) -> Iterator[Watch]:
         )
         if run.stages:
             save_metrics(Path(out), run)
-            create_table_artifact(key="stages", table=metrics_rows(run), description="What each stage took")
+            show(create_table_artifact, key="stages", table=metrics_rows(run), description="What each stage took")

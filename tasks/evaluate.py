@@ -11,6 +11,7 @@ from pipeline_lib.options.evaluate import EvaluateOptions
 from pipeline_lib.steps import evaluate, map_event, score_event
 from pipeline_lib.steps.score_text import score_text
 from pipeline_lib.steps.workspace import Workspace
+from tasks.display import show
 
 
 @task(name="evaluate", task_run_name="evaluate {plan.event.event_id}", cache_policy=NO_CACHE)
@@ -19,7 +20,7 @@ def evaluate_event(
 ) -> score_event.EventScores:
     """Score each pass against the simulated truth; ``scores.json`` goes into the workspace."""
     scores = score_event.score_event(plan, mapped, truth, Workspace(place.workspace))
-    create_table_artifact(key="scores", table=scores.rows(), description="Flood against the truth, pass by pass")
+    show(create_table_artifact, key="scores", table=scores.rows(), description="Flood against the truth, pass by pass")
     return scores
 
 

@@ -10,6 +10,7 @@ from pipeline_lib.steps import decide, map_event, summary
 from pipeline_lib.steps.plan import write_plan
 from pipeline_lib.steps.search import Found
 from pipeline_lib.steps.workspace import Workspace
+from tasks.display import show
 
 
 @task(name="plan", task_run_name="plan {event.event_id}", cache_policy=NO_CACHE)
@@ -18,5 +19,5 @@ def plan_event(event: Event, catalog: str, found: Found, options: MapOptions, pl
     plan = decide.plan_event(event, catalog, found, options)
     write_plan(plan, Workspace(place.workspace).plan_path)
     rows = summary.acquisition_rows(plan)
-    create_table_artifact(key="acquisitions", table=rows, description="Passes of the event and their references")
+    show(create_table_artifact, key="acquisitions", table=rows, description="Passes of the event and their references")
     return plan

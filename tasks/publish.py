@@ -9,6 +9,7 @@ from pydantic import JsonValue
 from pipeline_lib.model import Product
 from pipeline_lib.steps import map_event, summary
 from pipeline_lib.steps.workspace import Workspace
+from tasks.display import show
 from tasks.metering import working
 
 
@@ -21,9 +22,11 @@ def publish_event(
     with working(place, "publish", plan.event.event_id, plan, len(mapped.passes)):
         product = map_event.publish(mapped, out, Workspace(place.workspace).store, decision)
     text = summary.summary_markdown(plan, product)
-    create_markdown_artifact(key="summary", markdown=text, description="The event in numbers")
-    create_image_artifact(key="map", image_url=summary.image_for_ui(product), description="Quicklook of the event")
-    create_link_artifact(key="page", link=summary.page_link(product), link_text=f"Page of {plan.event.event_id}")
+    show(create_markdown_artifact, key="summary", markdown=text, description="The event in numbers")
+    show(
+        create_image_artifact, key="map", image_url=summary.image_for_ui(product), description="Quicklook of the event"
+    )
+    show(create_link_artifact, key="page", link=summary.page_link(product), link_text=f"Page of {plan.event.event_id}")
     _announce(product)
     return product
 
