@@ -22,6 +22,7 @@ from pipeline_lib.steps.workspace import workspace_of
 from tasks.cluster import dropped_on_cancel
 from tasks.derive import derive_flood, mosaic_event
 from tasks.detect import detect_water
+from tasks.display import all_shown, unvisited
 from tasks.evaluate import evaluate_event
 from tasks.gate import assess
 from tasks.plan import plan_event
@@ -99,8 +100,12 @@ def map_and_publish(event: Event, catalog: str, out: str, options: MapOptions, t
     Raises:
         OverbankError: nothing could be mapped.
     """
-    place = Place(workspace=workspace_of(Path(out), event.event_id).folder, dask_address=options.dask_address)
-    with measured_run(out, event.event_id, place) as watch, dropped_on_cancel():
+    place = Place(
+        workspace=workspace_of(Path(out), event.event_id).folder,
+        dask_address=options.dask_address,
+        dask_patience_s=options.dask_patience_s,
+    )
+    with all_shown(), measured_run(out, event.event_id, place) as watch, dropped_on_cancel():
         outcome = _map_and_publish(event, catalog, out, options, place, truth)
         watch.ended(outcome)
     return outcome
@@ -115,12 +120,12 @@ def _map_and_publish(
     ancillaries, composite = _prepare_ancillaries(plan, place, progress)
     passes, failures = _map_passes(plan, ancillaries, place, progress)
     done = _seen_from_above(restricted(plan, passes), passes, composite, place)
-    mapped = Mapped(plan=done, passes=tuple(passes), mosaic=mosaic_event(done, passes, place))
+    mapped = Mapped(plan=done, passes=tuple(passes), mosaic=mosaic_event(unvisited(done), passes, place))
     progress.finished(f"mosaic of {len(passes)} passes")
     outcome = _publish_or_hold(mapped, out, options, place)
     progress.finished(f"{outcome.state}: {event.event_id}")
     if truth is not None:
-        evaluate_event(done, passes, truth, place)
+        evaluate_event(unvisited(done), passes, truth, place)
         progress.finished("scored against the truth")
     return outcome.model_copy(update={"failures": {name: str(error) for name, error in failures.items()}})
 
@@ -154,9 +159,10 @@ def _prepare_ancillaries(
     plan: MappingPlan, place: Place, progress: Progress
 ) -> tuple[Ancillaries, PrefectFuture[Stored | None] | None]:
     """Terrain and long-term water, side by side, and Sentinel-2 before the event where the plan has it."""
-    terrain = prepare_terrain.submit(plan, place)
-    occurrence = prepare_occurrence.submit(plan, place)
-    composite = prepare_composite.submit(plan, place) if plan.optical else None
+    given = unvisited(plan)
+    terrain = prepare_terrain.submit(given, place)
+    occurrence = prepare_occurrence.submit(given, place)
+    composite = prepare_composite.submit(given, place) if plan.optical else None
     named = [("terrain", terrain), ("water occurrence", occurrence)]
     if composite is not None and optical_comes_first(plan):
         composite.wait()
@@ -173,7 +179,7 @@ def _seen_from_above(
     try:
         stored = composite.result()
         if stored is not None:
-            compare_with_optical(plan, [one.scene for one in passes], stored, place)
+            compare_with_optical(unvisited(plan), [one.scene for one in passes], stored, place)
     except OverbankError as error:
         run_logger().warning("Sentinel-2 could not be used: %s", error)
         return plan.model_copy(update={"notes": (*plan.notes, f"Sentinel-2 could not be used: {error}")})
@@ -198,12 +204,14 @@ def _map_passes(
     chains = []
     for planned in plan.passes:
         name = history_name(planned)
+        whole = unvisited(plan), unvisited(planned)
         if name not in histories:
-            histories[name] = prepare_history.submit(plan, planned, place)
-        scene = prepare_pass.submit(plan, planned, histories[name], place, return_state=False)
-        water = detect_water.submit(plan, planned, scene, histories[name], ancillaries, place, return_state=False)
+            histories[name] = prepare_history.submit(*whole, place)
+        history = unvisited(histories[name])
+        scene = prepare_pass.submit(*whole, history, place, return_state=False)
+        water = detect_water.submit(*whole, unvisited(scene), history, ancillaries, place, return_state=False)
         flood = derive_flood.submit(
-            plan, planned, scene, histories[name], water, ancillaries, place, return_state=False
+            *whole, unvisited(scene), history, unvisited(water), ancillaries, place, return_state=False
         )
         chains.append(_Chain(planned, scene, histories[name], water, flood))
     progress.follow([("history", history) for history in histories.values()] + _named_futures(chains))

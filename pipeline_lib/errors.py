@@ -95,6 +95,12 @@ class ModelError(OverbankError):
     exit_code = 8
 
 
+class ClusterError(OverbankError):
+    """The Dask cluster has been without any worker for too long; running again continues where the run was."""
+
+    exit_code = 10
+
+
 class IncompleteEventError(OverbankError):
     """The event was published, but some of its passes could not be mapped; running again completes it."""
 

@@ -1,13 +1,16 @@
 """Where a task computes: threads of this process or a Dask cluster by its address, and a slot of the GPU."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from distributed import Client
 from prefect.concurrency.sync import concurrency
 from prefect.exceptions import TerminationSignal
 
+from pipeline_lib.errors import ClusterError
 from tasks.worker_logs import forward_logs
 
 GPU_SLOT = "overbank-gpu"
@@ -15,46 +18,99 @@ GPU_SLOT = "overbank-gpu"
 LEASE_S = 120.0
 """A killed run gives its slot back after so long."""
 
+CHECK_S = 5.0
+"""How often a run looks whether its cluster has any worker."""
+
+
+@dataclass
+class _Borrowed:
+    """An open client, and how many tasks use it."""
+
+    client: Client
+    users: int = 0
+    lost: str = ""
+    """Why its computations were given up; empty where they were not."""
+    over: threading.Event = field(default_factory=threading.Event)
+
+
 _lock = threading.Lock()
-_clients: dict[str, tuple[Client, int]] = {}
-"""Open clients by address, each with the number of tasks that use it."""
+_clients: dict[str, _Borrowed] = {}
+"""By address of the scheduler."""
+_empty_since: dict[str, float] = {}
+"""When each cluster was first seen without a worker (monotonic clock); not in it while it has one. Kept beyond the
+client: the stage after the one that gave up does not wait anew."""
 
 
 @contextmanager
-def computing(address: str | None) -> Iterator[Client | None]:
+def computing(address: str | None, patience_s: float) -> Iterator[Client | None]:
     """Compute on the cluster at ``address`` inside the block; on this process's threads where it is None.
 
     Tasks of one flow run side by side on threads and share one client, which is the process's default while any of
     them needs it: a client of its own for each would take the default away from the others when it closes.
+
+    Raises:
+        ClusterError: the cluster was without any worker for ``patience_s``: Dask itself would wait for ever.
     """
     if not address:
         yield None
         return
-    client = _borrow(address)
+    borrowed = _borrow(address, patience_s)
     try:
-        yield client
+        yield borrowed.client
+    except Exception as error:
+        if borrowed.lost:
+            raise ClusterError(borrowed.lost) from error
+        raise
     finally:
         _give_back(address)
 
 
-def _borrow(address: str) -> Client:
+def _borrow(address: str, patience_s: float) -> _Borrowed:
     with _lock:
-        client, users = _clients.get(address, (None, 0))
-        if client is None:
-            client = Client(address, set_as_default=True)  # type: ignore[no-untyped-call]
-            forward_logs(client)
-        _clients[address] = (client, users + 1)
-        return client
+        borrowed = _clients.get(address)
+        if borrowed is None:
+            borrowed = _Borrowed(Client(address, set_as_default=True))  # type: ignore[no-untyped-call]
+            forward_logs(borrowed.client)
+            _clients[address] = borrowed
+            threading.Thread(target=_watch, args=(address, borrowed, patience_s), name="workers", daemon=True).start()
+        borrowed.users += 1
+        return borrowed
 
 
 def _give_back(address: str) -> None:
     with _lock:
-        client, users = _clients[address]
-        if users > 1:
-            _clients[address] = (client, users - 1)
-        else:
-            del _clients[address]
-            client.close()  # type: ignore[no-untyped-call]
+        borrowed = _clients[address]
+        borrowed.users -= 1
+        if borrowed.users:
+            return
+        del _clients[address]
+    borrowed.over.set()
+    borrowed.client.close()  # type: ignore[no-untyped-call]
+
+
+def _watch(address: str, borrowed: _Borrowed, patience_s: float) -> None:
+    """Give up what is computed on a cluster that has no worker and gets none."""
+    while not borrowed.over.is_set():
+        try:
+            populated = bool(borrowed.client.scheduler_info(n_workers=1)["workers"])
+        except Exception:  # noqa: BLE001 - a scheduler that does not answer ends the computation by itself
+            return
+        if patience_s < waited_without(address, populated=populated, now=time.monotonic()):
+            borrowed.lost = (
+                f"The Dask cluster at {address} has had no worker for {patience_s:g} s (dask_patience_s). Start "
+                "workers and run again: what is done is kept."
+            )
+            borrowed.client.close()  # type: ignore[no-untyped-call]
+            return
+        borrowed.over.wait(CHECK_S)
+
+
+def waited_without(address: str, *, populated: bool, now: float) -> float:
+    """Seconds that the cluster has been without a worker as far as this process knows; negative while it has one."""
+    if populated:
+        _empty_since.pop(address, None)
+        return -1.0
+    return now - _empty_since.setdefault(address, now)
 
 
 @contextmanager
@@ -68,7 +124,7 @@ def dropped_on_cancel() -> Iterator[None]:
         yield
     except TerminationSignal:
         with _lock:
-            clients = [client for client, _ in _clients.values()]
+            clients = [borrowed.client for borrowed in _clients.values()]
         for client in clients:
             client.close()  # type: ignore[no-untyped-call]
         raise

@@ -127,7 +127,7 @@ def working(place: Place, stage: str, subject: str, plan: MappingPlan, layers: i
     rows, columns = plan.grid.shape
     with _guard:
         ledger = _ledgers.setdefault(place.dask_address, Ledger())
-    with computing(place.dask_address) as client:
+    with computing(place.dask_address, place.dask_patience_s) as client:
         account, began, ok = ledger.open(client), time.monotonic(), False
         try:
             with annotated(**identity()):

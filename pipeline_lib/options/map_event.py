@@ -1,6 +1,6 @@
 """Options of a whole mapping run: one model a step, and where to compute."""
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from pipeline_lib.options.base import Options
 from pipeline_lib.options.calibrate import CalibrateOptions
@@ -36,3 +36,5 @@ class MapOptions(Options):
     """Whether a person decides before anything is published."""
     dask_address: str | None = None
     """Address of a Dask scheduler (``tcp://host:8786``); this process's threads where empty."""
+    dask_patience_s: float = Field(default=900.0, ge=0.0)
+    """Seconds that the cluster may be without any worker; then the run fails, and continues when it is run again."""

@@ -29,6 +29,8 @@ class Place(Record):
 
     workspace: str
     dask_address: str | None = None
+    dask_patience_s: float = 900.0
+    """How long the cluster may be without any worker before the run fails."""
 
 
 class MappedPass(Record):

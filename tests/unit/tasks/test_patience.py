@@ -1,0 +1,60 @@
+"""A cluster without workers: a run waits for one, but not for ever."""
+
+import threading
+
+import pytest
+from distributed import LocalCluster
+
+from pipeline_lib.errors import ClusterError
+from tasks import cluster as module
+from tasks.cluster import computing, waited_without
+
+
+@pytest.fixture
+def empty_cluster(monkeypatch):
+    monkeypatch.setattr(module, "CHECK_S", 0.01)
+    monkeypatch.setattr(module, "_empty_since", {})
+    where = {"host": "127.0.0.1", "protocol": "tcp://", "dashboard_address": ":0"}
+    with LocalCluster(n_workers=0, threads_per_worker=1, processes=False, **where) as cluster:
+        yield cluster
+
+
+def test_a_run_without_any_worker_ends_with_one_clear_error(empty_cluster):
+    address = empty_cluster.scheduler_address
+    with (
+        pytest.raises(ClusterError, match=r"no worker for 0 s .*run again"),
+        computing(address, patience_s=0.0) as client,
+    ):
+        client.submit(sum, [1, 2]).result()
+    assert address not in module._clients, "the next stage opens a client of its own"
+
+
+def test_a_worker_that_comes_in_time_ends_the_wait(empty_cluster, monkeypatch):
+    address, waiting = empty_cluster.scheduler_address, threading.Event()
+
+    def seen(address, *, populated, now):
+        if not populated:
+            waiting.set()
+        return waited_without(address, populated=populated, now=now)
+
+    monkeypatch.setattr(module, "waited_without", seen)
+    with computing(address, patience_s=1e6) as client:
+        future = client.submit(sum, [1, 2])
+        waiting.wait()
+        empty_cluster.scale(1)
+        assert future.result() == 3
+
+
+def test_the_time_without_workers_counts_on_from_stage_to_stage_until_there_is_one(monkeypatch):
+    monkeypatch.setattr(module, "_empty_since", {})
+    assert waited_without("tcp://one", populated=False, now=100.0) == 0.0
+    assert waited_without("tcp://one", populated=False, now=160.0) == 60.0
+    assert waited_without("tcp://two", populated=False, now=160.0) == 0.0, "of another cluster nothing is known"
+    assert waited_without("tcp://one", populated=True, now=170.0) < 0
+    assert waited_without("tcp://one", populated=False, now=180.0) == 0.0
+
+
+def test_errors_of_the_work_itself_stay_what_they_are(empty_cluster):
+    empty_cluster.scale(1)
+    with pytest.raises(ZeroDivisionError), computing(empty_cluster.scheduler_address, patience_s=1e6) as client:
+        client.submit(divmod, 1, 0).result()
