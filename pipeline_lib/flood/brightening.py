@@ -6,10 +6,16 @@ canopy and new buildings raise both or neither. Rain on soil raises all land of 
 The rise alone is weak evidence, so it is averaged over a box, must lie near open flood, and low above the drainage
 where that is known; and its likelihood is bounded from above.
 
+Built-up ground is told from stands by its archive: walls return co-polarised power many times over the cross-polarised,
+and unevenly from house to house, while a canopy returns both, evenly. Rain wets soil, not roofs, so in towns nothing is
+taken off; and since only walls that face the radar brighten, a smaller rise counts there.
+
 References:
     Richards, Woodgate, Skidmore (1987), An explanation of enhanced radar backscattering from flooded forests,
     Int. J. Remote Sensing 8(7). Chini et al. (2019), Sentinel-1 InSAR coherence to detect floodwater in urban areas,
-    Remote Sensing 11(2), on double bounce between floodwater and facades.
+    Remote Sensing 11(2), on double bounce between floodwater and facades. Mason et al. (2014), Detection of flooded
+    urban areas in high resolution SAR images using double scattering, Int. J. Applied Earth Observation and
+    Geoinformation 28. Lee, Pottier (2009), Polarimetric Radar Imaging, chapter 6 (volume and double bounce).
 """
 
 import numpy as np
@@ -22,7 +28,9 @@ VEGETATION, TOWN = 3, 4
 DOUBT, DOUBT_PERCENT = 0.55, 26
 """Share of the limits from which a rise leaves doubt, and the likelihood there."""
 URBAN_MARGIN_DB = 1.5
-"""Below the urban limit by this much a bright pixel may still be a street; above it is vegetation no more."""
+"""Without a cross-polarised archive ground is built up from this much below the urban limit."""
+UNEVENNESS = 2.0
+"""Weight of the spatial deviation beside the difference of the channels."""
 
 
 def brightened(
@@ -51,14 +59,54 @@ def brightened(
     if evidence.hand_m is not None:
         possible &= ~(evidence.hand_m > limits.max_hand_m)
     size = window_px(limits, pixel_m)
-    rise = _mean_over(possible, evidence.co_db - evidence.co_mean_db - usual_db, size)
-    deviation = _deviation(evidence, limits.min_deviation_db)
-    strength = np.minimum(rise / limits.min_rise_db, rise / (limits.min_deviations * deviation))
+    built = built_up(evidence, options, size)
+    stands = (limits.min_rise_db, limits.min_deviations, limits.min_cross_gap_db)
+    streets = (limits.town_min_rise_db, limits.town_min_deviations, limits.town_min_cross_gap_db)
+    strength = np.where(
+        built,
+        _strength(evidence, possible & built, 0.0, streets, limits.min_deviation_db, size),
+        _strength(evidence, possible & ~built, usual_db, stands, limits.min_deviation_db, size),
+    )
+    return _classes(possible, built, strength, limits)
+
+
+def built_up(evidence: Evidence, options: DeriveOptions, size: int) -> np.ndarray:
+    """Where the archive looks like buildings, bool (y, x): bright, co- far over cross-polarised, and uneven.
+
+    Needs the archive's co-polarised mean; without a cross-polarised one brightness alone decides.
+    """
+    limits, co = options.brightening, evidence.co_mean_db
+    assert co is not None  # noqa: S101 - there is no rise without
+    if evidence.cross_mean_db is None:
+        urban_db = -5.0 if options.urban_vv_db is None else options.urban_vv_db
+        return np.asarray(co >= urban_db - URBAN_MARGIN_DB)
+    everywhere = np.ones(co.shape, bool)
+    mean = _mean_over(everywhere, co, size)
+    uneven = np.sqrt(np.maximum(_mean_over(everywhere, co**2, size) - mean**2, 0))
+    channels = _mean_over(everywhere, co - evidence.cross_mean_db, size)
+    pattern = channels + UNEVENNESS * uneven >= limits.town_pattern_db
+    return np.asarray((mean >= limits.town_min_co_db) & pattern)
+
+
+def _strength(
+    evidence: Evidence,
+    where: np.ndarray,
+    usual_db: float,
+    least: tuple[float, float, float],
+    min_deviation_db: float,
+    size: int,
+) -> np.ndarray:
+    """How far rises reach ``least`` (dB, deviations of the archive, dB beyond cross-polarised): 1 at all three."""
+    assert evidence.co_db is not None  # noqa: S101 - there is no rise without
+    assert evidence.co_mean_db is not None  # noqa: S101
+    rise_db, deviations, gap_db = least
+    rise = _mean_over(where, evidence.co_db - evidence.co_mean_db - usual_db, size)
+    strength = np.minimum(rise / rise_db, rise / (deviations * _deviation(evidence, min_deviation_db)))
     if evidence.cross_db is not None and evidence.cross_mean_db is not None:
-        cross_rise = _mean_over(possible, evidence.cross_db - evidence.cross_mean_db, size)
-        strength = np.fmin(strength, (rise - cross_rise) / limits.min_cross_gap_db)
-    strength = np.nan_to_num(strength, nan=-1)
-    return _classes(evidence, possible, strength, options)
+        cross_rise = _mean_over(where, evidence.cross_db - evidence.cross_mean_db, size)
+        strength = np.fmin(strength, (rise - cross_rise) / gap_db)
+    known: np.ndarray = np.nan_to_num(strength, nan=-1)
+    return known
 
 
 def window_px(limits: BrighteningOptions, pixel_m: float) -> int:
@@ -67,15 +115,12 @@ def window_px(limits: BrighteningOptions, pixel_m: float) -> int:
 
 
 def _classes(
-    evidence: Evidence, possible: np.ndarray, strength: np.ndarray, options: DeriveOptions
+    possible: np.ndarray, built: np.ndarray, strength: np.ndarray, limits: BrighteningOptions
 ) -> tuple[np.ndarray, np.ndarray]:
     """Classes and likelihood by the strength of a rise: 1 at the limits."""
-    assert evidence.co_mean_db is not None  # noqa: S101 - there is no strength without
     candidate = possible & (strength >= 1)
-    town_db = -5.0 if options.urban_vv_db is None else options.urban_vv_db
-    town = candidate & (evidence.co_mean_db >= town_db - URBAN_MARGIN_DB)
-    classes = np.select([town, candidate], [TOWN, VEGETATION], 0).astype(np.uint8)
-    low, high = options.brightening.confidence_percent
+    classes = np.select([candidate & built, candidate], [TOWN, VEGETATION], 0).astype(np.uint8)
+    low, high = limits.confidence_percent
     sure = low + (high - low) * np.clip(strength - 1, 0, 1)
     doubtful = DOUBT_PERCENT + (low - 1 - DOUBT_PERCENT) * np.clip((strength - DOUBT) / (1 - DOUBT), 0, 1)
     percent = np.select([candidate, possible & (strength >= DOUBT)], [sure, doubtful], 0)

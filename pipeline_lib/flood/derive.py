@@ -117,7 +117,7 @@ def derive_flood(
     pixel_m = pixel_size_m(water["water"])
     min_pixels = math.ceil(options.min_mapping_unit_m2 / pixel_m**2)
     reach_px = math.ceil(options.brightening.reach_m / pixel_m) if statistics is not None else 0
-    halo = min_pixels + reach_px + (window_px(options.brightening, pixel_m) + options.reference.smoothing_px) // 2 + 1
+    halo = min_pixels + reach_px + window_px(options.brightening, pixel_m) + options.reference.smoothing_px // 2 + 1
     cell_px = max(round(options.advisory_cell_m / pixel_m), 1)
     size = cell_px * max(WINDOW_PX // cell_px, 1)  # windows hold whole advisory cells
     usual_db = 0.0

@@ -45,6 +45,16 @@ class BrighteningOptions(Options):
     """Least rise in standard deviations of the archive."""
     min_cross_gap_db: float = Field(default=1.5, gt=0, le=20)
     """Least by which cross-polarised gamma0 must rise less than co-polarised, dB."""
+    town_min_rise_db: float = Field(default=1.2, gt=0, le=20)
+    """As `min_rise_db`, on built-up ground, where rain is not taken off, dB."""
+    town_min_deviations: float = Field(default=1.0, gt=0, le=20)
+    """As `min_deviations`, on built-up ground."""
+    town_min_cross_gap_db: float = Field(default=1.2, gt=0, le=20)
+    """As `min_cross_gap_db`, on built-up ground, dB."""
+    town_min_co_db: float = Field(default=-8.0, ge=-30, le=20)
+    """Archive mean of co-polarised gamma0 from which ground may be built up, dB."""
+    town_pattern_db: float = Field(default=9.5, ge=0, le=40)
+    """Archive's co- over cross-polarised mean plus twice its spatial deviation, from which ground is built up, dB."""
     window_m: float = Field(default=70.0, ge=0, le=1000)
     """Side of the box over which rises are averaged, metres."""
     min_deviation_db: float = Field(default=0.8, gt=0, le=5)

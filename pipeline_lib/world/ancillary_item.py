@@ -38,7 +38,7 @@ def write_dem(root: Path, land: Land, geobox: GeoBox, seed: int) -> dict[str, An
     grid = geographic_geobox(geobox, ARC_SECOND_DEG, offset=0.5)
     box = grid.boundingbox
     name = f"Copernicus_DSM_COG_10_N{int(box.bottom):02d}_00_E{int(box.left):03d}_00_DEM"
-    surface = resample(_surface(land, seed), geobox, grid)
+    surface = resample(surface_model(land, seed), geobox, grid)
     written = write_cog(root, f"assets/{DEM_COLLECTION}/{name}.tif", surface, grid)
     properties = {
         "datetime": "2021-04-22T00:00:00Z",
@@ -54,8 +54,8 @@ def write_dem(root: Path, land: Land, geobox: GeoBox, seed: int) -> dict[str, An
     return item(name, DEM_COLLECTION, extent_of(grid), properties, assets, ("proj", "grid", "file"))
 
 
-def _surface(land: Land, seed: int) -> Field:
-    """Ground, canopy and roofs averaged to 30 m, with 0.5 m of correlated error on land."""
+def surface_model(land: Land, seed: int) -> Field:
+    """Ground, canopy and roofs averaged to 30 m, with 0.5 m of correlated error on land; metres, (y, x)."""
     cover, rng = land.cover, np.random.default_rng([seed, 3])
     tall = np.isin(cover.classes, (LandCover.FOREST, LandCover.TOWN))
     canopy = np.float32(CANOPY_SEEN) * cover.height_m * tall

@@ -265,6 +265,34 @@ def test_a_weaker_rise_leaves_doubt_that_widens_the_range():
     check_invariants(flood)
 
 
+@pytest.mark.parametrize(
+    ("channels_db", "uneven_db", "rise_db", "found"),
+    [
+        (9.0, 2.0, 1.6, 4),  # houses: co- far over cross-polarised, uneven; a small rise counts
+        (9.0, 2.0, 0.4, 0),
+        (5.5, 0.3, 1.6, 0),  # a canopy as bright: the rise is too small for a stand ...
+        (5.5, 0.3, 4.0, 3),  # ... and a large one is vegetation, not a town
+    ],
+)
+def test_towns_are_told_from_stands_by_what_their_archive_looks_like(channels_db, uneven_db, rise_db, found):
+    shape = (60, 120)
+    rng = np.random.default_rng(8)
+    water, ground, bright = np.zeros(shape, np.uint8), np.full(shape, -11.0), np.zeros(shape, bool)
+    water[20:40, 20:40] = 1
+    bright[15:45, 42:72] = True
+    blocks = np.repeat(np.repeat(rng.normal(0, 1, (10, 20)), 6, axis=0), 6, axis=1)
+    ground = np.where(bright, -6.0 + uneven_db * blocks, ground)
+    gap = np.where(bright, channels_db, 7.0)
+    vv, vh = 10 ** (ground / 10), 10 ** ((ground - gap) / 10)
+    scene = scene_of(shape, vv=np.where(water == 1, 0.01, vv * 10 ** (rise_db * bright / 10)), vh=vh)
+    options = DeriveOptions(forest_vh_db=None, urban_vv_db=None)
+    archive = history_of(shape, vv=vv, vh=vh)
+    flood = derive_flood(water_of(water), layer(np.zeros(shape), np.uint8), None, scene, options, archive).compute()
+    inner = flood["flood_class"].values[22:38, 50:66]
+    assert np.mean(inner == found) > 0.9
+    check_invariants(flood)
+
+
 @pytest.mark.parametrize(("rain_db", "cross_db"), [(2.5, 0.0), (2.5, 2.5), (0.0, 4.0)])
 def test_what_rain_does_to_all_land_and_growth_to_both_channels_is_no_flood(rain_db, cross_db):
     shape = (120, 200)
