@@ -177,12 +177,13 @@ def _pass_rows(record: dict[str, Any]) -> str:
     rows = []
     for entry, (identity, one) in zip(record["series"], record["passes"].items(), strict=True):
         rows.append(
-            f"<tr><th scope=row>{_when(entry['time'])}</th><td>{html.escape(one['platform'])} "
+            f"<tr><th scope=row>{_when(entry['time'])}</th><td class=aside>{html.escape(one['platform'])} "
             f"{one['relative_orbit']} {html.escape(str(one['orbit_direction']))}</td>"
             f"<td class=n>{_area(entry['flood_km2'])}</td>"
             f"<td class=n>{_area(entry['flood_low_km2'])} to {_area(entry['flood_high_km2'])}</td>"
             f"<td class=n>{_area(entry['flood_now_km2'])}</td><td class=n>{_area(entry['flood_so_far_km2'])}</td>"
-            f"<td class=n>{entry['observed_share']:.0%}</td><td><code>{html.escape(identity)}</code></td></tr>"
+            f"<td class=n>{entry['observed_share']:.0%}</td>"
+            f"<td class=aside><code>{html.escape(identity)}</code></td></tr>"
         )
     return "".join(rows)
 
@@ -211,10 +212,10 @@ def _downloads(record: dict[str, Any]) -> str:
 def _provenance(record: dict[str, Any]) -> str:
     """Where it comes from, as rows."""
     known = record["provenance"]
-    detector = known["detector"].get("detector", "not recorded")
+    detector, chosen = known["detector"].get("detector", "not recorded"), known["detector"].get("parameters")
     rows = {
         "Software": known["software"],
-        "Detector": f"{detector} {json.dumps(known['detector'].get('parameters', {}))}",
+        "Detector": f"{detector} {json.dumps(chosen)}" if chosen else f"{detector}, with its defaults",
         "Catalogue": f"{known['catalog']['profile']} {known['catalog']['url']}",
         "Grid": f"{known['grid']['crs']}, {known['grid']['transform'][0]:g} m, "
         f"{known['grid']['shape'][1]} x {known['grid']['shape'][0]} pixels",
