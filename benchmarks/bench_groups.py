@@ -61,7 +61,7 @@ def preprocessing(setting: Setting) -> Iterator[Record]:
     for line in record.run(["benchmarks/preprocessing.py", str(work), "--size", str(size)]).lines:
         stage, who = PEERS.get(line["stage"], (line["stage"], record.OURS))
         yield Record(
-            stage=stage, who=who, mpx=line["mpx_per_cpu_s"] * line["cpu_s"], cpu_s=line["cpu_s"],
+            stage=stage, who=who, mpx=line["mpx"], cpu_s=line["cpu_s"],
             wall_s=line["wall_s"], peak_mib=line["peak_mib"], facts={"size": size}, **LEAST.get(stage, COPIED),
         )  # fmt: skip
 

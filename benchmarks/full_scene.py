@@ -11,6 +11,7 @@ stage, then one for the whole. References and Sentinel-2 are left out: what they
 
 import argparse
 import json
+import os
 import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -47,7 +48,11 @@ def end_of(note: GrdAnnotation) -> datetime:
 
 
 def write_archive(work: Path) -> None:
-    """Collections and items beside the product and the elevation model."""
+    """An archive of the product and the elevation model, which are linked into it."""
+    assets_folder = work / "assets"
+    if not assets_folder.exists():
+        shutil.copytree(work / "scene.SAFE", assets_folder / "scene.SAFE", copy_function=os.link)
+        os.link(work / "dem.tif", assets_folder / "dem.tif")
     note = read_annotation(find_safe(str(work / "scene.SAFE")), "vv")
     properties = {
         "datetime": utc(note.epoch), "start_datetime": utc(note.epoch), "end_datetime": utc(end_of(note)),
@@ -55,11 +60,11 @@ def write_archive(work: Path) -> None:
         "sar:polarizations": ["VV", "VH"], "sar:product_type": "GRD", "sat:orbit_state": note.orbit_direction,
         "sat:absolute_orbit": note.absolute_orbit, "sat:relative_orbit": note.relative_orbit, "s1:slice_number": "1",
     }  # fmt: skip
-    assets = safe_assets(work, work / "scene.SAFE")
+    assets = safe_assets(work, assets_folder / "scene.SAFE")
     radar = item("full-scene", "sentinel-1-grd", outline(note), properties, assets, ("sar", "sat"))
     with rasterio.open(work / "dem.tif") as dem:
         extent = box(*dem.bounds)
-    data = {"data": {"href": "dem.tif", "type": "image/tiff; application=geotiff", "roles": ["data"]}}
+    data = {"data": {"href": "assets/dem.tif", "type": "image/tiff; application=geotiff", "roles": ["data"]}}
     ground = item("dem", "cop-dem-glo-30", extent, {"datetime": "2021-04-22T00:00:00Z"}, data, ())
     for entry in (radar, ground):
         name = entry["collection"]

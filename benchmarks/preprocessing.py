@@ -269,7 +269,8 @@ def measure(name: str, work: Path, size: int) -> dict:
     return {
         "stage": name,
         "mpx_per_cpu_s": round(pixels / 1e6 / cpu, 2),
-        "cpu_s": round(cpu, 2),
+        "mpx": pixels / 1e6,
+        "cpu_s": round(cpu, 3),
         "wall_s": round(wall, 2),
         "peak_mib": round(peak),
         "peak_mib_above_input": round(peak - before),
