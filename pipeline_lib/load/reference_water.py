@@ -5,64 +5,65 @@ References:
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import xarray as xr
 
-from pipeline_lib.load.asset import Asset, Sign, assets_of
+from pipeline_lib.load.asset import Sign, assets_of
 from pipeline_lib.load.mosaic import load_band
 from pipeline_lib.model import CatalogItem, Grid
 
-OCCURRENCE = "occurrence"
-SEASONALITY = "seasonality"
 NO_DATA = (255.0,)
 
 
-def load_water_occurrence(
+@dataclass(frozen=True, kw_only=True)
+class WaterLayer:
+    """One layer of the history of surface water."""
+
+    asset: str
+    most: float
+    """Values from 0 to this one are meant; others say that something is unknown."""
+    resampling: str
+    units: str
+    long_name: str
+
+
+WATER_LAYERS = {
+    "water_occurrence": WaterLayer(
+        asset="occurrence", most=100, resampling="bilinear", units="percent", long_name="long-term water occurrence"
+    ),
+    "water_seasonality": WaterLayer(
+        asset="seasonality", most=12, resampling="nearest", units="month", long_name="months with water in a year"
+    ),
+}
+"""Share of the observations since 1984 that saw water, and months of the year with water."""
+
+
+def load_reference_water(
     items: Sequence[CatalogItem],
     grid: Grid,
     *,
     sign: Sign,
     chunk: int = 2048,
     gdal: Mapping[str, str | int] | None = None,
-) -> xr.DataArray:
-    """Share of the observations since 1984 that saw water.
+) -> xr.Dataset:
+    """Every layer of `WATER_LAYERS`, each from the items that have it.
 
     Returns:
-        ``water_occurrence``: (y, x) float32, percent 0 to 100, Dask-chunked, NaN = unknown; all NaN without items.
+        One variable a layer: (y, x) float32, ``water_occurrence`` in percent, ``water_seasonality`` in months (nearest
+        neighbour), Dask-chunked, NaN = unknown; all NaN where no item has the layer.
 
     Raises:
         AssetError: a tile is missing, damaged, or without CRS.
     """
-    band = load_band(_assets(items, OCCURRENCE, sign, gdal), grid, chunk=chunk, resampling="bilinear")
-    percent = band.where((band >= 0) & (band <= 100))
-    return percent.rename("water_occurrence").assign_attrs(units="percent", long_name="long-term water occurrence")
-
-
-def load_water_seasonality(
-    items: Sequence[CatalogItem],
-    grid: Grid,
-    *,
-    sign: Sign,
-    chunk: int = 2048,
-    gdal: Mapping[str, str | int] | None = None,
-) -> xr.DataArray:
-    """Months of the year with water, from the items that have the layer.
-
-    Returns:
-        ``water_seasonality``: (y, x) float32, months 0 to 12, nearest neighbour, Dask-chunked, NaN = unknown; all NaN
-        where no item has the layer.
-
-    Raises:
-        AssetError: a tile is missing, damaged, or without CRS.
-    """
-    holding = [item for item in items if SEASONALITY in item.assets]
-    band = load_band(_assets(holding, SEASONALITY, sign, gdal), grid, chunk=chunk, resampling="nearest")
-    months = band.where((band >= 0) & (band <= 12))
-    return months.rename("water_seasonality").assign_attrs(units="month", long_name="months with water in a year")
-
-
-def _assets(
-    items: Sequence[CatalogItem], key: str, sign: Sign, gdal: Mapping[str, str | int] | None
-) -> tuple[Asset, ...]:
-    """Only 255 is no data, whatever the file declares: 0 means that water was never seen."""
-    return assets_of(tuple(items), key, sign=sign, invalid=NO_DATA, own_nodata=False, may_be_empty=True, gdal=gdal)
+    layers = {}
+    for name, layer in WATER_LAYERS.items():
+        holding = tuple(item for item in items if layer.asset in item.assets)
+        # Only 255 is no data, whatever the file declares: 0 means that water was never seen.
+        assets = assets_of(
+            holding, layer.asset, sign=sign, invalid=NO_DATA, own_nodata=False, may_be_empty=True, gdal=gdal
+        )
+        band = load_band(assets, grid, chunk=chunk, resampling=layer.resampling)
+        known = band.where((band >= 0) & (band <= layer.most))
+        layers[name] = known.assign_attrs(units=layer.units, long_name=layer.long_name)
+    return xr.Dataset(layers)

@@ -75,6 +75,13 @@ def _keys(f, weight):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
 
 
 @compiled
+def cell_of(position, first):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201
+    """Index, counted from ``first``, of the cell at or before a position, and how far behind its centre that is."""
+    cell = int(np.floor(position))
+    return cell - first, position - cell
+
+
+@compiled
 def _sample(image, sharp, line, pixel, line0, pixel0, out):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
     """Weights of zero do not touch: a position on a cell centre needs that cell alone."""
     rows, columns = image.shape
@@ -87,12 +94,8 @@ def _sample(image, sharp, line, pixel, line0, pixel0, out):  # type: ignore[no-u
             v = pixel[i, j]
             if not (u >= line0 and v >= pixel0 and u <= line0 + rows - 1 and v <= pixel0 + columns - 1):
                 continue
-            k = int(np.floor(u))
-            m = int(np.floor(v))
-            fu = u - k
-            fv = v - m
-            k -= line0
-            m -= pixel0
+            k, fu = cell_of(u, line0)
+            m, fv = cell_of(v, pixel0)
             k1 = k + 1 if fu > 0.0 else k
             m1 = m + 1 if fv > 0.0 else m
             a, b, c, d = image[k, m], image[k, m1], image[k1, m], image[k1, m1]

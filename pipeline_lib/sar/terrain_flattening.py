@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from pipeline_lib.sar.annotation import Floats
 from pipeline_lib.sar.compiled import compiled
 from pipeline_lib.sar.lattice import CELLS, LOOK, SCALE, UPPER_M, Lattice, blend_row
+from pipeline_lib.sar.resample import cell_of
 
 LEAST_SHARE = 0.05
 """Cells that hold less than this share of a level cell's area are shadow: dividing by it would only raise noise."""
@@ -125,12 +126,8 @@ def _spread(area, line, pixel, i, j, line0, pixel0, out):  # type: ignore[no-unt
             t = (b + 0.5) / many
             u = (l00 * (1 - t) + l01 * t) * (1 - s) + (l10 * (1 - t) + l11 * t) * s
             v = (p00 * (1 - t) + p01 * t) * (1 - s) + (p10 * (1 - t) + p11 * t) * s
-            k = int(np.floor(u))
-            m = int(np.floor(v))
-            fu = u - k
-            fv = v - m
-            k -= line0
-            m -= pixel0
+            k, fu = cell_of(u, line0)
+            m, fv = cell_of(v, pixel0)
             if 0 <= k < out.shape[0]:
                 if 0 <= m < out.shape[1]:
                     out[k, m] += piece * (1 - fu) * (1 - fv)

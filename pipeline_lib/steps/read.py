@@ -10,7 +10,7 @@ from pipeline_lib.catalog.profiles import profile_of
 from pipeline_lib.catalog.signing import gdal_environment, signed
 from pipeline_lib.grid import padded
 from pipeline_lib.load.dem import load_dem
-from pipeline_lib.load.reference_water import load_water_occurrence, load_water_seasonality
+from pipeline_lib.load.reference_water import load_reference_water
 from pipeline_lib.load.scene import load_scene
 from pipeline_lib.load.sea import Cell, sea_cells, with_sea
 from pipeline_lib.model import Acquisition, MappingPlan, ProductType, Record, digest_of
@@ -47,12 +47,7 @@ def read_terrain(plan: MappingPlan) -> xr.Dataset:
 
 def read_occurrence(plan: MappingPlan) -> xr.Dataset:
     """Long-term water on the grid."""
-    access, chunk = access_of(plan), prepare_options(plan).chunk
-    layers = {
-        "water_occurrence": load_water_occurrence(plan.water_occurrence, plan.grid, **access, chunk=chunk),
-        "water_seasonality": load_water_seasonality(plan.water_occurrence, plan.grid, **access, chunk=chunk),
-    }
-    return xr.Dataset(layers)
+    return load_reference_water(plan.water_occurrence, plan.grid, **access_of(plan), chunk=prepare_options(plan).chunk)
 
 
 def read_scene(plan: MappingPlan, acquisition: Acquisition) -> xr.Dataset:

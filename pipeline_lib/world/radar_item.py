@@ -111,21 +111,34 @@ def _asset(written: Written, name: str) -> dict[str, Any]:
     )
 
 
-def _properties(radar_pass: RadarPass, part: RadarSlice) -> dict[str, Any]:
-    """Properties of a product, under the names of the real archive."""
+def radar_properties(radar_pass: RadarPass, part: RadarSlice) -> dict[str, Any]:
+    """What the items of a slice say as RTC and as GRD alike, under the names of the real archives."""
     return {
         "datetime": utc(part.start + (part.end - part.start) / 2),
         "start_datetime": utc(part.start),
         "end_datetime": utc(part.end),
         "platform": f"SENTINEL-{radar_pass.platform[1:]}",
         "constellation": "Sentinel-1",
-        "providers": PROVIDERS,
         "sar:frequency_band": "C",
         "sar:center_frequency": 5.405,
         "sar:observation_direction": "right",
         "sar:instrument_mode": "IW",
         "sar:polarizations": ["VV", "VH"],
         "sar:product_type": "GRD",
+        "sat:orbit_state": radar_pass.direction.value,
+        "sat:absolute_orbit": radar_pass.absolute_orbit,
+        "sat:relative_orbit": radar_pass.relative_orbit,
+        "s1:datatake_id": str(radar_pass.datatake),
+        "s1:resolution": "high",
+        "s1:slice_number": str(part.number),
+    }
+
+
+def _properties(radar_pass: RadarPass, part: RadarSlice) -> dict[str, Any]:
+    """Properties of a terrain-corrected product."""
+    return {
+        **radar_properties(radar_pass, part),
+        "providers": PROVIDERS,
         "sar:resolution_range": 20,
         "sar:resolution_azimuth": 22,
         "sar:pixel_spacing_range": 10,
@@ -134,15 +147,9 @@ def _properties(radar_pass: RadarPass, part: RadarSlice) -> dict[str, Any]:
         "sar:looks_azimuth": 1,
         "sar:looks_equivalent_number": 4.4,
         "sat:platform_international_designator": DESIGNATORS[radar_pass.platform],
-        "sat:orbit_state": radar_pass.direction.value,
-        "sat:absolute_orbit": radar_pass.absolute_orbit,
-        "sat:relative_orbit": radar_pass.relative_orbit,
         "s1:instrument_configuration_ID": "7",
-        "s1:datatake_id": str(radar_pass.datatake),
         "s1:product_timeliness": "Fast-24h",
         "s1:processing_level": "1",
-        "s1:resolution": "high",
         "s1:orbit_source": "RESORB",
-        "s1:slice_number": str(part.number),
         "s1:total_slices": "18",
     }

@@ -12,10 +12,10 @@ from shapely.geometry import MultiPoint, Polygon
 from pipeline_lib.model.acquisition import OrbitDirection
 from pipeline_lib.options.world import WorldOptions
 from pipeline_lib.world.calendar import RadarSlice
-from pipeline_lib.world.item import item, utc
+from pipeline_lib.world.item import item
 from pipeline_lib.world.radar import Land, RadarScene
 from pipeline_lib.world.radar_geometry import footprint
-from pipeline_lib.world.radar_item import product_id
+from pipeline_lib.world.radar_item import product_id, radar_properties
 from pipeline_lib.world.safe import Pass, ellipsoidal_heights, write_safe
 from pipeline_lib.world.safe_annotation import TiePoints
 
@@ -70,31 +70,14 @@ def _item(root: Path, folder: Path, points: TiePoints, scene: RadarScene, part: 
     outline = MultiPoint(np.stack([points.longitude_deg, points.latitude_deg], axis=1)).convex_hull
     if not isinstance(outline, Polygon):
         raise TypeError(f"{folder.name} has an image of no extent.")
-    properties = {
-        "datetime": utc(part.start + (part.end - part.start) / 2),
-        "start_datetime": utc(part.start),
-        "end_datetime": utc(part.end),
-        "platform": f"SENTINEL-{radar_pass.platform[1:]}",
-        "constellation": "Sentinel-1",
-        "sar:frequency_band": "C",
-        "sar:center_frequency": 5.405,
-        "sar:observation_direction": "right",
-        "sar:instrument_mode": "IW",
-        "sar:polarizations": ["VV", "VH"],
-        "sar:product_type": "GRD",
-        "sat:orbit_state": radar_pass.direction.value,
-        "sat:absolute_orbit": radar_pass.absolute_orbit,
-        "sat:relative_orbit": radar_pass.relative_orbit,
-        "s1:datatake_id": str(radar_pass.datatake),
-        "s1:resolution": "high",
-        "s1:slice_number": str(part.number),
-    }
     name = product_id(radar_pass, part)
-    return item(name, COLLECTION, outline, properties, safe_assets(root, folder), ("sar", "sat"))
+    return item(
+        name, COLLECTION, outline, radar_properties(radar_pass, part), safe_assets(root, folder), ("sar", "sat")
+    )
 
 
 def safe_assets(root: Path, folder: Path) -> dict[str, dict[str, Any]]:
-    """Every file of the product in ``folder``, under the keys of the real collections; hrefs are relative to ``root``."""
+    """Every file of the product in ``folder`` under the keys of the real collections, hrefs relative to ``root``."""
     assets: dict[str, dict[str, Any]] = {"safe-manifest": _asset(root, folder / "manifest.safe", "Manifest File")}
     for pol in ("vv", "vh"):
         image = next(folder.glob(f"measurement/*-{pol}-*.tiff"))

@@ -10,7 +10,7 @@ from rasterio.transform import from_origin
 
 from pipeline_lib.errors import AssetError
 from pipeline_lib.load.dem import load_dem
-from pipeline_lib.load.reference_water import load_water_occurrence, load_water_seasonality
+from pipeline_lib.load.reference_water import load_reference_water
 from pipeline_lib.model import CatalogItem, Grid
 
 NOW = datetime(2021, 4, 22, tzinfo=timezone.utc)
@@ -80,8 +80,8 @@ def test_sea_and_voids_are_unknown(tmp_path, grid):
 
 def test_without_items_everything_is_unknown(grid):
     assert np.isnan(load_dem((), grid, sign=str)).all()
-    assert np.isnan(load_water_occurrence((), grid, sign=str)).all()
-    assert np.isnan(load_water_seasonality((), grid, sign=str)).all()
+    assert np.isnan(load_reference_water((), grid, sign=str).water_occurrence).all()
+    assert np.isnan(load_reference_water((), grid, sign=str).water_seasonality).all()
 
 
 def test_an_item_of_something_else_is_an_error(grid):
@@ -93,7 +93,7 @@ def test_water_occurrence_keeps_never_and_unknown_apart(tmp_path, grid):
     values = np.zeros((400, 400), "u1")
     values[:, 200:], values[230:] = 80, 255
     path = write(tmp_path / "o.tif", values, 15 - 200 * STEP, 45 + 200 * STEP)
-    occurrence = load_water_occurrence((item("w", occurrence=path),), grid, sign=str)
+    occurrence = load_reference_water((item("w", occurrence=path),), grid, sign=str).water_occurrence
     assert occurrence.attrs["units"] == "percent"
     got = occurrence.compute().to_numpy()
     assert np.all(got[:140, :130] == 0)
@@ -106,20 +106,22 @@ def test_unknown_occurrence_is_not_100_percent(tmp_path, grid):
     values = np.full((400, 400), 255, "u1")
     values[0, 0] = 40
     path = write(tmp_path / "o.tif", values, 15 - 200 * STEP, 45 + 200 * STEP)
-    assert np.isnan(load_water_occurrence((item("w", occurrence=path),), grid, sign=str)).all()
+    assert np.isnan(load_reference_water((item("w", occurrence=path),), grid, sign=str).water_occurrence).all()
 
 
 def test_seasonality_is_taken_from_the_items_that_have_it(tmp_path, grid):
     values = np.full((400, 400), 7, "u1")
     path = write(tmp_path / "s.tif", values, 15 - 200 * STEP, 45 + 200 * STEP)
-    months = load_water_seasonality((item("a", occurrence=path), item("b", seasonality=path)), grid, sign=str)
+    months = load_reference_water(
+        (item("a", occurrence=path), item("b", seasonality=path)), grid, sign=str
+    ).water_seasonality
     assert (months == 7).all()
-    assert np.isnan(load_water_seasonality((item("a", occurrence=path),), grid, sign=str)).all()
+    assert np.isnan(load_reference_water((item("a", occurrence=path),), grid, sign=str).water_seasonality).all()
 
 
 def test_a_file_that_declares_zero_as_no_data_still_says_never_water(tmp_path, grid):
     path = write(tmp_path / "o.tif", np.zeros((400, 400), "u1"), 15 - 200 * STEP, 45 + 200 * STEP, nodata=0)
-    assert (load_water_occurrence((item("w", occurrence=path),), grid, sign=str) == 0).all()
+    assert (load_reference_water((item("w", occurrence=path),), grid, sign=str).water_occurrence == 0).all()
 
 
 def test_a_tile_of_open_sea_is_unknown_and_no_error(tmp_path, grid):
