@@ -1,7 +1,7 @@
 """A model on simulated worlds that no training has seen: flood on open land, and what look-alikes and shadow add.
 
     python benchmarks/model_on_worlds.py [MODEL ...] [--seeds 501 502 503] [--size 512] [--teacher RECIPE WEIGHTS ...]
-        [--detectors adaptive ...] [--passes]
+        [--detectors adaptive ...] [--fused] [--passes]
 
 Training worlds have seeds from 100 000; these are small numbers. Passes during the flood only. Counted pixels of the
 flood IoU: dry land and open flood (reference water, flooded vegetation, flooded town and unobserved pixels are left
@@ -9,7 +9,8 @@ out). False alarms: dry look-alikes, and dry layover and shadow, called water, a
 ``--teacher`` scores the SAR + optical teachers (mean of their log-odds) on the same pixels, apart where the optical
 image is clear and where it is hidden, with the points of IoU that are lost to each kind of error (edge: within 2 pixels
 of the outline; inside; look-alikes; elsewhere). ``--detectors`` scores classical detectors, with the reference passes
-and the exact height above drainage. ``--passes`` shows every pass.
+and the exact height above drainage; ``--fused`` the default detector with each MODEL in place of its own.
+``--passes`` shows every pass.
 """
 
 import argparse
@@ -145,11 +146,14 @@ def main():
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--teacher", nargs="+", help="recipe, then weights of its teachers")
     parser.add_argument("--detectors", nargs="+", default=[])
+    parser.add_argument("--fused", action="store_true", help="the default detector with each model too")
     parser.add_argument("--passes", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
     segmenters = {name: Segmenter.load(name, tile=512) for name in options.models}
     peers = {name: detector(name) for name in options.detectors}
+    if options.fused:
+        peers |= {f"fused with {name}": detector("fused", {"model": name}) for name in options.models}
     teachers = teachers_of(options.teacher[0], options.teacher[1:]) if options.teacher else None
     records = []
     for seed in options.seeds:

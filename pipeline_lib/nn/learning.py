@@ -94,17 +94,25 @@ class Session:
         return np.array(self.chips.labels[:], copy=True)
 
     def labelled(self) -> Index:
-        """Training chips whose labels may be seen: whole groups, drawn with the recipe's seed."""
+        """Training chips whose labels may be seen: whole groups, drawn with the recipe's seed.
+
+        No more than the share: a group that would exceed it is passed over. Where every group is larger than the
+        share, the smallest is labelled.
+        """
         share = self.recipe.data.labelled_share
         if share >= 1:
             return self.split.train
-        groups = sorted({self.chips.groups[k] for k in self.split.train})
+        members: dict[str, list[int]] = {}
+        for chip in self.split.train:
+            members.setdefault(self.chips.groups[chip], []).append(int(chip))
+        groups = sorted(members)
         rng_of(self.recipe.seed, 0, 17).shuffle(groups)
         chosen: list[int] = []
         for group in groups:
-            if len(chosen) >= share * len(self.split.train):
-                break
-            chosen += [int(k) for k in self.split.train if self.chips.groups[k] == group]
+            if len(chosen) + len(members[group]) <= share * len(self.split.train):
+                chosen += members[group]
+        if not chosen:
+            chosen = members[min(groups, key=lambda group: len(members[group]))]
         return np.array(sorted(chosen), dtype=np.intp)
 
     def visible_labels(self) -> Labels:

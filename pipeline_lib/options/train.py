@@ -116,7 +116,7 @@ class DataOptions(Options):
     teacher_bands: tuple[str, ...] = ()
     """Input bands of the teacher, in order; empty: no teacher."""
     labelled_share: float = Field(1.0, gt=0, le=1)
-    """Share of the training chips whose labels may be seen (whole look-alike groups); the others are unlabelled."""
+    """Largest share of the training chips whose labels may be seen (whole look-alike groups); the rest has none."""
     sparse_share: float = Field(1.0, gt=0, le=1)
     """Share of the pixels of each labelled chip whose label may be seen."""
     folds: int = Field(5, ge=2)

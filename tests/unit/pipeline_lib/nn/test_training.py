@@ -208,11 +208,18 @@ def test_hidden_labels_are_hidden(chips, tmp_path) -> None:
     session = session_of(chips, tmp_path, data={**BASE["data"], "labelled_share": 0.4, "sparse_share": 0.1})
     labelled, visible = session.labelled(), session.visible_labels()
     groups = {chips.groups[k] for k in labelled}
+    assert 0 < len(labelled) <= 0.4 * len(session.split.train)
     assert all(chips.groups[k] not in groups for k in np.setdiff1d(session.split.train, labelled))
     assert (visible[session.split.test] == 255).all()
     assert (visible[np.setdiff1d(session.split.train, labelled)] == 255).all()
     assert (visible[labelled] != 255).mean() == pytest.approx(0.1, abs=0.02)
     np.testing.assert_array_equal(visible[session.split.valid], chips.labels[session.split.valid])
+
+
+def test_where_every_group_is_larger_than_the_share_the_smallest_is_labelled(chips, tmp_path) -> None:
+    session = session_of(chips, tmp_path, data={**BASE["data"], "labelled_share": 0.01})
+    groups = [chips.groups[k] for k in session.split.train]
+    assert len(session.labelled()) == min(groups.count(group) for group in groups)
 
 
 def test_dropout_samples_differ_and_are_repeatable(chips, tmp_path) -> None:
