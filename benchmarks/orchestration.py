@@ -216,26 +216,34 @@ def follow(desk, newest):
     poller = api.get("/deployments/name/watch-catalogue/watch-catalogue").json()["id"]
     poll = api.post(f"/deployments/{poller}/create_flow_run", json={}).json()["id"]
 
+    taken = {}  # when the worker took a run, by id
+
     def finished():
         runs = api.post("/flow_runs/filter", json={"flow_runs": {"tags": {"all_": ["mapping", "watch"]}}}).json()
         ended = [run for run in runs if run["state"]["type"] in ("COMPLETED", "FAILED", "CRASHED")]
         return ended[0] if ended else None
 
     mapping = wait(finished, 1800, every=1.0)
-    return appeared, api.get(f"/flow_runs/{poll}").json(), mapping
+    for one in (poll, mapping["id"]):
+        states = api.get("/flow_run_states/", params={"flow_run_id": one}).json()
+        taken[one] = min(state["timestamp"] for state in states if state["type"] == "PENDING")
+    return appeared, api.get(f"/flow_runs/{poll}").json(), mapping, taken
 
 
 def report(desk, moments):
-    appeared, poll, mapping = moments
+    appeared, poll, mapping, taken = moments
+    taken = {key: datetime.fromisoformat(moment) for key, moment in taken.items()}
     at = {key: datetime.fromisoformat(mapping[key]) for key in ("created", "start_time", "end_time")}
     event_id = mapping["parameters"]["event"]["event_id"]
     record = json.loads((desk.out / event_id / "current" / "record.json").read_text())
     run = json.loads(next((desk.out / ".overbank" / event_id / "metrics").glob("*.json")).read_text())
     began = datetime.fromisoformat(poll["start_time"])
     steps = {
-        "the poll's process starts": (began - appeared).total_seconds(),
+        "the worker takes the poll": (taken[poll["id"]] - appeared).total_seconds(),
+        "the poll's process starts": (began - taken[poll["id"]]).total_seconds(),
         "the poll asks for a run": (at["created"] - began).total_seconds(),
-        "the run's process starts": (at["start_time"] - at["created"]).total_seconds(),
+        "the worker takes the run": (taken[mapping["id"]] - at["created"]).total_seconds(),
+        "the run's process starts": (at["start_time"] - taken[mapping["id"]]).total_seconds(),
         "mapping and publishing": (at["end_time"] - at["start_time"]).total_seconds(),
     }
     print(f"{mapping['name']}: {mapping['state']['name']}, version {record['version']}")

@@ -13,10 +13,9 @@ from prefect.events import emit_event
 from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
 
-from flows.approval import resume_decided
-from flows.map_watched import map_watched
 from pipeline_lib.errors import OverbankError
 from pipeline_lib.steps import watch as steps
+from pipeline_lib.steps.workspace import any_held
 from pipeline_lib.watch import Register
 from tasks.watch import poll
 
@@ -49,7 +48,7 @@ def watch_catalogue(out: str, name: str | None = None, since: datetime | None = 
         OverbankError: a catalogue could not be searched; the other watches were polled all the same.
     """
     register = steps.register_of(Path(out))
-    resume_decided(out)
+    _resume_decided(out)
     now = datetime.now(UTC)
     names = [name] if name else [state.watch.name for state in register.watches() if steps.is_due(state, now)]
     asked, problems = 0, {}
@@ -63,6 +62,14 @@ def watch_catalogue(out: str, name: str | None = None, since: datetime | None = 
     if problems:
         raise OverbankError("; ".join(f"watch {one}: {error}" for one, error in problems.items()))
     return asked
+
+
+def _resume_decided(out: str) -> None:
+    """Let suspended runs go on; what that takes is imported only where anything was ever held for approval."""
+    if any_held(Path(out)):
+        from flows.approval import resume_decided
+
+        resume_decided(out)
 
 
 def _poll_one(register: Register, name: str, out: str, since: datetime | None, *, inline: bool) -> int:
@@ -96,6 +103,8 @@ def _ask(request: steps.Request, watch: str, out: str, register: Register, *, in
         "options": request.options.model_dump(mode="json"),
     }
     if inline:
+        from flows.map_watched import map_watched
+
         if steps.remember_request(register, request, run_id="inline"):
             map_watched(**parameters)
         return "inline"

@@ -18,6 +18,8 @@ GPU_SLOT = "overbank-gpu"
 LEASE_S = 120.0
 """A killed run gives its slot back after so long."""
 
+PATIENCE_S = 900.0
+"""So long a cluster may be without any worker unless a run says otherwise: queues take their time."""
 CHECK_S = 5.0
 """How often a run looks whether its cluster has any worker."""
 
@@ -42,7 +44,7 @@ client: the stage after the one that gave up does not wait anew."""
 
 
 @contextmanager
-def computing(address: str | None, patience_s: float) -> Iterator[Client | None]:
+def computing(address: str | None, patience_s: float = PATIENCE_S) -> Iterator[Client | None]:
     """Compute on the cluster at ``address`` inside the block; on this process's threads where it is None.
 
     Tasks of one flow run side by side on threads and share one client, which is the process's default while any of

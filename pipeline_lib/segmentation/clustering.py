@@ -12,19 +12,20 @@ References:
 
 import warnings
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import dask
 import dask.array as da
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
-from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
 
 from pipeline_lib.errors import ContractError, UnseparableHistogramError
 from pipeline_lib.options.segmentation import ClusteringOptions
 from pipeline_lib.segmentation.features import HALO_PX, Planes, feature_stack
+
+if TYPE_CHECKING:
+    from sklearn.mixture import GaussianMixture
 
 Matrix = NDArray[np.float64]
 BLOCK_PX = 1024
@@ -131,6 +132,8 @@ def fit(bands: dict[str, da.Array], options: ClusteringOptions | None = None, *,
 def _fitted(standard: Matrix, options: ClusteringOptions) -> tuple[Matrix, Matrix, Matrix]:
     """Means, precision factors, log weights of the method asked for."""
     if options.method == "kmeans":
+        from sklearn.cluster import KMeans  # noqa: PLC0415 - slow to import, and wanted by this detector alone
+
         model = KMeans(options.clusters, n_init=4, random_state=options.seed).fit(standard)
         identity = np.tile(np.eye(standard.shape[1]), (options.clusters, 1, 1))
         return model.cluster_centers_, identity, np.zeros(options.clusters)
@@ -142,7 +145,10 @@ def _fitted(standard: Matrix, options: ClusteringOptions) -> tuple[Matrix, Matri
     return best.means_, factors, np.log(best.weights_) + determinant
 
 
-def _mixture(standard: Matrix, clusters: int, seed: int) -> GaussianMixture:
+def _mixture(standard: Matrix, clusters: int, seed: int) -> "GaussianMixture":
+    from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415
+    from sklearn.mixture import GaussianMixture  # noqa: PLC0415
+
     model = GaussianMixture(clusters, reg_covar=1e-4, n_init=1, max_iter=200, random_state=seed)
     with warnings.catch_warnings():
         # 200 steps of EM without full convergence still give a usable partition of the sample.

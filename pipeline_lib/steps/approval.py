@@ -19,9 +19,8 @@ from pipeline_lib.options.gate import ApprovalOptions
 from pipeline_lib.publish.publication import draw_quicklook
 from pipeline_lib.steps.gate import Assessment
 from pipeline_lib.steps.map_event import Mapped, publication, publish
-from pipeline_lib.steps.workspace import workspace_of
+from pipeline_lib.steps.workspace import APPROVALS, workspace_of
 
-FOLDER = "approvals"
 PREVIEW_PX = 1200
 """Longest side of the map in the quicklook of a request."""
 
@@ -108,7 +107,7 @@ def ask(
 
 def requests(out: Path, event_id: str | None = None) -> list[Request]:
     """Every request of one event or of all, oldest first."""
-    found = (out / ".overbank").glob(f"{event_id or '*'}/{FOLDER}/*.json")
+    found = (out / ".overbank").glob(f"{event_id or '*'}/{APPROVALS}/*.json")
     return sorted((_read(path) for path in found), key=lambda one: one.asked)
 
 
@@ -174,7 +173,7 @@ def quicklook_of(out: Path, request: Request) -> Path:
 
 
 def _path(out: Path, event_id: str, key: str) -> Path:
-    return Path(workspace_of(out, event_id).folder) / FOLDER / f"{key}.json"
+    return Path(workspace_of(out, event_id).folder) / APPROVALS / f"{key}.json"
 
 
 def _read(path: Path) -> Request:

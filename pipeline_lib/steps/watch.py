@@ -3,19 +3,21 @@
 from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline_lib.catalog.profiles import resolve_catalog
 from pipeline_lib.errors import NoAcquisitionError, NoReferenceError, OverbankError
 from pipeline_lib.model import Event, MappingPlan, Record
 from pipeline_lib.options.map_event import MapOptions
-from pipeline_lib.steps.decide import search_and_plan
-from pipeline_lib.steps.gate import Outcome
 from pipeline_lib.steps.search import search_event
 from pipeline_lib.watch import Decision, KnownPass, PassState, Register, Watch, decide
 from pipeline_lib.watch.assign import MARGIN, event_of, taken_in
 from pipeline_lib.watch.decide import DuePass, silent_since
 from pipeline_lib.watch.records import SAME_PASS
 from pipeline_lib.watch.register import Poll, WatchState
+
+if TYPE_CHECKING:
+    from pipeline_lib.steps.gate import Outcome
 
 POLL_SLACK = timedelta(seconds=30)
 """A schedule fires some seconds early or late; a poll must not be skipped for that."""
@@ -176,7 +178,7 @@ def settle_lost(register: Register, name: str, pass_id: str) -> None:
             register.settle(name, pass_id, known.triggered_fingerprint, PassState.FAILED)
 
 
-def report_mapped(register: Register, name: str, pass_id: str, fingerprint: str, outcome: Outcome) -> None:
+def report_mapped(register: Register, name: str, pass_id: str, fingerprint: str, outcome: "Outcome") -> None:
     """A run has ended: remember what its pass saw, whether that was worth an event, and what became of it.
 
     Another pass of the event that could not be mapped does not make this one fail.
@@ -206,6 +208,8 @@ def reference_plan(watch: Watch, now: datetime) -> MappingPlan | None:
     Raises:
         CatalogError: the catalogue is down.
     """
+    from pipeline_lib.steps.decide import search_and_plan  # noqa: PLC0415 - polls, which do not plan, start sooner
+
     options = MapOptions.model_validate(watch.options)
     longest_repeat = timedelta(days=max(watch.repeat_days, 12.0))
     event = Event(event_id=watch.name, aoi=watch.aoi, start=now - longest_repeat, end=now)

@@ -5,6 +5,9 @@ from pathlib import Path
 
 from pipeline_lib.store import Store
 
+APPROVALS = "approvals"
+"""Folder of requests for approval in a workspace."""
+
 
 @dataclass(frozen=True)
 class Workspace:
@@ -26,3 +29,8 @@ class Workspace:
 def workspace_of(out: Path, event_id: str) -> Workspace:
     """The workspace of an event: ``OUT/.overbank/<event_id>``, hidden from readers of the products."""
     return Workspace(str(out / ".overbank" / event_id))
+
+
+def any_held(out: Path) -> bool:
+    """Whether any event under ``out`` was ever held for a person's approval."""
+    return any((out / ".overbank").glob(f"*/{APPROVALS}/*.json"))

@@ -43,10 +43,10 @@ def busy(address):
     """Stands for the flow of the file, whose process loads it by itself."""
 
 
-def wait_for(condition, seconds, what):
-    deadline = time.monotonic() + seconds
+def wait_for(condition, process=None):
+    """However long it takes on a busy machine; the suite's own limit ends a test in which it never happens."""
     while not condition():
-        assert time.monotonic() < deadline, what
+        assert process is None or process.poll() is None, process.communicate()[0].decode()[-2000:]
         time.sleep(0.2)
 
 
@@ -78,12 +78,12 @@ def test_cancel_stops_dask_work_and_frees_the_slot(tmp_path, slot):
             command, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
         try:
-            wait_for(lambda: len(cluster.scheduler.tasks) > 1000, 180, "the work never began")
+            wait_for(lambda: len(cluster.scheduler.tasks) > 1000, process)
             assert slot() == 1
             client.set_flow_run_state(run.id, Cancelling())
-            wait_for(lambda: not cluster.scheduler.tasks, 90, "Dask works on")
-            wait_for(lambda: slot() == 0, 90, "the slot is held")
-            wait_for(lambda: client.read_flow_run(run.id).state.name == "Cancelled", 90, "the run is not cancelled")
+            wait_for(lambda: not cluster.scheduler.tasks)
+            wait_for(lambda: slot() == 0)
+            wait_for(lambda: client.read_flow_run(run.id).state.name == "Cancelled")
         finally:
             process.kill()
             process.communicate()
