@@ -1,6 +1,6 @@
 """A whole mapping run, from the STAC search to the published event, by the library alone.
 
-    python benchmarks/end_to_end.py WORLD OUT [--passes 4] [--workers 2]
+    python -m benchmarks.end_to_end WORLD OUT [--passes 4] [--workers 2]
 
 WORLD is a simulated archive (`overbank world build`); it is served on loopback in another process, so that serving is
 not counted. OUT is emptied first. One line of JSON a stage, then one for the whole. What a

@@ -15,7 +15,8 @@ import psutil
 from flows.desk.services import Desk, Service, answers, services_of
 from pipeline_lib.errors import OverbankError
 
-READY_TIMEOUT_S = 180.0
+READY_TIMEOUT_S = 600.0
+"""A server takes 10 s to start on an idle machine, and minutes on one that is busy or boots."""
 STOP_TIMEOUT_S = 20.0
 LONGEST_WAIT_S = 60.0
 STEADY_S = 120.0

@@ -27,7 +27,7 @@ def prefect_server():
     """An isolated Prefect server with a database of its own."""
     from prefect.testing.utilities import prefect_test_harness
 
-    with prefect_test_harness(server_startup_timeout=240):
+    with prefect_test_harness(server_startup_timeout=800):
         yield
 
 

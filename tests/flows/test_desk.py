@@ -51,14 +51,11 @@ def client(desk):
         yield client
 
 
-def wait_for(condition, seconds, what):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = condition()
-        if found:
-            return found
+def wait_for(condition):
+    """However long it takes on a busy machine; the limit of the module ends a test in which it never happens."""
+    while not (found := condition()):
         time.sleep(1)
-    raise AssertionError(f"{what} did not happen within {seconds} s")
+    return found
 
 
 def completed_runs_of(client, deployment_id):
@@ -105,11 +102,7 @@ def test_a_schedule_fires_and_its_run_completes(client, desk):
     schedule = {"schedule": {"interval": 20, "anchor_date": anchor, "timezone": "UTC"}, "active": True}
     created = client.post(f"/deployments/{retention['id']}/schedules", json=[schedule]).raise_for_status().json()
     try:
-        done = wait_for(
-            lambda: [run for run in completed_runs_of(client, retention["id"]) if run["auto_scheduled"]],
-            300,
-            "a scheduled run",
-        )
+        done = wait_for(lambda: [run for run in completed_runs_of(client, retention["id"]) if run["auto_scheduled"]])
     finally:
         client.delete(f"/deployments/{retention['id']}/schedules/{created[0]['id']}")
     assert done[0]["created_by"]["type"] == "SCHEDULE"
@@ -129,7 +122,7 @@ def test_killed_services_come_back(desk):
         now = running_services(desk).get("pages")
         return now is not None and now.pid != before.pid
 
-    wait_for(back, 120, "the pages coming back")
+    wait_for(back)
     lines, healthy = status_lines(desk)
     assert healthy, lines
 
