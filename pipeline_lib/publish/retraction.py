@@ -60,7 +60,7 @@ def _copy(old: Path, place: Path, number: int, now: datetime) -> None:
         if path.is_dir() or name.parts[0] == "top" or str(name) in WRITTEN_ANEW:
             continue
         (place / name).parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix == ".json" and (path.stem == path.parent.name or path.stem.endswith("-event")):
+        if path.suffix == ".json" and name.parts[0] in {"event", "passes"}:
             item = json.loads(path.read_text(encoding="utf-8"))
             item["properties"] |= {"deprecated": True, "version": str(number), "updated": moment(now)}
             (place / name).write_text(json.dumps(item, indent=1), encoding="utf-8")

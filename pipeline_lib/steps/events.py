@@ -1,6 +1,7 @@
 """What ``overbank events`` does: list, show, compare, export and retract published events."""
 
 import json
+import posixpath
 import shutil
 import urllib.error
 import urllib.request
@@ -188,9 +189,9 @@ def push_event(out: Path, event_id: str, api: str, base_url: str, version: int |
 
 def _absolute(thing: dict[str, Any], base: str, folder: str) -> dict[str, Any]:
     """A copy with absolute asset hrefs."""
-    start = f"{base}/{folder}".rstrip("/")
     assets = {
-        name: asset | {"href": f"{start}/{asset['href'].removeprefix('./')}"} for name, asset in thing["assets"].items()
+        name: asset | {"href": f"{base}/{posixpath.normpath(posixpath.join(folder, asset['href']))}"}
+        for name, asset in thing["assets"].items()
     }
     return thing | {"assets": assets}
 

@@ -5,6 +5,8 @@ tables: fields, their types, and what must be there if the extension is claimed.
 """
 
 import json
+import shutil
+from datetime import datetime, timezone
 from pathlib import Path
 
 import jsonschema
@@ -16,6 +18,8 @@ from pipeline_lib.nn.model_folder import load_model, shipped_models
 from pipeline_lib.options.publish import PublishOptions
 from pipeline_lib.publish.item import make_item
 from pipeline_lib.publish.publication import publish
+from pipeline_lib.publish.retraction import retract
+from pipeline_lib.steps import events
 from pipeline_lib.steps.publish import publication_of_network
 
 TEXT, WHOLE, NUMBER = {"type": "string", "minLength": 1}, {"type": "integer"}, {"type": "number"}
@@ -197,3 +201,21 @@ def test_a_network_signs_the_map_it_made_and_goes_with_it(flood, signed):
             copy = Path(item.assets[f"model_{name}"].get_absolute_href())
             assert copy.read_bytes() == (model.folder / name).read_bytes()
     assert load_model(folder / "current" / "model").card == model.card
+
+
+def test_the_network_stays_with_a_retracted_event_and_is_found_from_an_api(signed, tmp_path):
+    folder, model = signed
+    out = Path(shutil.copytree(folder.parent, tmp_path / "out", symlinks=True))
+    retract(out, folder.name, "a test", now=datetime(2024, 6, 1, tzinfo=timezone.utc))
+    with pytest.warns(pystac.errors.DeprecatedWarning):
+        retracted = documents(out / folder.name)
+    assert [broken_rules(document) for document in retracted] == [[], [], []]
+    assert load_model(out / folder.name / "current" / "model").card == model.card
+    bodies = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(events, "_put", lambda _, identity, body: bodies.append(body) or identity)
+        events.push_event(out, folder.name, "https://api.example", "https://files.example/event/")
+    version = out / folder.name / "current"
+    hrefs = {asset["href"] for body in bodies for asset in body["assets"].values()}
+    assert all((version / href.removeprefix("https://files.example/event/")).is_file() for href in hrefs)
+    assert "https://files.example/event/model/weights.safetensors" in hrefs
