@@ -54,6 +54,7 @@ def write_files(
     def trace() -> tuple[geopandas.GeoDataFrame, dict[str, Any]]:
         """Polygons and their assets."""
         polygons = make_polygons()
+        give_back_memory()
         return polygons, write_vectors(folder, polygons, options)
 
     with ThreadPoolExecutor(WRITERS) as pool:
