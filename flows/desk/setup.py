@@ -31,8 +31,7 @@ def apply(desk: Desk) -> None:
         {name: value for name, value in environment.items() if name.startswith(("PREFECT_", "OVERBANK_"))}
     )
     os.environ["DO_NOT_TRACK"] = "1"
-    _create_pool_and_limits()
-    _create_zombie_automation()
+    prepare_server()
     command = (
         sys.executable,
         "-m",
@@ -46,6 +45,15 @@ def apply(desk: Desk) -> None:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=desk.out)
     if done.returncode:
         raise OverbankError(f"The deployments could not be applied: {(done.stdout + done.stderr).strip()[-800:]}")
+
+
+def prepare_server() -> None:
+    """Pool, GPU slots and the automation that ends dead runs, on the server that ``PREFECT_API_URL`` names.
+
+    Where Prefect runs by itself (compose, Kubernetes) this is done once, before the deployments are applied.
+    """
+    _create_pool_and_limits()
+    _create_zombie_automation()
 
 
 def _create_pool_and_limits() -> None:

@@ -3,6 +3,7 @@
 import configparser
 import importlib
 import inspect
+import re
 
 import pytest
 import yaml
@@ -61,6 +62,13 @@ def test_compose_services_depend_on_each_other_consistently(repository):
         environment = service.get("environment", {})
         if "PREFECT_API_URL" in environment:
             assert environment["DO_NOT_TRACK"] == "1"
+
+
+def test_what_compose_calls_exists_and_ends_dead_runs_too(repository):
+    (words,) = _yaml(repository, "compose.yaml")["services"]["setup"]["command"]
+    module, name = re.search(r"from (\S+) import (\w+);", words).groups()
+    assert callable(getattr(importlib.import_module(module), name))
+    assert "deploy --prefect-file" in words
 
 
 def test_systemd_unit_is_complete(repository):
