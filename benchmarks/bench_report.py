@@ -188,12 +188,15 @@ def bars(stages: list[Record], records: list[Record], path: Path) -> None:
 
 def lines(series: list[Record], path: Path) -> None:
     """Processor and wall seconds over each axis."""
-    figure, panels = plt.subplots(1, len(SERIES), figsize=(14, 3.2), constrained_layout=True)
-    for axes, (name, (_, unit)) in zip(panels, SERIES.items(), strict=True):
+    names = [name for name in SERIES if any(one.stage == name for one in series)]
+    figure, panels = plt.subplots(
+        1, len(names), figsize=(2.8 * len(names), 3.2), constrained_layout=True, squeeze=False
+    )
+    for axes, name in zip(panels[0], names, strict=True):
         rows = sorted((one for one in series if one.stage == name), key=place)
-        for what in ("cpu_s", "wall_s"):
-            axes.plot([place(one) for one in rows], [getattr(one, what) for one in rows], marker="o", label=what)
-        axes.set(title=name, xlabel=unit, ylabel="seconds", ylim=(0, None))
+        for what, label in (("cpu_s", "processor"), ("wall_s", "clock")):
+            axes.plot([place(one) for one in rows], [getattr(one, what) for one in rows], marker="o", label=label)
+        axes.set(title=name, xlabel=SERIES[name][1], ylabel="seconds", ylim=(0, None))
         axes.grid(alpha=0.3)
         axes.legend()
     figure.savefig(path, dpi=110)

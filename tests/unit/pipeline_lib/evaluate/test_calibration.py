@@ -132,3 +132,10 @@ def test_the_surest_answer_costs_the_clip_and_no_more():
     right, wrong = (calibrate_scores([reliability(np.ones((1, 1)), np.full((1, 1), k, np.uint8))]) for k in (1, 0))
     assert right.nll_pooled == pytest.approx(-np.log1p(-1e-6), rel=1e-6)
     assert wrong.nll_pooled == pytest.approx(-np.log(1e-6), rel=1e-6)
+
+
+def test_equal_likelihoods_share_the_adaptive_bin_of_their_middle():
+    """Of 30 pixels, 2 a bin: the middle of the first three lies in the first bin, the fourth in the second."""
+    chances, truth = np.array([0.1] * 3 + [0.2] + [1.0] * 26), np.array([0] * 3 + [1] + [1] * 26, np.uint8)
+    found = calibrate_scores([reliability(chances, truth)]).ece_adaptive_pooled
+    assert found == pytest.approx((3 * 0.1 + 0.8) / 30)

@@ -505,3 +505,11 @@ def test_advisories_are_given_in_cells_of_the_size_asked_for():
     advisory = derive_flood(*args)["advisory"].values
     assert (advisory[:, :32] == Advisory.ROUGH_WATER).all()
     assert (advisory[:, 32:] == 0).all()
+
+
+def test_the_codes_of_reference_water_stand_in_its_attributes():
+    attrs = derive_flood(water_of(np.ones((4, 4))), layer(np.zeros((4, 4)), np.uint8), None, scene_of((4, 4)))[
+        "reference_water"
+    ].attrs
+    assert attrs["flag_values"] == [0, 1, 2, 255]
+    assert attrs["flag_meanings"].split() == ["none", "permanent", "seasonal", "unknown"]

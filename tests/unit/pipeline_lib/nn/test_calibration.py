@@ -85,3 +85,12 @@ def test_only_so_many_pixels_are_fitted() -> None:
     assert fit_calibration(odds, truth, most=3000) == fit_calibration(odds, truth)
     assert fit_calibration(odds, truth, most=500, seed=1) == fit_calibration(odds, truth, most=500, seed=1)
     assert fit_calibration(odds, truth, most=500) != fit_calibration(odds, truth)
+
+
+def test_what_is_unknown_is_left_out_of_the_fit() -> None:
+    rng = np.random.default_rng(6)
+    odds = rng.normal(0, 2, 500).astype(np.float32)
+    truth = (rng.random(odds.shape) < sigmoid(2 * odds)).astype(np.uint8)
+    more_odds = np.concatenate([odds, np.full(50, np.nan, np.float32), np.full(50, 9, np.float32)])
+    more_truth = np.concatenate([truth, np.ones(50, np.uint8), np.full(50, 255, np.uint8)])
+    assert fit_calibration(more_odds, more_truth) == fit_calibration(odds, truth)
