@@ -92,7 +92,7 @@ def card_markdown(card: ModelCard) -> str:
         "",
         "## Figures",
         "",
-        *(f"- {name}: {value}" for name, value in sorted(card.metrics.items())),
+        *(f"- {name}: {_figure(value)}" for name, value in sorted(card.metrics.items())),
         "",
         "## Limits",
         "",
@@ -100,3 +100,13 @@ def card_markdown(card: ModelCard) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _figure(value: object) -> str:
+    """A figure as a reader wants it; the scores of a fold side by side, those that are undefined left out."""
+    if not isinstance(value, dict):
+        return str(value)
+    known = {name: score for name, score in value.items() if score is not None}
+    return ", ".join(
+        f"{name} {score:.4g}" if isinstance(score, float) else f"{name} {score}" for name, score in known.items()
+    )
