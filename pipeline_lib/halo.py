@@ -21,24 +21,34 @@ def with_halo(array: da.Array, halo_px: int, beyond: float | None = None) -> da.
         ValueError: while computing, where a block is smaller than the halo it shall lend.
 
     A block hands copies of its rim to its neighbours. `dask.array.overlap` hands them views, which hold the whole block
-    in memory until the last neighbour is done: four rows of blocks instead of one.
+    in memory until the last neighbour is done: four rows of blocks instead of one. And a block enters only when the
+    block one row and `AHEAD` blocks before it is whole. Left to itself, Dask's order keeps up to five rows of a
+    full scene open, as pieces of larger chunks; so it is one or two, whatever the height.
     """
     rows, columns = array.numblocks[-2:]
     if halo_px == 0 or (beyond is None and (rows, columns) == (1, 1)):
         return array
     leading = (0,) * (array.ndim - 2)
-    name, rim = (f"{kind}-{tokenize(array.name, halo_px, beyond)}" for kind in ("halo", "rim"))
+    kinds = ("halo", "rim", "entered", "whole")
+    name, rim, entered, whole = (f"{kind}-{tokenize(array.name, halo_px, beyond)}" for kind in kinds)
     tasks: dict[tuple[Any, ...], tuple[Any, ...]] = {}
-    for row, column in np.ndindex(rows, columns):
+    for number, (row, column) in enumerate(np.ndindex(rows, columns)):
         place = (*leading, row, column)
-        tasks[(rim, *place)] = (_rim, (array.name, *place), halo_px)
+        before = divmod(number - columns - AHEAD, columns)
+        tasks[(entered, *place)] = (
+            _entered,
+            (array.name, *place),
+            (whole, *leading, *before) if before[0] >= 0 else None,
+        )
+        tasks[(whole, *place)] = (_whole, (name, *place))
+        tasks[(rim, *place)] = (_rim, (entered, *place), halo_px)
         beside = [
             (-down, -right, (rim, *leading, row + down, column + right))
             for down, right in NEIGHBOURS
             if 0 <= row + down < rows and 0 <= column + right < columns
         ]
         sides, keys = [pair[:2] for pair in beside], [pair[2] for pair in beside]
-        tasks[(name, *place)] = (_widened, (array.name, *place), sides, keys, halo_px, beyond)
+        tasks[(name, *place)] = (_widened, (entered, *place), sides, keys, halo_px, beyond)
     graph = HighLevelGraph.from_collections(name, tasks, dependencies=[array])
     return da.Array(graph, name, (*array.chunks[:-2], *_widened_chunks(array, halo_px, beyond)), array.dtype)
 
@@ -53,6 +63,8 @@ def _widened_chunks(array: da.Array, halo_px: int, beyond: float | None) -> list
     ]
 
 
+AHEAD = 4
+"""Blocks that may be read beyond those that the next block to be finished needs: room for as many workers."""
 NEIGHBOURS = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1) if (down, right) != (0, 0)]
 """Steps to the eight blocks around a block."""
 
@@ -60,6 +72,15 @@ NEIGHBOURS = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1) if (d
 def _side(step: int, halo_px: int) -> slice:
     """Pixels of an axis that lie on the side of a step: the first, all, or the last."""
     return (slice(None), slice(-halo_px, None), slice(halo_px))[step]
+
+
+def _entered(block: npt.NDArray[Any], _after: None) -> npt.NDArray[Any]:
+    """The block, as a copy where it is a piece of a larger one that would stay in memory with it."""
+    return block if block.base is None else block.copy()
+
+
+def _whole(_block: npt.NDArray[Any]) -> None:
+    """Says that a block has its halo."""
 
 
 def _rim(block: npt.NDArray[Any], halo_px: int) -> dict[tuple[int, int], npt.NDArray[Any]]:
