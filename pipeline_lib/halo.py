@@ -22,7 +22,7 @@ def with_halo(array: da.Array, halo_px: int, beyond: float | None = None) -> da.
 
     A block hands copies of its rim to its neighbours. `dask.array.overlap` hands them views, which hold the whole block
     in memory until the last neighbour is done: four rows of blocks instead of one. And a block enters only when the
-    block one row and `AHEAD` blocks before it is whole. Left to itself, Dask's order keeps up to five rows of a
+    block one row and `AHEAD` blocks before it is whole. Left to itself, Dask's order keeps several rows of a
     full scene open, as pieces of larger chunks; so it is one or two, whatever the height.
     """
     rows, columns = array.numblocks[-2:]
