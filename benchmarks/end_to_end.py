@@ -22,8 +22,8 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import dask
+from record import forget_peak, memory_mib
 
-from benchmarks.record import forget_peak, memory_mib
 from pipeline_lib.model import Event
 from pipeline_lib.options.map_event import MapOptions
 from pipeline_lib.steps import derive, map_event, prepare

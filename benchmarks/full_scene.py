@@ -18,9 +18,9 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
+from end_to_end import measured, tell
 from shapely.geometry import MultiPoint, Polygon, box, mapping
 
-from benchmarks.end_to_end import measured, tell
 from pipeline_lib.load.safe_annotation import read_annotation
 from pipeline_lib.load.safe_files import find_safe
 from pipeline_lib.model import Event

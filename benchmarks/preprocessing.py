@@ -25,8 +25,8 @@ import numpy as np
 import rasterio
 import xarray as xr
 from rasterio.transform import Affine
+from record import forget_peak, memory_mib
 
-from benchmarks.record import forget_peak, memory_mib
 from pipeline_lib.model import CatalogItem, Grid
 
 NOW = datetime(2024, 5, 11, tzinfo=timezone.utc)
