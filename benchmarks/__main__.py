@@ -1,7 +1,7 @@
 """Every benchmark of the product in one run, one report: docs/benchmarks.md, plots, and the figures as JSON.
 
     python -m benchmarks [--quick] [--minutes N] [--resume] [--out FOLDER] [--only GROUP ...] [--safe SAFE]
-                         [--peers PYTHON]
+                         [--peers PYTHON] [--scene-share 1]
 
 Groups (`benchmarks/bench_groups.py`) are run one after another, each stage in a process of its own. One that fails is
 named in the report and does not stop the others. `--safe` is a real Sentinel-1 IW GRD product, of which the annotation
@@ -72,7 +72,9 @@ def measure(given: argparse.Namespace, about: dict) -> dict[str, str]:
     done, failed = {one.group for one in records}, dict[str, str]()
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="overbank-bench-") as work:
-        setting = Setting(given.quick, Path(work), given.safe or real_product(), given.peers or peers_python())
+        setting = Setting(
+            given.quick, Path(work), given.safe or real_product(), given.peers or peers_python(), given.scene_share
+        )
         for group in given.only:
             if group in done:
                 print(f"-- {group}: done before")
@@ -95,6 +97,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=record.REPOSITORY / "docs", help="folder of benchmarks.md")
     parser.add_argument("--only", nargs="*", choices=list(GROUPS), default=list(GROUPS))
     parser.add_argument("--safe", type=Path, help="a real IW GRD product (SAFE folder)")
+    parser.add_argument("--scene-share", type=float, default=1.0, help="part of the full scene; the whole takes 15 GB")
     parser.add_argument("--peers", type=Path, help="Python of an environment with the peers' detectors")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)

@@ -23,6 +23,8 @@ class Setting:
     """A real product, of which the annotation is read."""
     peers: Path | None
     """Python of the peers' environment."""
+    scene_share: float = 1.0
+    """How much of the full scene is mapped: the whole takes some 15 GB of disk."""
 
     def pick(self, quick: float, full: float) -> str:
         """A size as an argument."""
@@ -88,7 +90,7 @@ def full_scene(setting: Setting) -> Iterator[Record]:
     work = grd_scene(setting)
     if work is None:
         return
-    share = setting.pick(0.02, 1)
+    share = setting.pick(0.02, setting.scene_share)
     out = setting.work / "full-scene"
     for line in record.run(["benchmarks/full_scene.py", str(work), str(out), "--share", share]).lines:
         yield event_record(line, f"full scene: {line['stage']}", {"share": float(share)})
