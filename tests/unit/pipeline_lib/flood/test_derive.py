@@ -60,6 +60,7 @@ def check_invariants(flood):
     assert not ((f == 1) & is_reference).any()
     assert ((f == 254) == ((e > 0) & (f != 255))).all()
     assert ((f == 255) == (flood["likelihood"].values == 255)).all()
+    assert (e[f == 255] == 0).all()
     classes = flood["flood_class"].values
     assert (np.isin(classes, (2, 3, 4)) == (f == 1)).all()
     assert ((classes == 1) == (clear & is_reference)).all()
@@ -196,10 +197,11 @@ def test_each_reason_excludes_and_is_told(reason, change):
     assert (flood["flood_extent"].values[:5] == 1).all()
 
 
-def test_terrain_does_not_exclude_a_lake_on_a_plateau():
+@pytest.mark.parametrize("kind", [1, 2])
+def test_terrain_does_not_exclude_a_lake_on_a_plateau(kind):
     terrain = xr.Dataset({"hand_m": layer(np.full((20, 20), 80.0), np.float32)})
     flood = derive_flood(
-        water_of(np.ones((20, 20))), layer(np.ones((20, 20)), np.uint8), terrain, scene_of((20, 20))
+        water_of(np.ones((20, 20))), layer(np.full((20, 20), kind), np.uint8), terrain, scene_of((20, 20))
     ).compute()
     assert (flood["exclusion"].values == 0).all()
     assert (flood["water_extent"].values == 1).all()
