@@ -3,11 +3,13 @@
 import importlib.util
 import sys
 from collections.abc import Callable
-from typing import Any, Protocol
+from threading import Lock
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from pipeline_lib.errors import ModelError, UnknownNameError
 from pipeline_lib.nn.losses import water_logit
@@ -165,13 +167,54 @@ def choose_backend(model: Model) -> str:
     return "torch-cpu"
 
 
-def open_backend(model: Model, name: str = "auto", *, threads: int = 0) -> Backend:
+class Thinned:
+    """One draw of Monte Carlo dropout: a torch backend that works with the units that a seed leaves in.
+
+    Every tile meets the same draw, so that whole channels (the U-Net's, FCN's and PSPNet's dropout) are in or out for
+    the scene as a whole, however it is cut into tiles.
+
+    References: Gal & Ghahramani 2016, section 3.
+    """
+
+    def __init__(self, inner: TorchCpu | TorchCuda, draw: int) -> None:
+        """Let dropout work in ``inner`` with the seed ``draw``.
+
+        Raises:
+            ModelError: the network has no dropout.
+        """
+        layers = [m for m in cast("nn.Module", inner.network).modules() if isinstance(m, nn.Dropout | nn.Dropout2d)]
+        working = [layer.train() for layer in layers if layer.p > 0]
+        if not working:
+            raise ModelError(
+                "dropout_draws samples the network's dropout, and this model was trained without any: every draw would "
+                "be the same. Train with `network: {dropout: 0.2}`, or name other models in `members`."
+            )
+        self.name, self._inner, self._draw = inner.name, inner, draw
+
+    def odds(self, tiles: Tiles) -> Tiles:
+        """See `Backend`; tile by tile, since torch's generator is one for the process."""
+        found = []
+        for tile in tiles:
+            with _GENERATOR:
+                torch.manual_seed(self._draw)
+                found.append(self._inner.odds(tile[None]))
+        return np.concatenate(found)
+
+
+_GENERATOR = Lock()
+
+
+def open_backend(model: Model, name: str = "auto", *, threads: int = 0, draw: int | None = None) -> Backend:
     """Open a backend by name; ``auto`` chooses, ``cuda`` and ``cpu`` are short for torch's two.
+
+    With a ``draw`` of Monte Carlo dropout ``auto`` chooses between torch's two: the others carry no dropout.
 
     Raises:
         UnknownNameError: no such backend.
         ModelError: the machine or the model does not have what it needs.
     """
+    if draw is not None:
+        return Thinned(_open_torch(model, name, threads), draw)
     name = choose_backend(model) if name == "auto" else SHORT.get(name, name)
     if name == "torch-cuda":
         return TorchCuda(model)
@@ -182,6 +225,17 @@ def open_backend(model: Model, name: str = "auto", *, threads: int = 0) -> Backe
     if name in {"onnxruntime", "onnxruntime-int8"}:
         return OnnxRuntime(model, threads, int8=name.endswith("int8"))
     raise UnknownNameError("backend", name, ("auto", *BACKENDS))
+
+
+def _open_torch(model: Model, name: str, threads: int) -> TorchCpu | TorchCuda:
+    wanted = SHORT.get(name, name)
+    if wanted == "auto":
+        wanted = "torch-cuda" if torch.cuda.is_available() else "torch-cpu"
+    if wanted not in {"torch-cuda", "torch-cpu"}:
+        raise ModelError(
+            f"dropout_draws needs the backend cpu, cuda or auto, not {name}: only torch can leave units out."
+        )
+    return TorchCuda(model) if wanted == "torch-cuda" else TorchCpu(model, threads)
 
 
 def _no_openvino_telemetry() -> None:

@@ -48,23 +48,6 @@ def odds_of(network: nn.Module, image: NDArray[np.float32]) -> Odds:
         return np.asarray(water_logit(network(tensor))[0].numpy())
 
 
-def monte_carlo_odds(network: nn.Module, image: NDArray[np.float32], *, draws: int = 20, seed: int = 0) -> Odds:
-    """Log-odds ``(draw, y, x)`` with dropout left on and everything else as at work.
-
-    References: Gal & Ghahramani 2016, section 3.
-    """
-    network.eval()
-    for module in network.modules():
-        if isinstance(module, nn.Dropout | nn.Dropout2d):
-            module.train()
-    tensor = torch.from_numpy(fill(image))[None].contiguous(memory_format=torch.channels_last)
-    with torch.inference_mode():
-        torch.manual_seed(seed)
-        samples = [np.asarray(water_logit(network(tensor))[0].numpy()) for _ in range(draws)]
-    network.eval()
-    return np.stack(samples)
-
-
 def sigmoid(odds: NDArray[np.float32]) -> NDArray[np.float32]:
     """Probability from log-odds, stable at both ends; NaN stays NaN."""
     return np.asarray(0.5 * (1 + np.tanh(0.5 * odds)), dtype=np.float32)

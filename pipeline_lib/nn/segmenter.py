@@ -53,7 +53,7 @@ class Segmenter:
     """The probability is the mean over this many flips of the image: 1, 2 or 4; time grows with it."""
     halved: list[int] = field(default_factory=list)
     """Batch sizes after each time the device ran out of memory."""
-    opening: tuple[str, str, int, int | None, int] | None = None
+    opening: tuple[str, str, int, int | None, int, int, int | None] | None = None
     """What `load` was given: an open backend cannot travel to another process, so a worker opens its own."""
 
     def __reduce__(self) -> Any:
@@ -72,6 +72,7 @@ class Segmenter:
         batch: int | None = None,
         threads: int = 0,
         views: int = 1,
+        draw: int | None = None,
     ) -> "Segmenter":
         """Open a model folder (or a shipped model by name) with a backend.
 
@@ -82,6 +83,7 @@ class Segmenter:
             batch: tiles at once; 8 on a GPU, 1 on a CPU.
             threads: threads of a CPU backend; 0 leaves the choice to it.
             views: flips to average over: 1, 2 or 4.
+            draw: seed of one draw of Monte Carlo dropout (`pipeline_lib.nn.backends.Thinned`); none: the whole network.
 
         Raises:
             UnknownNameError: no such model or backend.
@@ -91,11 +93,11 @@ class Segmenter:
         step = model.card.stride_px * (2 if model.card.halo_px is None else 1)
         if tile < step:
             raise InputError(f"tile is {tile} pixels; this network needs at least {step}.")
-        opened = open_backend(model, backend, threads=threads)
+        opened = open_backend(model, backend, threads=threads, draw=draw)
         runner = Runner(opened, batch or (8 if opened.name == "torch-cuda" else 1))
         calibration = Calibration(model.card.scale, model.card.bias)
         segmenter = cls(model, runner, tile // step * step, calibration, views)
-        segmenter.opening = (str(path), backend, tile, batch, threads)
+        segmenter.opening = (str(path), backend, tile, batch, threads, views, draw)
         runner.on_halved = segmenter.halved.append
         return segmenter
 
@@ -229,7 +231,7 @@ def ensemble_likelihood(
     """Mean probability and disagreement of several models.
 
     Returns:
-        ``likelihood`` (mean) and ``uncertainty``, the mutual information between prediction and member in nats:
+        ``likelihood`` (mean) and ``disagreement``, the mutual information between prediction and member in nats:
         entropy of the mean minus mean of the entropies; 0 where all agree, ln 2 at most.
 
     References: Houlsby et al. 2011, Eq. 2; Lakshminarayanan et al. 2017.
@@ -237,7 +239,7 @@ def ensemble_likelihood(
     members = xr.concat([s.likelihood(scene, history) for s in segmenters], dim="member")
     mean = members.mean("member", skipna=False).astype(np.float32)
     spread = (_entropy(mean) - _entropy(members).mean("member", skipna=False)).clip(min=0).astype(np.float32)
-    return xr.Dataset({"likelihood": mean.assign_attrs(units="1"), "uncertainty": spread.assign_attrs(units="nat")})
+    return xr.Dataset({"likelihood": mean.assign_attrs(units="1"), "disagreement": spread.assign_attrs(units="nat")})
 
 
 def _entropy(p: xr.DataArray) -> xr.DataArray:
@@ -272,7 +274,9 @@ def _whole_chunks(power: da.Array, margin: int) -> da.Array:
     return power.rechunk((power.chunks[0], *chunks))
 
 
-@lru_cache(maxsize=4)
-def _reopened(path: str, backend: str, tile: int, batch: int | None, threads: int) -> Segmenter:
+@lru_cache(maxsize=32)
+def _reopened(
+    path: str, backend: str, tile: int, batch: int | None, threads: int, views: int, draw: int | None
+) -> Segmenter:
     """The same segmenter in another process, opened once there."""
-    return Segmenter.load(path, backend, tile=tile, batch=batch, threads=threads)
+    return Segmenter.load(path, backend, tile=tile, batch=batch, threads=threads, views=views, draw=draw)

@@ -22,6 +22,12 @@ class LearnedOptions(Options):
     """Threads of a CPU backend; 0 leaves the choice to it."""
     views: Literal[1, 2, 4] = 1
     """Flips of the image that the probability is averaged over; time grows with it."""
+    members: tuple[str, ...] = ()
+    """Further models whose probability is averaged with the model's; one that compares with references sits out where a
+    pass has none. `disagreement` says where they differ; time grows with their number."""
+    dropout_draws: int = Field(0, ge=0, le=100)
+    """Monte Carlo dropout: so many draws of each model in place of the model itself, averaged. Needs models trained
+    with dropout, and torch (backend cpu, cuda or auto); 0: none."""
     threshold: float | None = Field(None, gt=0, lt=1)
     """Probability from which a pixel is water; the model's own where None."""
 

@@ -77,9 +77,14 @@ def publication_of_network(plan: MappingPlan) -> dict[str, Any]:
     compared = any(planned.references for planned in plan.passes)
     model = load_model(options.model if compared else options.without_history or options.model)
     card = model.card
+    others = {load_model(name).card.name: dict(load_model(name).card.digests) for name in options.members}
     sizes = {name: (model.folder / name).stat().st_size for name in card.digests}
     return {
-        "model": {**mlm_properties(card), "overbank:model_digests": dict(card.digests)},
+        "model": {
+            **mlm_properties(card),
+            "overbank:model_digests": dict(card.digests),
+            **({"overbank:member_digests": others} if others else {}),
+        },
         "model_folder": model.folder,
         "model_assets": {f"model_{name}": mlm_asset(name, card, size, MODEL_FOLDER) for name, size in sizes.items()},
     }

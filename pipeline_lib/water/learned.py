@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from pipeline_lib.errors import ModelError
 from pipeline_lib.model import NOT_OBSERVED, Advisory, check_scene
 from pipeline_lib.options import Options
 from pipeline_lib.options.learned import LearnedOptions
@@ -35,6 +36,8 @@ class Look:
     backend: str
     strange: tuple[str, ...]
     """Sentences on what of the scene lies outside the training range."""
+    disagreement: da.Array | None = None
+    """Mutual information of several models or draws, nats float32 (y, x), where there are several."""
 
     @property
     def notes(self) -> list[str]:
@@ -45,6 +48,8 @@ class Look:
         """The extent with its uncertainty, the model's name and, where called for, the warning."""
         sure = da.map_blocks(doubt_percent, self.probability if probability is None else probability, dtype=np.uint8)
         extent["uncertainty"] = (("y", "x"), sure, {"units": "%"})
+        if self.disagreement is not None:
+            extent["disagreement"] = (("y", "x"), self.disagreement, {"units": "nat"})
         extent.attrs["model"] = self.model
         if self.strange:
             extent.attrs["advisory"] = int(Advisory.OUT_OF_DISTRIBUTION)
@@ -70,7 +75,7 @@ class LearnedDetector:
             if options
             else LearnedOptions()
         )
-        self._open: dict[str, Segmenter] = {}
+        self._open: dict[tuple[str, int | None], Segmenter] = {}
 
     def __getstate__(self) -> dict[str, object]:
         """The options alone travel to a worker; it opens the model itself."""
@@ -88,15 +93,34 @@ class LearnedDetector:
             return first
         return self._opened(self.options.without_history)
 
-    def _opened(self, name: str) -> "Segmenter":
-        if name not in self._open:
+    def members(self, *, with_history: bool = True) -> "list[Segmenter]":
+        """Every open model and draw whose probabilities are averaged for such a pass; the model alone by default.
+
+        Raises:
+            UnknownNameError: no such model or backend.
+            ModelError: a model cannot be used, is of another target than the first, or has no dropout to draw from.
+        """
+        first = self.segmenter(with_history=with_history)
+        models = [first, *(self._opened(name) for name in self.options.members)]
+        for other in models:
+            if other.model.card.target != first.model.card.target:
+                raise ModelError(
+                    f"{other.model.card.name} finds {other.model.card.target} and {first.model.card.name} finds "
+                    f"{first.model.card.target}: members must find the same."
+                )
+        able = [one for one in models if with_history or not one.model.card.inputs.needs_history] or [first]
+        draws = range(self.options.dropout_draws)
+        return [self._opened(str(one.model.folder), draw) for one in able for draw in draws] if draws else able
+
+    def _opened(self, name: str, draw: int | None = None) -> "Segmenter":
+        if (name, draw) not in self._open:
             from pipeline_lib.nn.segmenter import Segmenter  # noqa: PLC0415 - torch takes seconds to import
 
             chosen = self.options
-            self._open[name] = Segmenter.load(
-                name, chosen.backend, tile=chosen.tile_px, threads=chosen.threads, views=chosen.views
+            self._open[name, draw] = Segmenter.load(
+                name, chosen.backend, tile=chosen.tile_px, threads=chosen.threads, views=chosen.views, draw=draw
             )
-        return self._open[name]
+        return self._open[name, draw]
 
     def look(self, observation: Observation) -> Look:
         """The network's view of an observation, lazily.
@@ -105,17 +129,24 @@ class LearnedDetector:
             ContractError: a polarisation or the history that the model needs is missing.
             ModelError: the model cannot be used.
         """
+        from pipeline_lib.nn.segmenter import ensemble_likelihood  # noqa: PLC0415 - torch takes seconds to import
+
         scene = check_scene(observation.scene)
         segmenter = self.segmenter(with_history=observation.has(Need.HISTORY))
+        members = self.members(with_history=observation.has(Need.HISTORY))
         card = segmenter.model.card
-        history = observation.history if card.inputs.needs_history else None
-        likelihood = segmenter.likelihood(scene, history)
+        history = observation.history
+        joined = ensemble_likelihood(members, scene, history) if len(members) > 1 else None
+        probability = members[0].likelihood(scene, history) if joined is None else joined["likelihood"]
+        names = dict.fromkeys(one.model.card.name for one in members)
+        drawn = f", {self.options.dropout_draws} draws of dropout each" if self.options.dropout_draws else ""
         return Look(
-            probability=cast("da.Array", likelihood.data),
+            probability=cast("da.Array", probability.data),
             threshold=self.options.threshold or card.threshold,
-            model=card.name,
-            backend=segmenter.backend,
+            model=" and ".join(names) + drawn,
+            backend=members[0].backend,
             strange=segmenter.out_of_distribution(scene, history),
+            disagreement=None if joined is None else cast("da.Array", joined["disagreement"].data),
         )
 
     def detect(self, observation: Observation) -> xr.Dataset:

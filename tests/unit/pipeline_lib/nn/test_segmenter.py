@@ -1,5 +1,7 @@
 """Inference: the same pixels whatever the chunks, tiles or backend; no data stays no data; memory runs out gracefully."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -234,10 +236,34 @@ def test_other_pixel_sizes_are_warned_about(small_model, scene) -> None:
 def test_ensemble_mean_and_disagreement(small_model, tmp_path, scene, make_model) -> None:
     a = Segmenter.load(small_model.folder, "cpu", tile=64)
     same = ensemble_likelihood([a, a], scene).compute()
-    np.testing.assert_allclose(same["uncertainty"].fillna(0), 0, atol=1e-5)
+    np.testing.assert_allclose(same["disagreement"].fillna(0), 0, atol=1e-5)
     b = Segmenter.load(make_model(tmp_path / "m", width=8).folder, "cpu", tile=64)
     two = ensemble_likelihood([a, b], scene).compute()
     mean = (a.likelihood(scene).to_numpy() + b.likelihood(scene).to_numpy()) / 2
     np.testing.assert_allclose(two["likelihood"], mean, atol=1e-6)
-    assert float(two["uncertainty"].max()) > 0
-    assert float(two["uncertainty"].max()) <= np.log(2)
+    assert float(two["disagreement"].max()) > 0
+    assert float(two["disagreement"].max()) <= np.log(2)
+
+
+def test_draws_of_dropout_differ_repeat_and_do_not_see_the_tiles(make_model, tmp_path, scene) -> None:
+    folder = make_model(tmp_path / "m", architecture="fcn8s", encoder="resnet18").folder  # dropout before the scores
+    whole, first, second = (Segmenter.load(folder, "auto", tile=64, draw=draw) for draw in (None, 0, 1))
+    assert first.backend.startswith("torch")
+    found = first.likelihood(scene).to_numpy()
+    again = Segmenter.load(folder, "cpu", tile=32, draw=0).likelihood(scene).to_numpy()
+    np.testing.assert_allclose(found, again, atol=1e-5)
+    for other in (whole, second):
+        assert np.nanmax(np.abs(found - other.likelihood(scene).to_numpy())) > 1e-3
+
+
+def test_draws_need_dropout_and_torch(small_model, make_model, tmp_path) -> None:
+    with pytest.raises(ModelError, match="without any"):
+        Segmenter.load(small_model.folder, "cpu", draw=0)
+    with pytest.raises(ModelError, match="only torch"):
+        Segmenter.load(make_model(tmp_path / "m", dropout=0.5).folder, "openvino", draw=0)
+
+
+def test_another_process_opens_the_same_segmenter(make_model, tmp_path) -> None:
+    folder = make_model(tmp_path / "m", dropout=0.5).folder
+    sent = pickle.loads(pickle.dumps(Segmenter.load(folder, "cpu", tile=64, threads=1, views=4, draw=3)))  # noqa: S301
+    assert (sent.views, sent.tile, sent.opening[-1]) == (4, 64, 3)

@@ -12,7 +12,7 @@ from pipeline_lib.nn.augment import BandScale
 from pipeline_lib.nn.checkpoint import read_tensors, write_tensors
 from pipeline_lib.nn.chips import ChipSet
 from pipeline_lib.nn.learning import Session, split_chips
-from pipeline_lib.nn.predict import monte_carlo_odds, pooled_iou, predict_odds
+from pipeline_lib.nn.predict import pooled_iou, predict_odds
 from pipeline_lib.nn.recipes import KINDS, train
 from pipeline_lib.nn.sampling import UniformSampler
 from pipeline_lib.nn.training import Progress, learning_rate
@@ -220,16 +220,6 @@ def test_where_every_group_is_larger_than_the_share_the_smallest_is_labelled(chi
     session = session_of(chips, tmp_path, data={**BASE["data"], "labelled_share": 0.01})
     groups = [chips.groups[k] for k in session.split.train]
     assert len(session.labelled()) == min(groups.count(group) for group in groups)
-
-
-def test_dropout_samples_differ_and_are_repeatable(chips, tmp_path) -> None:
-    network = train(
-        session_of(chips, tmp_path, network={"width": 4, "depth": 3, "dropout": 0.5}, schedule={"steps": 4})
-    )
-    image = np.nan_to_num(np.asarray(chips.images[0], np.float32)[:2])
-    a, b = (monte_carlo_odds(network, image, draws=5, seed=1) for _ in range(2))
-    np.testing.assert_array_equal(a, b)
-    assert a.std(axis=0).max() > 0
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline_lib.errors import ModelError
 from pipeline_lib.options.learned import FusedOptions, LearnedOptions
 from pipeline_lib.water import Observation, detector
 from pipeline_lib.water.fused import pooled
@@ -77,3 +78,26 @@ def test_the_network_with_all_the_weight_is_the_learned_detector(scene) -> None:
     learned = detector("learned", options).detect(Observation(scene=scene))["water"].compute()
     assert (fused == learned).all()
     assert FusedOptions().network_share == 0.5
+
+
+def test_members_are_averaged_and_one_that_compares_sits_out_without_references(scene) -> None:
+    options = {"backend": "cpu", "tile_px": 128, "model": "shipped_post_event", "threshold": 0.5}
+    alone = detector("learned", options).detect(Observation(scene=scene)).compute()
+    two = detector("learned", options | {"members": ["shipped_pre_post_event"]})
+    sitting_out = two.detect(Observation(scene=scene)).compute()
+    xr.testing.assert_equal(sitting_out, alone)
+    history = xr.concat([scene.clip(min=0.01)] * 2, dim="time")
+    both = two.detect(Observation(scene=scene, history=history)).compute()
+    assert both.attrs["model"] == "shipped_post_event and shipped_pre_post_event"
+    assert both["disagreement"].isnull().equals(both["water"] == 255)
+    assert 0 < float(both["disagreement"].max()) <= np.log(2)
+    other = detector("learned", options | {"model": "shipped_pre_post_event"})
+    second = other.detect(Observation(scene=scene, history=history)).compute()
+    mean = (alone["likelihood"].astype(float) + second["likelihood"]) / 2
+    seen = both["water"] != 255
+    np.testing.assert_allclose(both["likelihood"].to_numpy()[seen], mean.to_numpy()[seen], atol=1e-5)
+
+
+def test_draws_of_a_model_without_dropout_are_refused(scene) -> None:
+    with pytest.raises(ModelError, match="without any"):
+        detector("fused", {"backend": "auto", "dropout_draws": 3}).detect(Observation(scene=scene))
