@@ -200,7 +200,7 @@ def new_network(options: NetworkOptions, bands: int, seed: int) -> nn.Module:
     torch.manual_seed(seed)
     network = build_network(options, bands)
     if options.pretrained is not None:
-        load_encoder(network, Path(options.pretrained))
+        load_encoder(network, options.pretrained)
     return network
 
 

@@ -38,7 +38,8 @@ class NetworkOptions(Options):
     dropout: float = Field(0.0, ge=0, le=0.9)
     """Dropout on the U-Net's coarsest map; also what Monte Carlo dropout samples."""
     pretrained: str | None = None
-    """File of encoder weights (safetensors, torchvision names); the stem is averaged and tiled to our channels."""
+    """Encoder weights with torchvision's names: a safetensors file, or `timm:NAME`, `smp:ENCODER:WEIGHTS`,
+    `torchgeo:NAME` (overbank[encoders]); the stem is averaged and tiled to our channels."""
 
 
 class LossOptions(Options):

@@ -1,5 +1,8 @@
 """Architectures: sizes, published parameter counts, cost at equal encoder, receptive fields."""
 
+import sys
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
@@ -148,10 +151,50 @@ def test_pretrained_encoder_loads_by_torchvision_names(tmp_path) -> None:
     path = tmp_path / "encoder.safetensors"
     tensors = {f"backbone.{name}": value for name, value in source.encoder.state_dict().items()}
     write_tensors(path, {**tensors, "fc.weight": torch.zeros(10, 4)})
-    assert load_encoder(target, path) == len(source.encoder.state_dict())
+    assert load_encoder(target, str(path)) == len(source.encoder.state_dict())
     torch.testing.assert_close(target.encoder.layer1[0].conv1.weight, source.encoder.layer1[0].conv1.weight)
     with pytest.raises(ModelError, match="another encoder"):
-        load_encoder(network_of("unet", "plain"), path)
+        load_encoder(network_of("unet", "plain"), str(path))
+
+
+def test_pretrained_encoder_loads_from_libraries_where_installed(monkeypatch) -> None:
+    source = network_of("unet", "resnet18", bands=3).encoder
+    asked: list[object] = []
+
+    def given(*args: object, **options: object) -> object:
+        asked.append((*args, options))
+        return source
+
+    monkeypatch.setitem(sys.modules, "timm", SimpleNamespace(create_model=given))
+    encoders = SimpleNamespace(get_encoder=given)
+    monkeypatch.setitem(sys.modules, "segmentation_models_pytorch", SimpleNamespace(encoders=encoders))
+    weights = SimpleNamespace(get_state_dict=lambda **options: given("fetched", **options).state_dict())
+    torchgeo = SimpleNamespace(get_weight=lambda name: given(name) and weights)
+    monkeypatch.setitem(sys.modules, "torchgeo", SimpleNamespace(models=torchgeo))
+    monkeypatch.setitem(sys.modules, "torchgeo.models", torchgeo)
+    for name in ("timm:resnet18.a1_in1k", "smp:resnet18:imagenet", "torchgeo:ResNet18_Weights.SENTINEL1_ALL_MOCO"):
+        target = network_of("unet", "resnet18", bands=2)
+        assert load_encoder(target, name) == len(source.state_dict())
+        torch.testing.assert_close(target.encoder.layer4[1].conv2.weight, source.layer4[1].conv2.weight)
+    assert asked == [
+        ("resnet18.a1_in1k", {"pretrained": True}),
+        ("resnet18", {"weights": "imagenet"}),
+        ("ResNet18_Weights.SENTINEL1_ALL_MOCO", {}),
+        ("fetched", {"progress": False, "weights_only": True}),
+    ]
+
+
+def test_a_library_that_is_missing_or_has_no_such_weights(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(ModelError, match=r"overbank\[encoders\]"):
+        load_encoder(network_of("unet", "resnet18"), "timm:resnet18.a1_in1k")
+
+    def unknown(name: str, **_: object) -> object:
+        raise RuntimeError(f"Unknown model ({name})")
+
+    monkeypatch.setitem(sys.modules, "timm", SimpleNamespace(create_model=unknown))
+    with pytest.raises(ModelError, match="resnet_18"):
+        load_encoder(network_of("unet", "resnet18"), "timm:resnet_18")
 
 
 def test_same_seed_same_weights() -> None:
