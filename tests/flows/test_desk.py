@@ -45,9 +45,10 @@ def desk(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def client(desk):
-    import httpx
+    """Prefect's own way of asking: SQLite may be locked for a moment, which the server answers with 503, *again later*."""
+    from prefect.client.base import PrefectHttpxSyncClient
 
-    with httpx.Client(base_url=desk.api_url, auth=("duty", "officer"), timeout=30) as client:
+    with PrefectHttpxSyncClient(base_url=desk.api_url, auth=("duty", "officer"), timeout=60) as client:
         yield client
 
 
