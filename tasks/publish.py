@@ -10,6 +10,7 @@ from pipeline_lib.model import Product
 from pipeline_lib.steps import map_event, summary
 from pipeline_lib.steps.workspace import Workspace
 from tasks.display import show
+from tasks.lineage import materialized
 from tasks.metering import working
 
 
@@ -27,6 +28,7 @@ def publish_event(
         create_image_artifact, key="map", image_url=summary.image_for_ui(product), description="Quicklook of the event"
     )
     show(create_link_artifact, key="page", link=summary.page_link(product), link_text=f"Page of {plan.event.event_id}")
+    show(materialized, plan=plan, product=product)
     _announce(product)
     return product
 

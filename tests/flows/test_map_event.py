@@ -3,14 +3,18 @@
 import importlib
 import json
 import logging
+import time
+import uuid
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 import rasterio
 from distributed import LocalCluster
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, FlowRunFilter, FlowRunFilterName
+from prefect.events import emit_event
 from rasterio.warp import reproject
 from typer import Typer
 from typer.testing import CliRunner
@@ -130,6 +134,52 @@ def _artifacts_of_runs(name):
             yield {artifact.key: artifact for artifact in client.read_artifacts(artifact_filter=wanted)}
 
 
+def test_the_version_is_an_asset_made_of_the_items_of_the_catalogue(mapped, event):
+    out, product = mapped
+    key = f"file://{out.resolve() / event.event_id}"
+    _wait_for_events()
+    (made,) = _events("prefect.asset.materialization.succeeded", resource={"id": [key]})
+    assert made["resource"]["prefect.resource.name"] == event.title
+    assert made["resource"]["prefect.asset.url"].endswith("index.html")
+    assert (made["payload"]["version"], made["payload"]["passes"]) == (product.version, 4)
+    assert made["payload"]["plan_digest"] == product.plan_digest
+    assert made["payload"]["flood_area_km2"] == product.figures["flood_area_km2"]
+    by_role = {
+        role: [one["prefect.resource.id"] for one in made["related"] if one["prefect.resource.role"] == role]
+        for role in ("asset", "asset-materialized-by", "flow-run")
+    }
+    assert by_role["asset-materialized-by"] == ["overbank"]
+    assert len(by_role["flow-run"]) == 1
+    told = {httpx.get(address).raise_for_status().json()["id"] for address in by_role["asset"]}
+    assert told == set(_item_ids(json.loads((out / event.event_id / "current" / "plan.json").read_text())))
+    assert made["payload"]["catalogue_items"] == len(told) == len(by_role["asset"])
+    referenced = _events("prefect.asset.referenced", related={"id": by_role["flow-run"]})
+    assert sorted(one["resource"]["prefect.resource.id"] for one in referenced) == sorted(by_role["asset"])
+
+
+def _item_ids(part):
+    """Every item that a plan names."""
+    if isinstance(part, dict):
+        yield from [part["item_id"]] if "item_id" in part else []
+    for one in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+        yield from _item_ids(one)
+
+
+def _events(name, **which):
+    """The events of that name that the server has written."""
+    wanted = {"filter": {"event": {"name": [name]}, **which}}
+    with get_client(sync_client=True) as client:
+        return client.request("POST", "/events/filter", json=wanted).json()["events"]
+
+
+def _wait_for_events():
+    """Until the server has written what was emitted up to now, which it does in order."""
+    last = f"test.{uuid.uuid4()}"
+    emit_event(last, resource={"prefect.resource.id": last})
+    while not _events(last):  # the test's own limit ends a wait in vain
+        time.sleep(0.2)
+
+
 def test_mapping_again_changes_nothing(mapped, archive, event):
     out, product = mapped
     store = out / ".overbank" / "store"
@@ -137,6 +187,9 @@ def test_mapping_again_changes_nothing(mapped, archive, event):
     again = map_event(event, archive, str(out))
     assert again.version == product.version
     assert {path: path.stat().st_mtime_ns for path in store.glob("*/*.zarr")} == before
+    key = f"file://{out.resolve() / event.event_id}"
+    _wait_for_events()
+    assert len(_events("prefect.asset.materialization.succeeded", resource={"id": [key]})) == 1
 
 
 def test_a_cluster_by_address_gives_the_same_pixels(mapped, archive, event, tmp_path):

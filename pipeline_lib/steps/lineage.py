@@ -1,0 +1,50 @@
+"""What a published event is made of, as addresses: one for the event, one for each catalogue item."""
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import JsonValue
+
+from pipeline_lib.model import CatalogItem, MappingPlan, Product
+from pipeline_lib.steps.summary import local_path
+
+
+def event_address(product: Product) -> str:
+    """Where the event is published, the same for every version; characters as they are, none in percent."""
+    return f"file://{local_path(product.collection_href).parent.resolve().as_posix()}"
+
+
+def item_addresses(plan: MappingPlan) -> dict[str, str]:
+    """Addresses and ids of the STAC items that the event was made from, those first that say most of the map.
+
+    An address has no user, password or query: those open a catalogue, and do not name an item.
+    """
+    parts = urlsplit(plan.catalog.url)
+    root = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
+    return {f"{root}/collections/{item.collection}/items/{item.item_id}": item.item_id for item in _items(plan)}
+
+
+def _items(plan: MappingPlan) -> Iterator[CatalogItem]:
+    """Every item of a plan: passes, then their references, then the rest."""
+    for planned in plan.passes:
+        yield from planned.acquisition.slices
+    for planned in plan.passes:
+        for reference in planned.references:
+            yield from reference.slices
+    yield from plan.dem
+    yield from plan.water_occurrence
+    for acquisition in plan.optical:
+        yield from acquisition.slices
+
+
+def version_facts(plan: MappingPlan, product: Product) -> dict[str, JsonValue]:
+    """What tells one version of an event from another."""
+    figures = {name: product.figures.get(name) for name in ("flood_area_km2", "passes", "last_pass")}
+    return {
+        "version": product.version,
+        "published": product.published.isoformat(),
+        "plan_digest": product.plan_digest,
+        "software": product.software,
+        "catalogue_items": len(item_addresses(plan)),
+        **figures,
+    }
