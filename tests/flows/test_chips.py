@@ -22,6 +22,7 @@ RECIPE = {
 }
 
 
+@pytest.mark.slow
 def test_a_flow_builds_a_chip_store_from_a_stac_event(prefect_server, archive, event, tmp_path) -> None:
     from flows.chips import build_chips
 

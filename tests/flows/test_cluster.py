@@ -20,7 +20,7 @@ from pipeline_lib.store import Store
 from tasks.cluster import gpu_resources
 from tasks.metering import taken, working
 
-pytestmark = [pytest.mark.xdist_group("prefect"), pytest.mark.usefixtures("prefect_server")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("prefect"), pytest.mark.usefixtures("prefect_server")]
 
 
 HAVE: dict[str, dict[str, float]] = {"plain": {}, "gpu": {"GPU": 1}}

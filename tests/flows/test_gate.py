@@ -20,7 +20,7 @@ from pipeline_lib.options.map_event import MapOptions
 from pipeline_lib.steps import approval
 from pipeline_lib.steps.published import published_product
 
-pytestmark = [pytest.mark.xdist_group("prefect"), pytest.mark.usefixtures("prefect_server")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("prefect"), pytest.mark.usefixtures("prefect_server")]
 LIGHT = {"publish": {"vectors": [], "depth": False, "preview_px": 256}, "plan": {"max_references": 2}}
 
 

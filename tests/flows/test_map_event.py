@@ -106,6 +106,7 @@ class _Failed:
         raise AssetError("Asset 'B03' of item S2 cannot be read: truncated.")
 
 
+@pytest.mark.slow
 def test_sentinel_2_that_cannot_be_read_costs_a_note_and_no_map(event, monkeypatch):
     monkeypatch.setattr(flow_module, "run_logger", lambda: logging.getLogger("test"))
     grid = Grid(crs="EPSG:32632", transform=(10, 0, 0, 0, -10, 0), shape=(10, 10))
@@ -192,6 +193,7 @@ def test_mapping_again_changes_nothing(mapped, archive, event):
     assert len(_events("prefect.asset.materialization.succeeded", resource={"id": [key]})) == 1
 
 
+@pytest.mark.slow
 def test_a_cluster_by_address_gives_the_same_pixels(mapped, archive, event, tmp_path):
     out, _ = mapped
     with LocalCluster(n_workers=1, threads_per_worker=2, processes=True, dashboard_address=None) as cluster:
@@ -203,6 +205,7 @@ def test_a_cluster_by_address_gives_the_same_pixels(mapped, archive, event, tmp_
             assert (one.read() == other.read()).all(), name
 
 
+@pytest.mark.slow
 def test_a_missing_asset_leaves_the_other_passes_and_says_so(own_world, event, tmp_path):
     item = json.loads(_item(own_world, "S1A_IW_GRDH_1SDV_20251105").read_text())
     asset = own_world / item["assets"]["vh"]["href"]
@@ -213,6 +216,7 @@ def test_a_missing_asset_leaves_the_other_passes_and_says_so(own_world, event, t
     assert len(record["passes"]) == 3
 
 
+@pytest.mark.slow
 def test_when_every_pass_fails_what_was_published_stays(own_world, event, tmp_path, mapped):
     out, product = mapped
     before = (out / event.event_id / "collection.json").read_bytes()

@@ -19,7 +19,7 @@ from flows.notify import blocks
 from flows.notify.mail import mail_address
 from pipeline_lib.errors import InputError, OverbankError, UnknownNameError
 
-pytestmark = [pytest.mark.xdist_group("prefect"), pytest.mark.usefixtures("prefect_server")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("prefect"), pytest.mark.usefixtures("prefect_server")]
 SECRET = "hush-7f3a"  # noqa: S105
 
 

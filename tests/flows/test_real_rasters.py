@@ -16,7 +16,7 @@ from pipeline_lib.model.area import area_of_bbox
 from pipeline_lib.options.map_event import MapOptions
 from pipeline_lib.world.server import serve
 
-pytestmark = [pytest.mark.xdist_group("prefect"), pytest.mark.usefixtures("prefect_server")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("prefect"), pytest.mark.usefixtures("prefect_server")]
 SENSED = datetime(2019, 9, 17, 6, 2, 14, tzinfo=UTC)
 OPTIONS = {"plan": {"require_references": False}, "publish": {"vectors": ["geojson"]}}
 

@@ -206,6 +206,7 @@ def test_same_seed_same_weights() -> None:
         assert torch.equal(mine, theirs)
 
 
+@pytest.mark.slow
 def test_halo_of_a_network_in_training_order() -> None:
     """Training leaves networks in channels-last order; the halo is the same, and finding it does not crash."""
     network = network_of("unet", "resnet18")

@@ -87,6 +87,7 @@ def test_backends_agree(backend: str, small_model, scene) -> None:
     np.testing.assert_allclose(segmenter.likelihood(scene).to_numpy(), torch_says, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_int8_is_close_and_chosen_where_it_is(tmp_path, scene, make_model) -> None:
     model = make_model(tmp_path / "m", onnx=True)
     power = np.stack([scene["vv"].values, scene["vh"].values])
@@ -136,6 +137,7 @@ def test_history_is_demanded_and_averaged(tmp_path, scene, make_model) -> None:
     np.testing.assert_allclose(segmenter.likelihood(scene, history).to_numpy(), by_mean, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_card_says_what_of_a_scene_is_zero(tmp_path, scene, make_model) -> None:
     """A model that centres on the 80th percentile sees other numbers than one that centres on the median."""
     contracts = [grey_contract(before=False).model_copy(update={"centre_percentile": q}) for q in (50.0, 80.0)]

@@ -187,6 +187,7 @@ def test_pyflwdir_agrees_on_fractal_terrain(holes):
     against_pyflwdir(z, 200)
 
 
+@pytest.mark.slow
 def test_pyflwdir_agrees_on_real_elevation_and_terrain_is_plausible(real_data):
     files = sorted((real_data / "terramind_examples" / "examples" / "DEM").glob("*.tif"))
     assert files
