@@ -20,7 +20,7 @@ from pipeline_lib.flood.window import WINDOW_PX, windows_of
 from pipeline_lib.model import Grid
 from pipeline_lib.model.area import crosses_antimeridian
 
-_RASTERIZING = threading.Lock()
+RASTERIO_WARNINGS = threading.Lock()
 """rasterio hides GDAL's warning about its own array by swapping the warning filters, which all threads share: two at a
 time undo each other's and the warning comes through."""
 
@@ -91,7 +91,7 @@ def project_area(area: dict[str, Any], crs: str) -> dict[str, Any]:
 
 def _inside(area: dict[str, Any], transform: Affine, shape_px: tuple[int, int]) -> np.ndarray:
     """One window."""
-    with _RASTERIZING:
+    with RASTERIO_WARNINGS:
         burnt: np.ndarray = rasterize(
             [area], out_shape=shape_px, transform=transform, fill=0, default_value=1, dtype=np.uint8
         )

@@ -14,6 +14,7 @@ from PIL import Image
 from rasterio.transform import Affine, from_bounds
 from rasterio.warp import Resampling, reproject, transform_bounds
 
+from pipeline_lib.flood.area import RASTERIO_WARNINGS
 from pipeline_lib.model import Grid
 from pipeline_lib.publish.blocks import block_sums, code_counts, covered
 
@@ -79,17 +80,18 @@ def _mercator(longitude: float, latitude: float) -> tuple[float, float]:
 def placed(values: np.ndarray, canvas: Canvas, nodata: float) -> np.ndarray:
     """Coarse values (rows, columns) warped onto the canvas: nearest for codes, bilinear for dB."""
     target = np.full((canvas.height, canvas.width), nodata, values.dtype)
-    reproject(
-        values,
-        target,
-        src_transform=canvas.source,
-        src_crs=canvas.crs,
-        dst_transform=canvas.transform,
-        dst_crs=MERCATOR,
-        src_nodata=nodata,
-        dst_nodata=nodata,
-        resampling=Resampling.bilinear if values.dtype.kind == "f" else Resampling.nearest,
-    )
+    with RASTERIO_WARNINGS:
+        reproject(
+            values,
+            target,
+            src_transform=canvas.source,
+            src_crs=canvas.crs,
+            dst_transform=canvas.transform,
+            dst_crs=MERCATOR,
+            src_nodata=nodata,
+            dst_nodata=nodata,
+            resampling=Resampling.bilinear if values.dtype.kind == "f" else Resampling.nearest,
+        )
     return target
 
 
