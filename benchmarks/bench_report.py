@@ -28,7 +28,8 @@ of processor time (user and system, all threads), so that other work on the mach
 the process, libraries included. A peer runs on the same input in the same run. *Of the limit* is the rate over what
 this machine's own copying (each pixel read and written once), decoding or float32 convolutions allow on one core,
 measured in the same run; int8 arithmetic can exceed the limit of float32. Stages of an event of 1 Mpx bear the start of
-everything (compiled code is loaded, files are opened); those of the full scene do not notice it.
+everything (compiled code is loaded, files are opened); those of the full scene do not notice it (a strip of
+one where its Mpx are fewer than 440: `--scene-share`).
 """
 
 
@@ -104,7 +105,7 @@ def table(stages: list[Record], records: list[Record]) -> str:
     ]
     for one in stages:
         most = limit_of(one, records)
-        share = f"{100 * one.rate / most:.2g} %" if most and one.rate else ""
+        share = f"{number(100 * one.rate / most)} %" if most and one.rate else ""
         rows.append(
             f"| {one.stage} | {one.who} | {number(one.mpx)} | {number(one.cpu_s)} | {number(one.wall_s)} "
             f"| {number(one.rate)} | {share} | {number(one.peak_mib)} |"
