@@ -26,6 +26,8 @@ class WaterLayer:
     resampling: str
     units: str
     long_name: str
+    everywhere: bool = True
+    """Whether each item has it; else what has none is unknown there."""
 
 
 WATER_LAYERS = {
@@ -33,7 +35,12 @@ WATER_LAYERS = {
         asset="occurrence", most=100, resampling="bilinear", units="percent", long_name="long-term water occurrence"
     ),
     "water_seasonality": WaterLayer(
-        asset="seasonality", most=12, resampling="nearest", units="month", long_name="months with water in a year"
+        asset="seasonality",
+        most=12,
+        resampling="nearest",
+        units="month",
+        long_name="months with water in a year",
+        everywhere=False,
     ),
 }
 """Share of the observations since 1984 that saw water, and months of the year with water."""
@@ -47,18 +54,18 @@ def load_reference_water(
     chunk: int = 2048,
     gdal: Mapping[str, str | int] | None = None,
 ) -> xr.Dataset:
-    """Every layer of `WATER_LAYERS`, each from the items that have it.
+    """Every layer of `WATER_LAYERS`.
 
     Returns:
         One variable a layer: (y, x) float32, ``water_occurrence`` in percent, ``water_seasonality`` in months (nearest
-        neighbour), Dask-chunked, NaN = unknown; all NaN where no item has the layer.
+        neighbour), Dask-chunked, NaN = unknown; all NaN without items. Items without seasonality are unknown there.
 
     Raises:
-        AssetError: a tile is missing, damaged, or without CRS.
+        AssetError: an item has no occurrence, or a tile is missing, damaged, or without CRS.
     """
     layers = {}
     for name, layer in WATER_LAYERS.items():
-        holding = tuple(item for item in items if layer.asset in item.assets)
+        holding = tuple(item for item in items if layer.everywhere or layer.asset in item.assets)
         # Only 255 is no data, whatever the file declares: 0 means that water was never seen.
         assets = assets_of(
             holding, layer.asset, sign=sign, invalid=NO_DATA, own_nodata=False, may_be_empty=True, gdal=gdal

@@ -214,7 +214,8 @@ def open_backend(model: Model, name: str = "auto", *, threads: int = 0, draw: in
         ModelError: the machine or the model does not have what it needs.
     """
     if draw is not None:
-        return Thinned(_open_torch(model, name, threads), draw)
+        inner = open_backend(model, _torch_backend(name), threads=threads)
+        return Thinned(cast("TorchCpu | TorchCuda", inner), draw)
     name = choose_backend(model) if name == "auto" else SHORT.get(name, name)
     if name == "torch-cuda":
         return TorchCuda(model)
@@ -227,7 +228,8 @@ def open_backend(model: Model, name: str = "auto", *, threads: int = 0, draw: in
     raise UnknownNameError("backend", name, ("auto", *BACKENDS))
 
 
-def _open_torch(model: Model, name: str, threads: int) -> TorchCpu | TorchCuda:
+def _torch_backend(name: str) -> str:
+    """Which of torch's two backends a name means."""
     wanted = SHORT.get(name, name)
     if wanted == "auto":
         wanted = "torch-cuda" if torch.cuda.is_available() else "torch-cpu"
@@ -235,7 +237,7 @@ def _open_torch(model: Model, name: str, threads: int) -> TorchCpu | TorchCuda:
         raise ModelError(
             f"dropout_draws needs the backend cpu, cuda or auto, not {name}: only torch can leave units out."
         )
-    return TorchCuda(model) if wanted == "torch-cuda" else TorchCpu(model, threads)
+    return wanted
 
 
 def _no_openvino_telemetry() -> None:

@@ -77,7 +77,8 @@ def publication_of_network(plan: MappingPlan) -> dict[str, Any]:
     compared = any(planned.references for planned in plan.passes)
     model = load_model(options.model if compared else options.without_history or options.model)
     card = model.card
-    others = {load_model(name).card.name: dict(load_model(name).card.digests) for name in options.members}
+    members = [load_model(name).card for name in options.members]
+    others = {member.name: dict(member.digests) for member in members}
     sizes = {name: (model.folder / name).stat().st_size for name in card.digests}
     return {
         "model": {

@@ -113,10 +113,16 @@ def test_seasonality_is_taken_from_the_items_that_have_it(tmp_path, grid):
     values = np.full((400, 400), 7, "u1")
     path = write(tmp_path / "s.tif", values, 15 - 200 * STEP, 45 + 200 * STEP)
     months = load_reference_water(
-        (item("a", occurrence=path), item("b", seasonality=path)), grid, sign=str
+        (item("a", occurrence=path), item("b", occurrence=path, seasonality=path)), grid, sign=str
     ).water_seasonality
     assert (months == 7).all()
     assert np.isnan(load_reference_water((item("a", occurrence=path),), grid, sign=str).water_seasonality).all()
+
+
+def test_an_item_without_occurrence_is_an_error_and_not_unknown_ground(tmp_path, grid):
+    path = write(tmp_path / "s.tif", np.full((400, 400), 7, "u1"), 15 - 200 * STEP, 45 + 200 * STEP)
+    with pytest.raises(AssetError, match="no asset 'occurrence'"):
+        load_reference_water((item("b", seasonality=path),), grid, sign=str)
 
 
 def test_a_file_that_declares_zero_as_no_data_still_says_never_water(tmp_path, grid):
