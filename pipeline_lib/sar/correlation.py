@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage
 
-Image = NDArray[np.float64]
+Image = NDArray[np.floating]
 Mask = NDArray[np.bool_]
 
 FINE_PX = 1.5
@@ -17,11 +17,11 @@ STEP_PX = 0.02
 def smooth(image: Image, sigma: float) -> Image:
     """Gaussian mean of the finite neighbours: (y, x), NaN where the image is."""
     valid = np.isfinite(image)
-    total = _gaussian(np.where(valid, image, 0.0), sigma)
+    total = _gaussian(np.where(valid, image, np.float32(0)), sigma)
     if valid.all():  # the weight falls off at the edges only: the product of one for each axis
-        along_y, along_x = (_gaussian(np.ones(length), sigma) for length in image.shape)
+        along_y, along_x = (_gaussian(np.ones(length, image.dtype), sigma) for length in image.shape)
         return np.asarray(total / np.multiply.outer(along_y, along_x))
-    return np.where(valid, total / np.maximum(_gaussian(valid.astype("f8"), sigma), 1e-9), np.nan)
+    return np.where(valid, total / np.maximum(_gaussian(valid.astype("f4"), sigma), 1e-9), np.float32(np.nan))
 
 
 def _gaussian(values: Image, sigma: float) -> Image:
@@ -64,6 +64,7 @@ def masked_correlation(fixed: Image, moving: Image, usable: Mask, reach: int) ->
         Padfield 2012, eq. 19-21.
     """
     size = tuple(fft.next_fast_len(length + reach, real=True) for length in fixed.shape)
+    shifts = np.arange(-reach, reach + 1)
     one, one_known = _prepared(fixed, usable)
     other, other_known = _prepared(moving, usable)
     spectra = [fft.rfft2(part, size) for part in (one, one_known, one * one)]
@@ -72,8 +73,7 @@ def masked_correlation(fixed: Image, moving: Image, usable: Mask, reach: int) ->
     def summed(a: int, b: int) -> Image:
         """Sum over p of a(p) b(p + s), for the shifts within reach."""
         full: Image = fft.irfft2(np.conj(spectra[a]) * others[b], size)
-        part = np.roll(full, (reach, reach), axis=(0, 1))
-        return part[: 2 * reach + 1, : 2 * reach + 1]
+        return full[np.ix_(shifts, shifts)]
 
     count = np.maximum(summed(1, 1), 1.0)
     mean_one, mean_other = summed(0, 1) / count, summed(1, 0) / count
@@ -111,6 +111,6 @@ def best_shift(surface: Image) -> tuple[float, float, float, bool]:
 def _prepared(image: Image, usable: Mask) -> tuple[Image, Image]:
     """Image without its mean and with zeros where it is not usable, and the usable pixels as 0 and 1."""
     known = usable & np.isfinite(image)
-    values = np.where(known, image, 0.0)
+    values = np.where(known, image, 0.0).astype("f8")
     mean = values.sum() / max(int(known.sum()), 1)
     return np.where(known, values - mean, 0.0), known.astype("f8")

@@ -12,7 +12,8 @@ from scipy import ndimage
 from pipeline_lib.errors import GridMismatchError
 from pipeline_lib.optical.cloud import clear_by_scene_class
 from pipeline_lib.options.world import WorldOptions
-from pipeline_lib.sar.correlation import best_shift, masked_correlation
+from pipeline_lib.sar.correlation import FINE_PX, best_shift, gradient, masked_correlation, smooth, structure
+from pipeline_lib.sar.matching import Matched, _matched, _windows
 from pipeline_lib.sar.registration import ShiftEstimate, co_registered, moved, shift_between, shift_to_optical
 from pipeline_lib.world.optical import BANDS
 from pipeline_lib.world.simulate import simulate
@@ -49,6 +50,24 @@ def test_too_little_or_flat_is_unknown():
     few[:10, :20] = True
     assert np.isnan(masked_correlation(image, image, few, 3)).all()
     assert np.isnan(masked_correlation(np.ones((40, 40)), image, np.ones((40, 40), bool), 3)).all()
+
+
+def test_features_of_the_image_are_those_of_each_window_alone():
+    generator = np.random.default_rng(3)
+    one, other = (xr.Dataset({"vv": (("y", "x"), generator.gamma(4, 0.01, (400, 300)).astype("f4"))}) for _ in range(2))
+    one["vv"][150:190, 20:90] = np.nan
+
+    def features(first, second):
+        return Matched(((structure(first["vv"]), gradient(second["vv"])),), (smooth(first["vv"], 2 * FINE_PX),))
+
+    windows = _windows((400, 300), 8, 64)
+    together = list(_matched(one, other, None, features, windows))
+    assert len(together) == len(windows) == 20
+    for (core, (pairs, contrast), usable), window in zip(together, windows, strict=True):
+        ((_, (pairs_alone, contrast_alone), usable_alone),) = _matched(one, other, None, features, [window])
+        assert np.array_equal(usable, usable_alone)
+        for a, b in zip((*pairs[0], *contrast), (*pairs_alone[0], *contrast_alone), strict=True):
+            assert np.allclose(a[core], b[core], rtol=1e-4, atol=1e-7, equal_nan=True)
 
 
 @given(dy=st.floats(-5, 5), dx=st.floats(-5, 5))
