@@ -139,12 +139,64 @@ def _weight(distance: Any, mode: Any) -> Any:  # pragma: no cover - compiled
 
 
 @njit(cache=True, nogil=True)
-def _between(nodes: Any, row: Any, column: Any) -> Any:  # pragma: no cover - compiled
-    i, j = int(row // LATTICE), int(column // LATTICE)
-    v, u = row / LATTICE - i, column / LATTICE - j
-    top = nodes[i, j] * (1 - u) + nodes[i, j + 1] * u
-    low = nodes[i + 1, j] * (1 - u) + nodes[i + 1, j + 1] * u
-    return round((top * (1 - v) + low * v) * 1e5) / 1e5  # a grid on the source's own lattice hits pixel centres
+def _between(nodes: Any, row: Any, column: Any, places: Any) -> None:  # pragma: no cover - compiled
+    """Interpolate the nodes at one row and every whole step from ``column``, into ``places``."""
+    i = int(row // LATTICE)
+    v = row / LATTICE - i
+    done = 0
+    while done < places.size:
+        j = int((column + done) // LATTICE)
+        left = nodes[i, j] * (1 - v) + nodes[i + 1, j] * v
+        right = nodes[i, j + 1] * (1 - v) + nodes[i + 1, j + 1] * v
+        last = min(places.size, math.ceil((j + 1) * LATTICE - column))
+        for k in range(done, last):
+            u = (column + k) / LATTICE - j
+            # A grid on the source's own lattice hits pixel centres.
+            places[k] = math.floor((left * (1 - u) + right * u) * 1e5 + 0.5) / 1e5
+        done = last
+
+
+@njit(cache=True, nogil=True)
+def _bilinear(source: Any, y: Any, x: Any) -> Any:  # pragma: no cover - compiled
+    """Value between four pixels; NaN where one of them is NaN or outside, or the place is."""
+    if not (y >= 0.0 and x >= 0.0 and y < source.shape[0] - 1 and x < source.shape[1] - 1):
+        return np.nan
+    p, q = int(y), int(x)
+    v, u = y - p, x - q
+    top = source[p, q] * (1 - u) + source[p, q + 1] * u
+    low = source[p + 1, q] * (1 - u) + source[p + 1, q + 1] * u
+    return top * (1 - v) + low * v
+
+
+@njit(cache=True, nogil=True)
+def _bicubic(source: Any, y: Any, x: Any) -> Any:  # pragma: no cover - compiled
+    """Value among sixteen pixels; NaN where one of them is NaN or outside, or the place is."""
+    if not (y >= 1.0 and x >= 1.0 and y < source.shape[0] - 2 and x < source.shape[1] - 2):
+        return np.nan
+    p, q = int(y), int(x)
+    v, u = y - p, x - q
+    across = _weight(1 + u, 2), _weight(u, 2), _weight(1 - u, 2), _weight(2 - u, 2)
+    down = _weight(1 + v, 2), _weight(v, 2), _weight(1 - v, 2), _weight(2 - v, 2)
+    total = 0.0
+    for k in range(4):
+        line = source[p - 1 + k]
+        total += down[k] * (
+            across[0] * line[q - 1] + across[1] * line[q] + across[2] * line[q + 1] + across[3] * line[q + 2]
+        )
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _whole(source: Any, y: Any, x: Any, mode: Any, values: Any) -> None:  # pragma: no cover - compiled
+    """Values where nothing is missing around a place, which is nearly everywhere; NaN elsewhere."""
+    if mode == 1:
+        for j in range(values.size):
+            values[j] = _bilinear(source, y[j], x[j])
+    elif mode == 2:
+        for j in range(values.size):
+            values[j] = _bicubic(source, y[j], x[j])
+    else:
+        values[:] = np.nan
 
 
 @njit(cache=True, nogil=True)
@@ -187,17 +239,23 @@ def _neighbours(source: Any, y: Any, x: Any) -> Any:  # pragma: no cover - compi
 def _resample(
     source: Any, nodes: Any, row0: Any, column0: Any, mode: Any, samples: Any, reach: Any, out: Any
 ) -> None:  # pragma: no cover - compiled
+    width = out.shape[1]
+    y, x, values = np.empty(width), np.empty(width), np.empty(width)
+    total, count = np.empty(width), np.empty(width, np.int64)
     for i in range(out.shape[0]):
-        for j in range(out.shape[1]):
-            total, count = 0.0, 0
-            for s in range(samples):
-                row = row0 + i + (s + 0.5) / samples - 0.5
-                for t in range(samples):
-                    column = column0 + j + (t + 0.5) / samples - 0.5
-                    y = _between(nodes[0], row, column)
-                    x = _between(nodes[1], row, column)
-                    value = _sample(source, y, x, mode, reach)
-                    if not np.isnan(value):
-                        total += value
-                        count += 1
-            out[i, j] = total / count if 2 * count >= samples * samples else np.nan
+        total[:], count[:] = 0.0, 0
+        for s in range(samples):
+            row = row0 + i + (s + 0.5) / samples - 0.5
+            for t in range(samples):
+                column = column0 + (t + 0.5) / samples - 0.5
+                _between(nodes[0], row, column, y)
+                _between(nodes[1], row, column, x)
+                _whole(source, y, x, mode, values)
+                for j in range(width):
+                    if np.isnan(values[j]):
+                        values[j] = _sample(source, y[j], x[j], mode, reach)
+                    if not np.isnan(values[j]):
+                        total[j] += values[j]
+                        count[j] += 1
+        for j in range(width):
+            out[i, j] = total[j] / count[j] if 2 * count[j] >= samples * samples else np.nan
