@@ -26,7 +26,7 @@ from scipy.ndimage import gaussian_filter
 from shapely.geometry import box, mapping
 
 from pipeline_lib.flood.derive import ATTRIBUTES, OUTPUTS
-from pipeline_lib.model import Acquisition, CatalogItem, CatalogReference, Event, Grid, MappingPlan, PlannedPass, Stored
+from pipeline_lib.model import Acquisition, CatalogItem, CatalogReference, Event, Grid, MappingPlan, PlannedPass
 from pipeline_lib.options.derive import DeriveOptions
 from pipeline_lib.options.publish import PublishOptions
 from pipeline_lib.store import Store
@@ -122,12 +122,8 @@ def stage(name: str, folder: Path, plan: MappingPlan) -> None:
     from pipeline_lib.steps.publish import publish_event
 
     store = Store(folder / "store")
-    floods = [
-        Stored(href=str(folder / f"store/flood/f{i}.zarr"), kind="flood", key=f"f{i}") for i in range(len(plan.passes))
-    ]
-    scenes = [
-        Stored(href=str(folder / f"store/scene/s{i}.zarr"), kind="scene", key=f"s{i}") for i in range(len(plan.passes))
-    ]
+    floods = [store.place("flood", f"f{i}") for i in range(len(plan.passes))]
+    scenes = [store.place("scene", f"s{i}") for i in range(len(plan.passes))]
     before, used = time.perf_counter(), time.process_time()
     with dask.config.set(scheduler="threads", num_workers=2):
         event = mosaic_event(store, plan, floods)

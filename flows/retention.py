@@ -25,10 +25,10 @@ def retention(out: str, options: RetentionOptions | None = None) -> Removed:
     removed = forget(out, options)
     runs = _forget_runs(datetime.now(UTC) - timedelta(days=options.runs_days))
     get_run_logger().info(
-        "Removed %d datasets (%.1f MB), %d leftovers, %d polls, %d runs.",
+        "Forgot %d datasets; removed %d groups (%.1f MB), %d polls, %d runs.",
         removed.datasets,
+        removed.groups,
         removed.freed_bytes / 1e6,
-        removed.leftovers,
         removed.history_lines,
         runs,
     )

@@ -17,7 +17,9 @@ from tasks.display import show
 def plan_event(event: Event, catalog: str, found: Found, options: MapOptions, place: map_event.Place) -> MappingPlan:
     """Take every decision, write the plan beside the run's data, and list its acquisitions in the UI."""
     plan = decide.plan_event(event, catalog, found, options)
-    write_plan(plan, Workspace(place.workspace).plan_path)
+    workspace = Workspace(place.workspace)
+    write_plan(plan, workspace.plan_path)
+    workspace.store.ready()  # before a pixel is read
     rows = summary.acquisition_rows(plan)
     show(create_table_artifact, key="acquisitions", table=rows, description="Passes of the event and their references")
     return plan

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import uuid
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,37 @@ def small_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from pipeline_lib.world.build import build_world
 
     return build_world(tmp_path_factory.mktemp("world") / "small", WorldOptions(seed=7, size=288))
+
+
+@pytest.fixture(scope="session")
+def s3_server():
+    """A server on loopback that speaks S3, conditional creation included; its address."""
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(s3_server: str, monkeypatch: pytest.MonkeyPatch):
+    """URL of an empty bucket; what opens it, in this process or another, finds endpoint and keys in the environment."""
+    import s3fs
+
+    for name, value in {
+        "AWS_ENDPOINT_URL": s3_server,
+        "AWS_ACCESS_KEY_ID": "test-key",
+        "AWS_SECRET_ACCESS_KEY": "test-secret-value",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }.items():
+        monkeypatch.setenv(name, value)
+    name = f"bucket-{uuid.uuid4().hex[:12]}"
+    s3fs.S3FileSystem().call_s3("create_bucket", Bucket=name)
+    return f"s3://{name}"
 
 
 @pytest.fixture(autouse=True)

@@ -44,7 +44,7 @@ class Round:
     """Runs it took after the last kill until one ended well; 0 where the struck run itself went on to its end."""
     differences: list[str]
     leftovers: int = 0
-    """Hidden folders that the killed writers left in the store; retention removes them."""
+    """Groups that the killed writers left in the store; retention removes them."""
     cpu_s: float = 0.0
     """Of all runs of the round."""
 
@@ -100,7 +100,9 @@ def compared(out: Path, good: Path) -> list[str]:
 
 
 def leftovers(out: Path) -> int:
-    return len(list((out / ".overbank" / "store").glob("*/.*")))
+    """Groups of the store that no dataset names."""
+    store = out / ".overbank" / "store"
+    return len(list(store.glob("*/*.zarr"))) - len(list(store.glob("*/*.json")))
 
 
 def rounded(moments: list[float]) -> list[float]:

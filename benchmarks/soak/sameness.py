@@ -47,12 +47,12 @@ def differences(one: dict[str, str], other: dict[str, str]) -> list[str]:
 
 
 def store_contents(out: Path) -> dict[str, str]:
-    """Digest of every file of every complete intermediate dataset."""
-    root = out / ".overbank" / "store"
+    """Digest of every file of every complete intermediate dataset, under the dataset's kind and key."""
     return {
-        str(path.relative_to(root)): _sha256(path.read_bytes())
-        for folder in sorted(root.glob("*/[!.]*.zarr"))
-        for path in sorted(folder.rglob("*"))
+        f"{name.parent.name}/{name.stem}/{path.relative_to(group)}": _sha256(path.read_bytes())
+        for name in sorted((out / ".overbank" / "store").glob("*/*.json"))
+        for group in [name.with_name(json.loads(name.read_text(encoding="utf-8"))["zarr"])]
+        for path in sorted(group.rglob("*"))
         if path.is_file()
     }
 

@@ -23,7 +23,9 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
 import psutil
+import xarray as xr
 
 from benchmarks.soak.season_archive import Archive, Orchestrator, Run, truth_of
 from pipeline_lib.errors import CatalogError
@@ -32,6 +34,7 @@ from pipeline_lib.model.area import area_of_bbox
 from pipeline_lib.publish import versions
 from pipeline_lib.steps import watch as steps
 from pipeline_lib.steps.retention import RetentionOptions, forget
+from pipeline_lib.steps.workspace import store_of
 from pipeline_lib.watch import KnownPass, PassState, Register, Watch
 from pipeline_lib.watch.records import fingerprint_of
 
@@ -69,6 +72,7 @@ class Season:
         """Published versions that a pass came into, by area, start and fingerprint."""
         self.counts: Counter[str] = Counter()
         self.samples: list[dict[str, float]] = []
+        self.began = time.time() - 1.0
 
     def poll(self, name: str, now: datetime) -> None:
         """What `flows.watch_catalogue` does for one watch."""
@@ -119,10 +123,9 @@ class Season:
         """The stand-in for mapping: a version of the event with what the archive shows now, if that is new."""
         seen = self.archive.acquisitions(area, self.aois[area], now)
         passes = {one.start.isoformat(): fingerprint_of(one) for one in seen if event.start <= one.start <= event.end}
-        intermediate = self.out / ".overbank/store/flood" / f"{event.event_id}-{now:%Y%m%dT%H%M%S}.zarr"
-        intermediate.mkdir(parents=True, exist_ok=True)
-        (intermediate / "data").write_bytes(os.urandom(65536))
-        os.utime(intermediate, (now.timestamp(), now.timestamp()))
+        noise = xr.Dataset({"data": ("x", np.frombuffer(os.urandom(65536), "uint8"))})
+        store_of(self.out).save("flood", f"{event.event_id}-{now:%Y%m%dT%H%M%S}", noise)
+        self.age_store(now)
         folder = self.out / event.event_id
         with versions.writing(folder, 1.0):
             before = read_passes(folder)
@@ -140,9 +143,16 @@ class Season:
             if before.get(start) != fingerprint:
                 self.mapped[area, datetime.fromisoformat(start), fingerprint] += 1
 
+    def age_store(self, now: datetime) -> None:
+        """What the real clock has just written is of the simulated moment."""
+        for path in (self.out / ".overbank/store").rglob("*"):
+            if path.stat().st_mtime > self.began:
+                os.utime(path, (now.timestamp(), now.timestamp()))
+
     def sample(self, now: datetime) -> None:
         """Sizes, once a simulated day, after the night's retention."""
         removed = forget(self.out, KEPT, now)
+        self.age_store(now)
         self.counts["intermediates removed"] += removed.datasets
         base = self.out / ".overbank"
         database = sum(path.stat().st_size for path in base.glob("watches.sqlite*"))

@@ -11,7 +11,7 @@ class Stored(Record):
     """A dataset in the store: all that crosses a task boundary instead of pixels."""
 
     href: str
-    """Folder or URL of the Zarr group."""
+    """Path or URL of the small file that names its Zarr group."""
     kind: str
     """``scene``, ``history``, ``terrain``, ``water``, ``flood``, ``event``."""
     key: str

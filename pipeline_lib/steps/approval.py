@@ -20,6 +20,7 @@ from pipeline_lib.publish.publication import draw_quicklook
 from pipeline_lib.steps.gate import Assessment
 from pipeline_lib.steps.map_event import Mapped, publication, publish
 from pipeline_lib.steps.workspace import APPROVALS, workspace_of
+from pipeline_lib.store import holding
 
 PREVIEW_PX = 1200
 """Longest side of the map in the quicklook of a request."""
@@ -98,7 +99,7 @@ def ask(
         if known.run_id == run_id or run_id is None:
             return known
         return _write(out, known.model_copy(update={"run_id": run_id}))
-    content = publication(mapped, workspace_of(out, assessment.event_id).store)
+    content = publication(mapped, holding(mapped.mosaic))
     path.parent.mkdir(parents=True, exist_ok=True)
     figures = draw_quicklook(content.smaller(PREVIEW_PX), out / assessment.event_id, path.with_suffix(".png"))
     fresh = Request(assessment=assessment, mapped=mapped, options=options, figures=figures, asked=now, run_id=run_id)
@@ -154,7 +155,7 @@ def decide(
     request = settle(out, request, decision)
     if not approved:
         return request, None
-    return request, publish(request.mapped, str(out), workspace_of(out, event_id).store, request.record)
+    return request, publish(request.mapped, str(out), holding(request.mapped.mosaic), request.record)
 
 
 def timed_out(request: Request, now: datetime) -> Decision | None:

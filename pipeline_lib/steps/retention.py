@@ -1,6 +1,5 @@
 """Forgetting what need not be kept: intermediates that nobody used lately, what killed writers left, old history."""
 
-import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -9,7 +8,8 @@ from pydantic import Field
 from pipeline_lib.model import Record
 from pipeline_lib.options import Options
 from pipeline_lib.steps.watch import register_of
-from pipeline_lib.store import Store
+from pipeline_lib.steps.workspace import store_of
+from pipeline_lib.store import GRACE
 
 
 class RetentionOptions(Options):
@@ -27,31 +27,25 @@ class Removed(Record):
     """What was removed."""
 
     datasets: int
-    leftovers: int
+    """That were not used for long: not found any more."""
+    groups: int
+    """Of datasets that were forgotten earlier, and of writers that were killed."""
     freed_bytes: int
+    """That the groups took."""
     history_lines: int
 
 
 def forget(out: Path, options: RetentionOptions, now: datetime) -> Removed:
     """Remove old intermediates, leftovers of killed writers, and old polls.
 
-    A dataset is as old as its last use: reading one touches it. Its folder is renamed before it is deleted, so that
-    no reader finds half of one.
+    A dataset is as old as its last use. It is not found any more from now on, and its bytes are removed a day later
+    (`pipeline_lib.store.GRACE`), when no run can be reading it any more.
 
     Raises:
-        StoreError: the register of watches cannot be opened.
+        StoreError: the store cannot be listed, or the register of watches cannot be opened.
     """
-    store = Store(out / ".overbank" / "store")
-    leftovers = store.sweep()
-    limit = (now - timedelta(days=options.intermediates_days)).timestamp()
-    datasets, freed = 0, 0
-    for folder in sorted(store.root.glob("*/*.zarr")):
-        if folder.stat().st_mtime >= limit:
-            continue
-        doomed = folder.with_name(f".{folder.name}.forgotten")
-        folder.rename(doomed)
-        freed += sum(part.stat().st_size for part in doomed.rglob("*") if part.is_file())
-        shutil.rmtree(doomed)
-        datasets += 1
+    store = store_of(out)
+    swept = store.sweep(now - GRACE)
+    datasets = store.forget(now - timedelta(days=options.intermediates_days))
     lines = register_of(out).prune(now - timedelta(days=options.history_days))
-    return Removed(datasets=datasets, leftovers=leftovers, freed_bytes=freed, history_lines=lines)
+    return Removed(datasets=datasets, groups=swept.groups, freed_bytes=swept.bytes, history_lines=lines)

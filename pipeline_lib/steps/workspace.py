@@ -1,5 +1,6 @@
-"""The folder in which an event's intermediate data live, beside what is published."""
+"""Where intermediate data live: a folder beside what is published, or a bucket."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,6 +8,8 @@ from pipeline_lib.store import Store
 
 APPROVALS = "approvals"
 """Folder of requests for approval in a workspace."""
+STORE_VARIABLE = "OVERBANK_STORE"
+"""Folder or URL (``s3://bucket/prefix``) of the intermediate datasets; beside the events where it is not set."""
 
 
 @dataclass(frozen=True)
@@ -17,8 +20,8 @@ class Workspace:
 
     @property
     def store(self) -> Store:
-        """The datasets of every event under the same folder: keys are digests, so events on one grid share them."""
-        return Store(Path(self.folder).parent / "store")
+        """The datasets of every event under the same folder."""
+        return store_of(Path(self.folder).parent.parent)
 
     @property
     def plan_path(self) -> Path:
@@ -29,6 +32,17 @@ class Workspace:
 def workspace_of(out: Path, event_id: str) -> Workspace:
     """The workspace of an event: ``OUT/.overbank/<event_id>``, hidden from readers of the products."""
     return Workspace(str(out / ".overbank" / event_id))
+
+
+def store_of(out: Path) -> Store:
+    """The datasets of every event under ``out``: keys are digests, so events on one grid share them.
+
+    They lie where the environment says (`STORE_VARIABLE`), and so may those of several folders of events.
+
+    Raises:
+        InputError: the environment names something that no installed package can open, or holds credentials.
+    """
+    return Store(os.environ.get(STORE_VARIABLE) or out / ".overbank" / "store")
 
 
 def any_held(out: Path) -> bool:

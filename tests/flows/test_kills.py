@@ -53,7 +53,7 @@ def test_a_killed_run_continues_and_publishes_what_an_undisturbed_one_does(place
     undisturbed = start(good := tmp_path / "good").end()
     assert undisturbed.kind == "published", undisturbed.message
     run = start(out := tmp_path / "out")
-    while not list(out.glob(".overbank/store/flood/*.zarr")):
+    while not list(out.glob(".overbank/store/flood/*.json")):
         assert not run.answers.poll(0.005), "it ended before its first pass was done"
     assert run.kill().kind == "killed"
     assert not list(out.glob("*/current"))

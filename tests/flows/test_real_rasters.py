@@ -126,6 +126,6 @@ def test_a_dry_place_with_its_real_elevation(real_data, small_world, tmp_path):
     with serve(archive.root) as url:
         map_event(event, url, str(tmp_path / "out"), MapOptions.model_validate(OPTIONS))
     flood, _, _ = published(tmp_path / "out", "dry-place", "flood_extent")
-    assert list((tmp_path / "out" / ".overbank" / "store" / "terrain").glob("*.zarr"))
+    assert list((tmp_path / "out" / ".overbank" / "store" / "terrain").glob("*.json"))
     assert np.mean(flood == 1) < 0.05
     assert np.mean(flood == 255) < 0.2

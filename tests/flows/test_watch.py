@@ -2,13 +2,17 @@
 
 import json
 from datetime import timedelta
+from pathlib import Path
 
+import numpy as np
 import pytest
+import xarray as xr
 
 from flows.watch_catalogue import watch_catalogue
 from pipeline_lib.errors import OverbankError
 from pipeline_lib.steps.retention import RetentionOptions, forget
 from pipeline_lib.steps.watch import register_of
+from pipeline_lib.steps.workspace import store_of
 from pipeline_lib.watch import PassState, Watch
 from pipeline_lib.world.server import serve
 
@@ -115,12 +119,15 @@ def test_silence_is_reported_once(own_world, hidden, event, tmp_path):
 
 
 def test_retention_removes_what_nobody_used(own_world, event, tmp_path):
-    store = tmp_path / ".overbank" / "store"
-    for name in ("scene/a.zarr", "scene/.b.zarr.123-abc"):
-        (store / name).mkdir(parents=True)
-        (store / name / "data").write_bytes(b"x" * 1000)
-    kept = forget(tmp_path, RetentionOptions(intermediates_days=1), event.end.replace(year=2000))
-    assert (kept.datasets, kept.leftovers) == (0, 1)
-    gone = forget(tmp_path, RetentionOptions(intermediates_days=1), event.end.replace(year=2100))
-    assert (gone.datasets, gone.freed_bytes) == (1, 1000)
-    assert list((store / "scene").iterdir()) == []
+    options = RetentionOptions(intermediates_days=1)
+    folder = Path(store_of(tmp_path).save("scene", "a", xr.Dataset({"vv": ("x", np.ones(9))})).href).parent
+    killed = folder / "b.0123456789ab.zarr"
+    killed.mkdir()
+    (killed / "data").write_bytes(b"x" * 1000)
+    early = forget(tmp_path, options, event.end.replace(year=2000))
+    assert (early.datasets, early.groups) == (0, 0)
+    late = forget(tmp_path, options, event.end.replace(year=2100))
+    assert (late.datasets, late.groups, late.freed_bytes) == (1, 1, 1000)
+    later = forget(tmp_path, options, event.end.replace(year=2100))
+    assert (later.datasets, later.groups) == (0, 1)
+    assert list(folder.iterdir()) == []
