@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.desk.services import POOL, Desk
-from pipeline_lib.errors import OverbankError
+from pipeline_lib.errors import InputError, OverbankError
 
 ZOMBIES = "overbank: runs without a heartbeat have crashed"
 SILENT_AFTER = timedelta(seconds=90)
@@ -32,26 +32,38 @@ def apply(desk: Desk) -> None:
     )
     os.environ["DO_NOT_TRACK"] = "1"
     prepare_server()
-    command = (
-        sys.executable,
-        "-m",
-        "prefect",
-        "--no-prompt",
-        "deploy",
-        "--prefect-file",
-        str(deployments_file()),
-        "--all",
-    )
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=desk.out)
+    _deploy_all(environment, desk.out)
+
+
+def set_up_server() -> None:
+    """What `apply` does, for a server that overbank did not start (compose, Kubernetes): once, before anything runs.
+
+    ``PREFECT_API_URL`` names the server, ``OVERBANK_OUT`` the folder of events as the workers see it.
+
+    Raises:
+        InputError: one of the two is not set.
+        OverbankError: the deployments could not be applied.
+    """
+    for name in ("PREFECT_API_URL", "OVERBANK_OUT"):
+        if not os.environ.get(name):
+            raise InputError(
+                f"{name} is not set; give the server's API and the folder of events as environment variables."
+            )
+    prepare_server()
+    _deploy_all(dict(os.environ), Path(os.environ["OVERBANK_OUT"]))
+
+
+def _deploy_all(environment: dict[str, str], folder: Path) -> None:
+    """``prefect deploy --all`` with overbank's own deployments."""
+    prefect = (sys.executable, "-m", "prefect", "--no-prompt", "deploy")
+    command = (*prefect, "--prefect-file", str(deployments_file()), "--all")
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=folder)
     if done.returncode:
         raise OverbankError(f"The deployments could not be applied: {(done.stdout + done.stderr).strip()[-800:]}")
 
 
 def prepare_server() -> None:
-    """Pool, GPU slots and the automation that ends dead runs, on the server that ``PREFECT_API_URL`` names.
-
-    Where Prefect runs by itself (compose, Kubernetes) this is done once, before the deployments are applied.
-    """
+    """Pool, GPU slots and the automation that ends dead runs, on the server that ``PREFECT_API_URL`` names."""
     _create_pool_and_limits()
     _create_zombie_automation()
 

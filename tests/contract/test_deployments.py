@@ -3,9 +3,7 @@
 import configparser
 import importlib
 import inspect
-import re
 
-import pytest
 import yaml
 from prefect import Flow
 
@@ -64,13 +62,6 @@ def test_compose_services_depend_on_each_other_consistently(repository):
             assert environment["DO_NOT_TRACK"] == "1"
 
 
-def test_what_compose_calls_exists_and_ends_dead_runs_too(repository):
-    (words,) = _yaml(repository, "compose.yaml")["services"]["setup"]["command"]
-    module, name = re.search(r"from (\S+) import (\w+);", words).groups()
-    assert callable(getattr(importlib.import_module(module), name))
-    assert "deploy --prefect-file" in words
-
-
 def test_systemd_unit_is_complete(repository):
     unit = configparser.ConfigParser(strict=False, interpolation=None)
     unit.optionxform = str
@@ -80,19 +71,7 @@ def test_systemd_unit_is_complete(repository):
     assert unit["Install"]["WantedBy"] == "multi-user.target"
 
 
-@pytest.mark.parametrize("name", ["prefect-server-values.yaml", "prefect-worker-values.yaml", "dask-cluster.yaml"])
-def test_kubernetes_files_are_yaml_without_telemetry(repository, name):
-    document = _yaml(repository, "kubernetes", name)
-    assert "DO_NOT_TRACK" in str(document)
-
-
 def test_dask_cluster_ports_agree(repository):
     spec = _yaml(repository, "kubernetes", "dask-cluster.yaml")["spec"]["scheduler"]
     exposed = {port["name"] for port in spec["spec"]["containers"][0]["ports"]}
     assert {port["targetPort"] for port in spec["service"]["ports"]} == exposed
-
-
-def test_slurm_settings_load_into_dask(repository):
-    settings = _yaml(repository, "slurm", "jobqueue.yaml")["jobqueue"]["slurm"]
-    assert settings["cores"] % settings["processes"] == 0
-    assert settings["memory"].endswith("GiB")
