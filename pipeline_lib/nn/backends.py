@@ -2,88 +2,14 @@
 
 import importlib.util
 import sys
-from collections.abc import Callable
-from threading import Lock
-from typing import Any, Protocol, cast
+from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import nn
 
 from pipeline_lib.errors import ModelError, UnknownNameError
-from pipeline_lib.nn.losses import water_logit
+from pipeline_lib.nn.gpu import cuda_devices
 from pipeline_lib.nn.model_folder import INT8, ONNX, Model
-
-Tiles = NDArray[np.float32]
-
-
-class OutOfMemory(Exception):  # noqa: N818 - a condition that is handled, not an error that is shown
-    """The device has no room for this batch; the caller halves it."""
-
-
-class Backend(Protocol):
-    """Runs batches of tiles."""
-
-    name: str
-
-    def odds(self, tiles: Tiles) -> Tiles:
-        """Log-odds ``(tile, y, x)`` of ``(tile, band, y, x)`` in network units without NaN.
-
-        Raises:
-            OutOfMemory: the batch is too large for the device.
-        """
-        ...
-
-
-class TorchCpu:
-    """Torch on the CPU, channels last, which is 1.3 to 2 times faster than the default order."""
-
-    name = "torch-cpu"
-
-    def __init__(self, model: Model, threads: int) -> None:
-        """``threads`` of 0 leaves torch's choice."""
-        self.network = model.network().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.threads = threads
-
-    def odds(self, tiles: Tiles) -> Tiles:
-        """See `Backend`."""
-        if self.threads and torch.get_num_threads() != self.threads:
-            torch.set_num_threads(self.threads)
-        with torch.inference_mode():
-            batch = torch.from_numpy(tiles).contiguous(memory_format=torch.channels_last)
-            return np.ascontiguousarray(water_logit(self.network(batch)).numpy())
-
-
-class TorchCuda:
-    """Torch on a GPU: channels last, half precision, pinned asynchronous copies; compiled where asked for.
-
-    Tiles alone travel to the device, so that no scene has to fit in its memory.
-    """
-
-    name = "torch-cuda"
-
-    def __init__(self, model: Model, *, compiled: bool = False) -> None:
-        """Move the network to the device.
-
-        Raises:
-            ModelError: there is no CUDA device.
-        """
-        if not torch.cuda.is_available():
-            raise ModelError("The backend torch-cuda was demanded, but torch finds no CUDA device on this machine.")
-        network: Any = model.network().half().to(device="cuda", memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.network: Callable[..., Any] = torch.compile(network) if compiled else network
-
-    def odds(self, tiles: Tiles) -> Tiles:
-        """See `Backend`."""
-        try:
-            with torch.inference_mode():
-                host = torch.from_numpy(tiles).pin_memory()
-                batch = host.to("cuda", non_blocking=True).half().contiguous(memory_format=torch.channels_last)
-                return np.asarray(water_logit(self.network(batch)).float().cpu().numpy())
-        except torch.cuda.OutOfMemoryError as error:
-            torch.cuda.empty_cache()
-            raise OutOfMemory(str(error)) from error
+from pipeline_lib.nn.tiles import Backend, Tiles
 
 
 class OpenVino:
@@ -157,7 +83,7 @@ def choose_backend(model: Model) -> str:
 
     A GPU first; then OpenVINO, in int8 where the model brings it; ONNX Runtime; and torch, which is always there.
     """
-    if torch.cuda.is_available():
+    if cuda_devices():
         return "torch-cuda"
     has_onnx, has_int8 = ((model.folder / name).is_file() for name in (ONNX, INT8))
     if importlib.util.find_spec("openvino") and has_onnx:
@@ -165,43 +91,6 @@ def choose_backend(model: Model) -> str:
     if importlib.util.find_spec("onnxruntime") and has_onnx:
         return "onnxruntime-int8" if has_int8 else "onnxruntime"
     return "torch-cpu"
-
-
-class Thinned:
-    """One draw of Monte Carlo dropout: a torch backend that works with the units that a seed leaves in.
-
-    Every tile meets the same draw, so that whole channels (the U-Net's, FCN's and PSPNet's dropout) are in or out for
-    the scene as a whole, however it is cut into tiles.
-
-    References: Gal & Ghahramani 2016, section 3.
-    """
-
-    def __init__(self, inner: TorchCpu | TorchCuda, draw: int) -> None:
-        """Let dropout work in ``inner`` with the seed ``draw``.
-
-        Raises:
-            ModelError: the network has no dropout.
-        """
-        layers = [m for m in cast("nn.Module", inner.network).modules() if isinstance(m, nn.Dropout | nn.Dropout2d)]
-        working = [layer.train() for layer in layers if layer.p > 0]
-        if not working:
-            raise ModelError(
-                "dropout_draws samples the network's dropout, and this model was trained without any: every draw would "
-                "be the same. Train with `network: {dropout: 0.2}`, or name other models in `members`."
-            )
-        self.name, self._inner, self._draw = inner.name, inner, draw
-
-    def odds(self, tiles: Tiles) -> Tiles:
-        """See `Backend`; tile by tile, since torch's generator is one for the process."""
-        found = []
-        for tile in tiles:
-            with _GENERATOR:
-                torch.manual_seed(self._draw)
-                found.append(self._inner.odds(tile[None]))
-        return np.concatenate(found)
-
-
-_GENERATOR = Lock()
 
 
 def open_backend(model: Model, name: str = "auto", *, threads: int = 0, draw: int | None = None) -> Backend:
@@ -213,31 +102,18 @@ def open_backend(model: Model, name: str = "auto", *, threads: int = 0, draw: in
         UnknownNameError: no such backend.
         ModelError: the machine or the model does not have what it needs.
     """
-    if draw is not None:
-        inner = open_backend(model, _torch_backend(name), threads=threads)
-        return Thinned(cast("TorchCpu | TorchCuda", inner), draw)
-    name = choose_backend(model) if name == "auto" else SHORT.get(name, name)
-    if name == "torch-cuda":
-        return TorchCuda(model)
-    if name == "torch-cpu":
-        return TorchCpu(model, threads)
+    name = SHORT.get(name, name)
+    if name == "auto" and draw is None:
+        name = choose_backend(model)
+    if draw is not None or name in {"torch-cuda", "torch-cpu"}:
+        from pipeline_lib.nn.torch_backends import open_torch  # noqa: PLC0415 - slow to import, and rarely needed
+
+        return open_torch(model, name, threads=threads, draw=draw)
     if name in {"openvino", "openvino-int8"}:
         return OpenVino(model, threads, int8=name.endswith("int8"))
     if name in {"onnxruntime", "onnxruntime-int8"}:
         return OnnxRuntime(model, threads, int8=name.endswith("int8"))
     raise UnknownNameError("backend", name, ("auto", *BACKENDS))
-
-
-def _torch_backend(name: str) -> str:
-    """Which of torch's two backends a name means."""
-    wanted = SHORT.get(name, name)
-    if wanted == "auto":
-        wanted = "torch-cuda" if torch.cuda.is_available() else "torch-cpu"
-    if wanted not in {"torch-cuda", "torch-cpu"}:
-        raise ModelError(
-            f"dropout_draws needs the backend cpu, cuda or auto, not {name}: only torch can leave units out."
-        )
-    return wanted
 
 
 def _no_openvino_telemetry() -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline_lib.nn.predict import sigmoid
+from pipeline_lib.nn.odds import sigmoid
 
 Array = NDArray[np.float32]
 RIDGE = 1e-6

@@ -16,9 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from pipeline_lib.errors import ModelError, StoreError
-
-PICKLE_MAGIC = (b"\x80", b"PK\x03\x04")
-"""How pickles and torch zip archives begin."""
+from pipeline_lib.nn.pickle_check import refuse_pickle
 
 
 @dataclass
@@ -45,24 +43,6 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any] 
         raise StoreError(f"Cannot write {path}: {error}.") from error
     finally:
         partial.unlink(missing_ok=True)
-
-
-def refuse_pickle(path: Path) -> None:
-    """Look at a file's first bytes before anything opens it.
-
-    A safetensors file begins with the length of its header, 8 bytes of which the first may be that of a pickle; the
-    header itself is JSON.
-
-    Raises:
-        ModelError: it is a pickle or a torch archive.
-    """
-    with path.open("rb") as file:
-        head = file.read(9)
-    if head.startswith(PICKLE_MAGIC) and head[8:] != b"{":
-        raise ModelError(
-            f"{path} is a pickle or torch archive, which can run any code when opened; it is refused: weights must be "
-            "safetensors."
-        )
 
 
 def read_tensors(path: Path) -> Checkpoint:

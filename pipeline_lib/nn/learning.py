@@ -21,7 +21,8 @@ from pipeline_lib.nn.checkpoint import load_weights, read_tensors, write_tensors
 from pipeline_lib.nn.chips import IGNORE, ChipSet
 from pipeline_lib.nn.networks import build_network
 from pipeline_lib.nn.objectives import Supervised
-from pipeline_lib.nn.predict import pooled_iou, predict_odds
+from pipeline_lib.nn.odds import pooled_iou
+from pipeline_lib.nn.predict import predict_odds
 from pipeline_lib.nn.pretrained import load_encoder
 from pipeline_lib.nn.sampling import BalancedSampler, UniformSampler, rng_of
 from pipeline_lib.nn.training import Fit, Objective, Report

@@ -13,22 +13,19 @@ Nothing in it can run code when opened.
 """
 
 import hashlib
-import json
-import uuid
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
-from torch import nn
 
-from pipeline_lib.errors import ModelError, StoreError, UnknownNameError
-from pipeline_lib.nn.checkpoint import load_weights, read_tensors, refuse_pickle, write_tensors
-from pipeline_lib.nn.export import export_onnx
-from pipeline_lib.nn.mlm import mlm_item
-from pipeline_lib.nn.model_card import ModelCard, card_markdown
-from pipeline_lib.nn.networks import build_network
-from pipeline_lib.nn.whole_folder import whole_folder
+from pipeline_lib.errors import ModelError, UnknownNameError
+from pipeline_lib.nn.model_card import ModelCard
+from pipeline_lib.nn.pickle_check import refuse_pickle
+
+if TYPE_CHECKING:
+    from torch import nn
 
 CARD, WEIGHTS, ONNX, INT8 = "model.json", "weights.safetensors", "model.onnx", "model.int8.onnx"
 
@@ -40,12 +37,16 @@ class Model:
     folder: Path
     card: ModelCard
 
-    def network(self) -> nn.Module:
+    def network(self) -> "nn.Module":
         """The network with its weights, ready to predict.
 
         Raises:
             ModelError: the weights are damaged or belong to another architecture.
         """
+        # Torch is slow to wake, and what maps with OpenVINO or ONNX Runtime never needs it.
+        from pipeline_lib.nn.checkpoint import load_weights, read_tensors  # noqa: PLC0415
+        from pipeline_lib.nn.networks import build_network  # noqa: PLC0415
+
         network = build_network(self.card.network, len(self.card.inputs.bands))
         load_weights(network, read_tensors(self.folder / WEIGHTS).tensors, str(self.folder / WEIGHTS))
         return network.eval()
@@ -61,41 +62,6 @@ class Model:
             hint = "overbank models quantize" if int8 else "overbank models export"
             raise ModelError(f"{self.folder} has no {path.name}; make it with `{hint} {self.folder}`.")
         return path
-
-
-def write_model(folder: Path, network: nn.Module, card: ModelCard, *, onnx: bool = True) -> Model:
-    """Write a model folder; it appears complete or not at all. Without ``onnx`` torch alone can run it.
-
-    Raises:
-        StoreError: the folder cannot be written.
-    """
-    if folder.exists() and not (folder / CARD).is_file():
-        raise StoreError(f"{folder} exists and is not a model folder; give another --out.")
-    with whole_folder(folder, "the model") as partial:
-        write_tensors(partial / WEIGHTS, dict(network.state_dict()))
-        if onnx:
-            export_onnx(network, len(card.inputs.bands), partial / ONNX, stride_px=card.stride_px)
-        _finish(partial, card)
-    return load_model(folder)
-
-
-def rewrite_card(model: Model, **changes: object) -> Model:
-    """Change the card (metrics, calibration, a new file) and the digests with it."""
-    _finish(model.folder, model.card.model_copy(update=changes))
-    return load_model(model.folder)
-
-
-def _finish(folder: Path, card: ModelCard) -> None:
-    present = [name for name in (WEIGHTS, ONNX, INT8) if (folder / name).is_file()]
-    card = card.model_copy(update={"digests": {name: digest_file(folder / name) for name in present}})
-    for name, text in (
-        ("README.md", card_markdown(card)),
-        ("item.json", json.dumps(mlm_item(card, {n: (folder / n).stat().st_size for n in present}), indent=2)),
-        (CARD, card.model_dump_json(indent=2)),
-    ):
-        partial = folder / f".{name}.{uuid.uuid4().hex[:8]}"
-        partial.write_text(text + "\n", encoding="utf-8")
-        partial.replace(folder / name)
 
 
 def load_model(place: str | Path) -> Model:

@@ -11,8 +11,7 @@ from torch import nn
 from pipeline_lib.nn.augment import dihedral, undo_dihedral
 from pipeline_lib.nn.batches import fill
 from pipeline_lib.nn.losses import water_logit
-
-Odds = NDArray[np.float32]
+from pipeline_lib.nn.odds import Odds
 
 
 def predict_odds(
@@ -46,16 +45,3 @@ def odds_of(network: nn.Module, image: NDArray[np.float32]) -> Odds:
     with torch.inference_mode():
         tensor = torch.from_numpy(fill(image))[None].contiguous(memory_format=torch.channels_last)
         return np.asarray(water_logit(network(tensor))[0].numpy())
-
-
-def sigmoid(odds: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Probability from log-odds, stable at both ends; NaN stays NaN."""
-    return np.asarray(0.5 * (1 + np.tanh(0.5 * odds)), dtype=np.float32)
-
-
-def pooled_iou(odds: Odds, labels: NDArray[np.uint8]) -> float:
-    """Intersection over union of water, pooled over all labelled pixels; 0 where neither has water."""
-    known = (labels != 255) & np.isfinite(odds)
-    predicted, truth = (odds > 0) & known, (labels == 1) & known
-    union = np.count_nonzero(predicted | truth)
-    return float(np.count_nonzero(predicted & truth) / union) if union else 0.0

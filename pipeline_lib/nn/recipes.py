@@ -10,7 +10,8 @@ from torch import nn
 from pipeline_lib.nn.chips import IGNORE
 from pipeline_lib.nn.learning import Index, Labels, Session, deal, only, train_stage
 from pipeline_lib.nn.objectives import Distillation, Sparse, Unpaired
-from pipeline_lib.nn.predict import predict_odds, sigmoid
+from pipeline_lib.nn.odds import sigmoid
+from pipeline_lib.nn.predict import predict_odds
 from pipeline_lib.nn.pseudo_label import (
     changed_share,
     confident_labels,

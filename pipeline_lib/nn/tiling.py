@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline_lib.nn.backends import Backend, OutOfMemory, Tiles
+from pipeline_lib.nn.tiles import Backend, OutOfMemory, Tiles
 
 LEAST_WEIGHT = 1e-3
 

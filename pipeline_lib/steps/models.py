@@ -18,7 +18,8 @@ from pipeline_lib.nn.calibration import expected_calibration_error
 from pipeline_lib.nn.export import export_onnx, quantize_onnx
 from pipeline_lib.nn.inputs import InputContract
 from pipeline_lib.nn.model_card import card_markdown
-from pipeline_lib.nn.model_folder import INT8, ONNX, Model, load_model, rewrite_card, shipped_models
+from pipeline_lib.nn.model_folder import INT8, ONNX, Model, load_model, shipped_models
+from pipeline_lib.nn.model_writer import rewrite_card
 from pipeline_lib.nn.segmenter import Segmenter
 from pipeline_lib.options.world import WorldOptions
 from pipeline_lib.steps.network_units import network_units

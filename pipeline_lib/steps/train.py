@@ -19,7 +19,8 @@ from pipeline_lib.evaluate.scores import confusion, score
 from pipeline_lib.nn.calibration import Calibration, brier, expected_calibration_error, fit_calibration
 from pipeline_lib.nn.learning import Session, split_chips
 from pipeline_lib.nn.model_card import DATA_TERMS, LIMITS, ModelCard
-from pipeline_lib.nn.model_folder import Model, load_model, write_model
+from pipeline_lib.nn.model_folder import Model, load_model
+from pipeline_lib.nn.model_writer import write_model
 from pipeline_lib.nn.networks import coarsest_stride, gigaflops, halo_px, parameter_count
 from pipeline_lib.nn.out_of_range import band_ranges
 from pipeline_lib.nn.predict import predict_odds

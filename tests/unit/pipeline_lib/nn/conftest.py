@@ -11,7 +11,8 @@ from scipy import ndimage
 from pipeline_lib.nn.chips import ChipSet, LabelledChip, open_chips, write_chips
 from pipeline_lib.nn.inputs import InputContract, sar_contract
 from pipeline_lib.nn.model_card import ModelCard
-from pipeline_lib.nn.model_folder import Model, write_model
+from pipeline_lib.nn.model_folder import Model
+from pipeline_lib.nn.model_writer import write_model
 from pipeline_lib.nn.networks import build_network, coarsest_stride, halo_px
 from pipeline_lib.options.train import NetworkOptions
 

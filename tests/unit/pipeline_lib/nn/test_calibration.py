@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline_lib.nn.calibration import Calibration, brier, expected_calibration_error, fit_calibration
-from pipeline_lib.nn.predict import sigmoid
+from pipeline_lib.nn.odds import sigmoid
 
 
 @given(st.floats(0.3, 3), st.floats(-2, 2))

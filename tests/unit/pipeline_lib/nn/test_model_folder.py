@@ -11,7 +11,8 @@ import torch
 from pipeline_lib.errors import ModelError
 from pipeline_lib.nn.checkpoint import write_tensors
 from pipeline_lib.nn.model_card import BandRange
-from pipeline_lib.nn.model_folder import CARD, ONNX, WEIGHTS, digest_file, load_model, rewrite_card, shipped_models
+from pipeline_lib.nn.model_folder import CARD, ONNX, WEIGHTS, digest_file, load_model, shipped_models
+from pipeline_lib.nn.model_writer import rewrite_card
 from pipeline_lib.nn.out_of_range import band_ranges, out_of_range
 
 

@@ -1,6 +1,8 @@
 """Inference: the same pixels whatever the chunks, tiles or backend; no data stays no data; memory runs out gracefully."""
 
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -8,12 +10,15 @@ import torch
 import xarray as xr
 
 from pipeline_lib.errors import ContractError, InputError, ModelError, UnknownNameError
-from pipeline_lib.nn.backends import OutOfMemory, choose_backend, open_backend
+from pipeline_lib.nn import gpu
+from pipeline_lib.nn.backends import choose_backend, open_backend
 from pipeline_lib.nn.export import quantize_onnx
 from pipeline_lib.nn.inputs import fixed_scale, grey_contract, normalise, sar_contract, to_db
-from pipeline_lib.nn.model_folder import INT8, rewrite_card
+from pipeline_lib.nn.model_folder import INT8
+from pipeline_lib.nn.model_writer import rewrite_card
 from pipeline_lib.nn.predict import odds_of
 from pipeline_lib.nn.segmenter import PixelSizeWarning, Segmenter, ensemble_likelihood
+from pipeline_lib.nn.tiles import OutOfMemory
 from pipeline_lib.nn.tiling import Runner, hann
 
 
@@ -212,6 +217,34 @@ def test_blending_stays_within_what_the_windows_say(tmp_path, make_model) -> Non
     assert found.min() >= said.min() - 1e-6
     assert found.max() <= said.max() + 1e-6
     assert np.ptp(found) < np.ptp(said)
+
+
+def test_mapping_without_a_gpu_leaves_torch_asleep(small_model) -> None:
+    """A second of every run, and a quarter of its memory."""
+    program = (
+        "import sys\n"
+        "from pipeline_lib.nn import gpu\n"
+        "gpu.DRIVERS, gpu.AMD_DEVICE = (), gpu.Path('/nowhere')\n"
+        "import pipeline_lib.steps.detect, pipeline_lib.steps.publish\n"
+        "from pipeline_lib.nn.segmenter import Segmenter\n"
+        "Segmenter.load(sys.argv[1], 'openvino', tile=64)\n"
+        "print('torch' in sys.modules, gpu.cuda_devices())\n"
+    )
+    pytest.importorskip("openvino")
+    done = subprocess.run(
+        [sys.executable, "-c", program, small_model.folder], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["False", "0"]
+
+
+def test_a_hidden_gpu_is_none_and_a_driver_asks_torch(monkeypatch) -> None:
+    monkeypatch.setattr(gpu, "_has_driver", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert gpu.cuda_devices() == 2
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert gpu.cuda_devices() == 0
 
 
 def test_demanding_a_gpu_without_one_is_an_error(small_model, monkeypatch) -> None:

@@ -12,7 +12,8 @@ from pipeline_lib.nn.augment import BandScale
 from pipeline_lib.nn.checkpoint import read_tensors, write_tensors
 from pipeline_lib.nn.chips import ChipSet
 from pipeline_lib.nn.learning import Session, split_chips
-from pipeline_lib.nn.predict import pooled_iou, predict_odds
+from pipeline_lib.nn.odds import pooled_iou
+from pipeline_lib.nn.predict import predict_odds
 from pipeline_lib.nn.recipes import KINDS, train
 from pipeline_lib.nn.sampling import UniformSampler
 from pipeline_lib.nn.training import Progress, learning_rate
