@@ -111,6 +111,5 @@ def best_shift(surface: Image) -> tuple[float, float, float, bool]:
 def _prepared(image: Image, usable: Mask) -> tuple[Image, Image]:
     """Image without its mean and with zeros where it is not usable, and the usable pixels as 0 and 1."""
     known = usable & np.isfinite(image)
-    values = np.where(known, image, 0.0).astype("f8")
-    mean = values.sum() / max(int(known.sum()), 1)
-    return np.where(known, values - mean, 0.0), known.astype("f8")
+    mean = image.sum(where=known, dtype=np.float64) / max(int(known.sum()), 1)
+    return np.where(known, image - image.dtype.type(mean), image.dtype.type(0)), known.astype(image.dtype)
