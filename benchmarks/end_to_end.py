@@ -1,6 +1,6 @@
 """A whole mapping run, from the STAC search to the published event, by the library alone.
 
-    python -m benchmarks.end_to_end WORLD OUT [--passes 4] [--workers 2]
+    python benchmarks/end_to_end.py WORLD OUT [--passes 4] [--workers 2]
 
 WORLD is a simulated archive (`overbank world build`); it is served on loopback in another process, so that serving is
 not counted. OUT is emptied first. One line of JSON a stage, then one for the whole. What a
@@ -11,11 +11,9 @@ import argparse
 import json
 import os
 import re
-import resource
 import shutil
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,6 +21,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import dask
 from record import forget_peak, memory_mib
+from stopwatch import Stopwatch, tell
 
 from pipeline_lib.model import Event
 from pipeline_lib.options.map_event import MapOptions
@@ -51,19 +50,13 @@ def served(world: Path):
         server.wait()
 
 
-def used() -> float:
-    """Processor seconds of this process."""
-    own = resource.getrusage(resource.RUSAGE_SELF)
-    return own.ru_utime + own.ru_stime
-
-
 @contextmanager
 def timed(stage: str, mpx: float, rows: list):
     forget_peak()
-    wall, cpu = time.perf_counter(), used()
-    yield
-    wall, cpu = time.perf_counter() - wall, used() - cpu
-    rows.append({"stage": stage, "mpx": mpx, "wall_s": wall, "cpu_s": cpu, "peak_mib": memory_mib("VmHWM")})
+    with Stopwatch() as watch:
+        yield
+    spent = {"wall_s": watch.wall_s, "cpu_s": watch.cpu_s, "peak_mib": memory_mib("VmHWM")}
+    rows.append({"stage": stage, "mpx": mpx, **spent})
 
 
 def library(event: Event, catalog: str, out: Path, passes: int, options: MapOptions) -> list[dict]:
@@ -111,11 +104,6 @@ def measured(event: Event, world: Path, out: Path, passes: int, workers: int, op
         return library(event, catalog, out, passes, options)
 
 
-def tell(row: dict) -> None:
-    """A row as a line of JSON."""
-    print(json.dumps({key: round(value, 3) if isinstance(value, float) else value for key, value in row.items()}))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("world", type=Path)
@@ -127,7 +115,7 @@ def main() -> None:
     event = read_event(given.world / "event.yaml")
     size = json.loads((given.world / "world.json").read_text())["options"]["size"]
     for row in measured(event, given.world, given.out, given.passes, given.workers, MapOptions()):
-        tell(row | {"size": size})
+        tell(**row, size=size)
 
 
 if __name__ == "__main__":

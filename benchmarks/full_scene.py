@@ -18,8 +18,9 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
-from end_to_end import measured, tell
+from end_to_end import measured
 from shapely.geometry import MultiPoint, Polygon, box, mapping
+from stopwatch import tell
 
 from pipeline_lib.load.safe_annotation import read_annotation
 from pipeline_lib.load.safe_files import find_safe
@@ -96,7 +97,7 @@ def main() -> None:
     write_archive(given.work)
     options = MapOptions.model_validate(OPTIONS)
     for row in measured(event_of(given.work, given.share), given.work, given.out, 1, given.workers, options):
-        tell(row | {"share": given.share})
+        tell(**row, share=given.share)
 
 
 if __name__ == "__main__":

@@ -12,144 +12,19 @@ SAFE is a real product's folder (annotation, calibration, noise; its images are 
 """
 
 import argparse
-import gc
-import json
 import os
-import resource
-import shutil
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import dask
 import numpy as np
-import rasterio
-from rasterio.windows import Window
-from scipy.ndimage import gaussian_filter
+from grd_sarsen import beside_sarsen
+from grd_scene import prepare
+from stopwatch import Stopwatch, apart, peak_gib, tell
 
 STRIP = 1024
 """Rows of a window of the kernel's benchmark: the height of a tile of a COG_SAFE image."""
-
-
-def used() -> float:
-    own = resource.getrusage(resource.RUSAGE_SELF)
-    return own.ru_utime + own.ru_stime
-
-
-class Clock:
-    def __enter__(self):
-        gc.collect()
-        self.wall, self.cpu = time.perf_counter(), used()
-        return self
-
-    def __exit__(self, *_):
-        self.wall, self.cpu = time.perf_counter() - self.wall, used() - self.cpu
-
-
-def report(**facts) -> None:
-    rounded = {key: round(value, 3) if isinstance(value, float) else value for key, value in facts.items()}
-    print(json.dumps(rounded | {"load": os.getloadavg()[0].__round__(1)}), flush=True)
-
-
-def peak_gib() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-
-
-def prepare(safe: Path, work: Path) -> None:
-    work.mkdir(parents=True, exist_ok=True)
-    target = work / "scene.SAFE"
-    shutil.rmtree(target, ignore_errors=True)
-    for name in ("annotation/calibration", "measurement"):
-        (target / name).mkdir(parents=True)
-    shutil.copyfile(safe / "manifest.safe", target / "manifest.safe")
-    for source in safe.glob("annotation/**/*-iw-grd-vv-*.xml"):
-        if "rfi" in source.name:
-            continue
-        text = source.read_text()
-        place = target / source.relative_to(safe)
-        place.write_text(text)
-        place.with_name(place.name.replace("-vv-", "-vh-").replace("-001.", "-002.")).write_text(
-            text.replace("<polarisation>VV<", "<polarisation>VH<")
-        )
-    image = next(safe.glob("measurement/*-vv-*.tiff")).name
-    rng = np.random.default_rng(1)
-    speckle = rng.gamma(4.4, 1 / 4.4, (4096, 4096)).astype(np.float32)
-    lake = np.kron(gaussian_filter(rng.standard_normal((512, 512)), 8, mode="wrap") > 0.05, np.ones((8, 8), bool))
-    with rasterio.open(safe / "measurement" / image) as size:
-        shape = size.shape
-    for pol, level in (("vv", 0.1), ("vh", 0.02)):
-        profile = {
-            "driver": "GTiff",
-            "dtype": "uint16",
-            "count": 1,
-            "height": shape[0],
-            "width": shape[1],
-            "nodata": 0,
-            "tiled": True,
-            "blockxsize": 1024,
-            "blockysize": 1024,
-            "compress": "zstd",
-            "zstd_level": 1,
-            "num_threads": 2,
-        }
-        power = speckle * np.where(lake, 0.12 * level, level)
-        numbers = np.sqrt(power * 473.97**2 + 1500).astype(np.uint16)
-        with rasterio.open(target / "measurement" / image.replace("-vv-", f"-{pol}-"), "w", **profile) as out:
-            for row in range(0, shape[0], 4096):
-                for column in range(0, shape[1], 4096):
-                    part = numbers[: min(4096, shape[0] - row), : min(4096, shape[1] - column)]
-                    out.write(part, 1, window=Window(column, row, part.shape[1], part.shape[0]))
-    make_dem(work, target)
-    report(what="prepare", image=list(shape), bytes=sum(p.stat().st_size for p in target.rglob("*.tiff")))
-
-
-def make_dem(work: Path, target: Path) -> None:
-    """Fractal relief at 1 arc second over the scene and 0.1 degree around."""
-    from scipy.ndimage import zoom
-
-    from pipeline_lib.load.safe_annotation import read_annotation
-    from pipeline_lib.load.safe_files import find_safe
-
-    tie = read_annotation(find_safe(str(target)), "vv").geolocation
-    west, north = tie.longitude_deg.min() - 0.1, tie.latitude_deg.max() + 0.1
-    columns, rows = (
-        int((tie.longitude_deg.max() + 0.1 - west) * 3600),
-        int((north - tie.latitude_deg.min() + 0.1) * 3600),
-    )
-    rng, small = np.random.default_rng(2), np.zeros((rows // 8 + 2, columns // 8 + 2), np.float32)
-    for sigma, weight in ((200, 1.0), (60, 0.55), (20, 0.28), (6, 0.12), (2, 0.035)):
-        field = gaussian_filter(rng.standard_normal(small.shape).astype(np.float32), sigma)
-        small += weight * field / field.std()
-    small = np.clip(small - np.percentile(small, 35), 0, None)
-    height = zoom(small * (1900 / small.max()), 8, order=1)[:rows, :columns].astype(np.float32)
-    profile = {
-        "driver": "GTiff",
-        "dtype": "float32",
-        "count": 1,
-        "height": rows,
-        "width": columns,
-        "crs": "EPSG:4326",
-        "tiled": True,
-        "transform": rasterio.transform.from_origin(west, north, 1 / 3600, 1 / 3600),
-        "compress": "deflate",
-        "blockxsize": 512,
-        "blockysize": 512,
-        "predictor": 3,
-    }
-    with rasterio.open(work / "dem.tif", "w", **profile) as out:
-        out.write(height, 1)
-
-
-def whole(work: Path, workers: int, share: float) -> None:
-    """One run in a process of its own, so that its peak is its own."""
-    code = (
-        "import sys; sys.path.insert(0, '.'); from benchmarks.grd import one_run; from pathlib import Path;"
-        f"one_run(Path({str(work)!r}), {workers}, {share})"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def one_run(work: Path, workers: int, share: float) -> None:
@@ -165,20 +40,20 @@ def one_run(work: Path, workers: int, share: float) -> None:
             return grid.model_copy(update={"shape": (int(grid.shape[0] * share), grid.shape[1])})
 
         step._grid = northern  # noqa: SLF001
-    with Clock() as clock:
+    with Stopwatch() as watch:
         found = step.calibrate(str(work / "scene.SAFE"), work / "dem.tif", work / "out.tif", options=CalibrateOptions())
     pixels = found.grid.shape[0] * found.grid.shape[1]
     seen = pixels * found.observed_share
-    report(
+    tell(
         what="full" if share == 1 else "half",
         workers=workers,
-        wall_s=clock.wall,
-        cpu_s=clock.cpu,
+        wall_s=watch.wall_s,
+        cpu_s=watch.cpu_s,
         peak_gib=peak_gib(),
         grid=list(found.grid.shape),
         observed_mpx=seen / 1e6,
         layover_share=found.layover_share,
-        mpx_per_cpu_s=seen / 1e6 / clock.cpu,
+        mpx_per_cpu_s=seen / 1e6 / watch.cpu_s,
         output_gb=found.path.stat().st_size / 1e9,
     )
     found.path.unlink()
@@ -191,9 +66,9 @@ def stage_times(product, frame, elevation, window):
     times = {}
 
     def timed(name, call, *arguments, **more):
-        with Clock() as clock:
+        with Stopwatch() as watch:
             result = call(*arguments, **more)
-        times[name] = clock.cpu
+        times[name] = watch.cpu_s
         return result
 
     row, column, size, _ = window
@@ -222,9 +97,9 @@ def stages(work: Path) -> None:
     from pipeline_lib.sar.lattice import MapFrame
     from pipeline_lib.steps.calibrate import _grid, open_dem
 
-    with Clock() as opening:
+    with Stopwatch() as opening:
         product = open_grd(str(work / "scene.SAFE"))
-    with Clock() as indexing:
+    with Stopwatch() as indexing:
         elevation, box = _elevation(open_dem(work / "dem.tif"))
     grid = _grid(product, None, 10.0)
     frame = MapFrame(
@@ -235,11 +110,11 @@ def stages(work: Path) -> None:
     stage_times(product, frame, elevation, window)  # compiles
     pad, times = stage_times(product, frame, elevation, window)
     mpx = size * size / 1e6
-    report(
+    tell(
         what="stages",
         pad_px=pad,
-        open_cpu_s=opening.cpu,
-        relief_index_cpu_s=indexing.cpu,
+        open_cpu_s=opening.cpu_s,
+        relief_index_cpu_s=indexing.cpu_s,
         mpx_per_cpu_s={name: round(mpx / max(value, 1e-3), 1) for name, value in times.items()},
     )
 
@@ -252,30 +127,30 @@ def kernel(work: Path) -> None:
     image, note = measurement.annotation.image, measurement.annotation
     rows = range(0, image.lines, STRIP)
     measurement.intensity((0, 0, 64, 64), "sigma0", border=None)
-    with Clock() as reading:
+    with Stopwatch() as reading:
         for row in rows:
             measurement.digital_numbers((row, 0, min(STRIP, image.lines - row), image.samples))
-    with Clock() as ours:
+    with Stopwatch() as ours:
         total = 0.0
         for row in rows:
             block = measurement.intensity((row, 0, min(STRIP, image.lines - row), image.samples), "sigma0", border=None)
             total += float(block[::16, ::16].sum(dtype=np.float64))
-    with Clock() as theirs:
+    with Stopwatch() as theirs:
         other = 0.0
         for row in rows:
             numbers = measurement.digital_numbers((row, 0, min(STRIP, image.lines - row), image.samples))
             block = numpy_block(numbers, note.calibration.sigma0, note.noise, row)
             other += float(block[::16, ::16].sum(dtype=np.float64))
     mpx = image.lines * image.samples / 1e6
-    report(
+    tell(
         what="kernel",
         mpx=mpx,
-        read_cpu_s=reading.cpu,
-        ours_cpu_s=ours.cpu,
-        numpy_cpu_s=theirs.cpu,
-        ratio_with_reading=theirs.cpu / ours.cpu,
-        ratio_compute=(theirs.cpu - reading.cpu) / (ours.cpu - reading.cpu),
-        ours_mpx_per_cpu_s=mpx / (ours.cpu - reading.cpu),
+        read_cpu_s=reading.cpu_s,
+        ours_cpu_s=ours.cpu_s,
+        numpy_cpu_s=theirs.cpu_s,
+        ratio_with_reading=theirs.cpu_s / ours.cpu_s,
+        ratio_compute=(theirs.cpu_s - reading.cpu_s) / (ours.cpu_s - reading.cpu_s),
+        ours_mpx_per_cpu_s=mpx / (ours.cpu_s - reading.cpu_s),
         sums=[total, other],
     )
 
@@ -306,98 +181,6 @@ def numpy_block(numbers, table, noise, row):
     return out
 
 
-def sarsen_side(work: Path, size: int) -> None:
-    """Both in this order, in processes of their own."""
-    for who in ("sarsen", "ours"):
-        code = (
-            "import sys; sys.path.insert(0, '.'); from benchmarks.grd import one_side; from pathlib import Path;"
-            f"one_side({who!r}, Path({str(work)!r}), {size})"
-        )
-        subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def one_side(who: str, work: Path, size: int) -> None:
-    import warnings
-
-    warnings.simplefilter("ignore")
-    dem = work / f"dem_{size}.tif"
-    if not dem.exists():
-        cut_dem(work, dem, size)
-    dask.config.set(scheduler="threads", num_workers=2)
-    if who == "sarsen":
-        import sarsen
-
-        with Clock() as clock:
-            product = sarsen.Sentinel1SarProduct(str(work / "scene.SAFE"), measurement_group="IW/VV")
-            sarsen.terrain_correction(
-                product,
-                dem_urlpath=str(dem),
-                output_urlpath=str(work / "sarsen.tif"),
-                correct_radiometry="gamma_bilinear",
-                interp_method="linear",
-            )
-    else:
-        from pipeline_lib.options.calibrate import CalibrateOptions
-        from pipeline_lib.steps.calibrate import calibrate
-
-        options = CalibrateOptions(polarisations=("vv",), remove_noise=False, vertical_datum="ellipsoid")
-        calibrate(str(work / "scene.SAFE"), dem, work / "ours.tif", grid=str(dem), options=options)  # compiles
-        with Clock() as clock:
-            calibrate(str(work / "scene.SAFE"), dem, work / "ours.tif", grid=str(dem), options=options)
-    report(
-        what=f"sarsen {size}",
-        who=who,
-        wall_s=clock.wall,
-        cpu_s=clock.cpu,
-        peak_gib=peak_gib(),
-        us_per_px=1e6 * clock.cpu / size**2,
-    )
-    if who == "ours":
-        compare(work)
-
-
-def cut_dem(work: Path, target: Path, size: int) -> None:
-    """The DEM on 10 m UTM pixels, heights taken as ellipsoidal on both sides."""
-    from pyproj import Transformer
-    from rasterio.warp import Resampling, reproject
-
-    with rasterio.open(work / "dem.tif") as source:
-        middle = source.xy(source.height // 2, source.width // 2)
-        x, y = Transformer.from_crs("EPSG:4326", "EPSG:32633", always_xy=True).transform(*middle)
-        out = np.zeros((size, size), np.float32)
-        place = rasterio.transform.from_origin(round(x, -1), round(y, -1), 10, 10)
-        reproject(
-            rasterio.band(source, 1), out, dst_transform=place, dst_crs="EPSG:32633", resampling=Resampling.bilinear
-        )
-    profile = {
-        "driver": "GTiff",
-        "dtype": "float32",
-        "count": 1,
-        "height": size,
-        "width": size,
-        "crs": "EPSG:32633",
-        "transform": place,
-    }
-    with rasterio.open(target, "w", **profile) as file:
-        file.write(out, 1)
-
-
-def compare(work: Path) -> None:
-    with rasterio.open(work / "sarsen.tif") as a, rasterio.open(work / "ours.tif") as b:
-        theirs, ours, codes = a.read(1), b.read(1), b.read(b.count)
-        if a.transform.e > 0:  # sarsen counts rows from the south
-            theirs = theirs[::-1]
-    good = np.isfinite(theirs) & np.isfinite(ours) & (theirs > 0) & (codes == 0)
-    ratio = 10 * np.log10(ours[good] / theirs[good])
-    report(
-        what="agreement",
-        pixels=int(good.sum()),
-        median_db=float(np.median(ratio)),
-        p5=float(np.percentile(ratio, 5)),
-        p95=float(np.percentile(ratio, 95)),
-    )
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["prepare", "full", "half", "stages", "kernel", "sarsen"])
@@ -409,9 +192,9 @@ def main() -> None:
     if given.what == "prepare":
         prepare(given.safe, given.work)
     elif given.what in {"full", "half"}:
-        whole(given.work, given.workers, 1.0 if given.what == "full" else 0.5)
+        apart(one_run, given.work, given.workers, 1.0 if given.what == "full" else 0.5)
     elif given.what == "sarsen":
-        sarsen_side(given.work, given.size)
+        beside_sarsen(given.work, given.size)
     else:
         {"stages": stages, "kernel": kernel}[given.what](given.work)
 

@@ -10,16 +10,13 @@ scene is 4.2e8 pixels (250 km x 170 km at 10 m). On a busy machine compare CPU s
 """
 
 import argparse
-import json
-import resource
 import time
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 
 import dask.array as da
 import numpy as np
 import torch
 import xarray as xr
+from stopwatch import Stopwatch, apart, peak_gib, tell
 
 from pipeline_lib.nn.backends import open_backend
 from pipeline_lib.nn.losses import water_logit
@@ -72,12 +69,6 @@ def net_times(model, side, rounds, threads):
     return best
 
 
-def alone(function, *given):
-    """The function's result from a process of its own: the six networks timed before leave 1 GiB behind in this one."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(function, *given).result()
-
-
 def scene_time(folder, side, threads, workers, tile):
     """Backend, wall and CPU seconds and peak memory (GiB) of a scene of ``side`` squared pixels, default backend.
 
@@ -93,10 +84,9 @@ def scene_time(folder, side, threads, workers, tile):
     }
     scene = xr.Dataset({p: (("y", "x"), a, {"units": "1"}) for p, a in power.items()}, attrs={"backscatter": "gamma0"})
     history = scene if segmenter.model.card.inputs.needs_history else None
-    wall, cpu = time.perf_counter(), time.process_time()
-    (segmenter.likelihood(scene, history) > 0.5).mean().compute(scheduler="threads", num_workers=workers)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    return segmenter.backend, time.perf_counter() - wall, time.process_time() - cpu, peak
+    with Stopwatch() as watch:
+        (segmenter.likelihood(scene, history) > 0.5).mean().compute(scheduler="threads", num_workers=workers)
+    return segmenter.backend, watch.wall_s, watch.cpu_s, peak_gib()
 
 
 def compare(model, work, given):
@@ -135,7 +125,8 @@ def main():
     if not options.scene_only:
         compare(model, work, options)
     given = options.scene_px, options.threads, options.workers, options.tile
-    backend, wall, cpu, peak = alone(scene_time, model.folder, *given)
+    # In a process of its own: the six networks timed before leave 1 GiB behind in this one.
+    backend, wall, cpu, peak = apart(scene_time, model.folder, *given)
     scale = FULL_SCENE_PX / options.scene_px**2
     print(
         f"network alone, scene {options.scene_px} squared on {backend}: {wall:.1f} s wall, {cpu:.1f} s CPU; "
@@ -148,11 +139,6 @@ def main():
         stage="scene through the network", who="overbank", mpx=scene_mpx, cpu_s=cpu, wall_s=wall, gflop_per_mpx=work,
         peak_mib=peak * 1024, backend=backend, tile=options.tile,
     )  # fmt: skip
-
-
-def tell(**facts):
-    """A line for `python -m benchmarks`."""
-    print(json.dumps(facts))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ compressed tiles cannot exceed decode; a network of g GFLOP a megapixel cannot e
 """
 
 import argparse
-import json
 import os
 import tempfile
 import time
@@ -18,6 +17,7 @@ os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = os.environ[
 import numpy as np
 import rasterio
 import torch
+from stopwatch import tell
 
 
 def least(work, rounds=5):
@@ -28,10 +28,6 @@ def least(work, rounds=5):
         work()
         best = min(best, time.process_time() - started)
     return best
-
-
-def tell(**facts):
-    print(json.dumps({key: round(value, 3) if isinstance(value, float) else value for key, value in facts.items()}))
 
 
 def copy(size):
