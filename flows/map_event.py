@@ -15,8 +15,17 @@ from flows.progress import Progress, run_logger
 from pipeline_lib.errors import IncompleteEventError, OverbankError
 from pipeline_lib.model import Event, MappingPlan, PlannedPass, Product, Stored, digest_of
 from pipeline_lib.options.map_event import MapOptions
-from pipeline_lib.steps.gate import AWAITING, BELOW_RULE, PUBLISHED, REJECTED, Outcome
-from pipeline_lib.steps.map_event import Ancillaries, Mapped, MappedPass, Place, optical_comes_first, restricted
+from pipeline_lib.steps.gate import AWAITING, BELOW_RULE, MIRROR_BEHIND, PUBLISHED, REJECTED, Outcome
+from pipeline_lib.steps.map_event import (
+    Ancillaries,
+    Mapped,
+    MappedPass,
+    Place,
+    optical_comes_first,
+    passes_together,
+    restricted,
+)
+from pipeline_lib.steps.mirror import mirror_of
 from pipeline_lib.steps.published import published_product
 from pipeline_lib.steps.workspace import workspace_of
 from tasks.cluster import dropped_on_cancel
@@ -25,6 +34,7 @@ from tasks.detect import detect_water
 from tasks.display import all_shown, unvisited
 from tasks.evaluate import evaluate_event
 from tasks.gate import assess
+from tasks.mirror import mirror_events
 from tasks.plan import plan_event
 from tasks.prepare import (
     compare_with_optical,
@@ -52,6 +62,7 @@ def _run_name() -> str:
     flow_run_name=_run_name,
     description="Map one flood event from a STAC catalogue and publish it.",
     task_runner=PASSES_AT_ONCE,
+    result_serializer="json",
 )
 def map_event(
     event: Event, catalog: str, out: str, options: MapOptions | None = None, truth: str | None = None
@@ -86,6 +97,8 @@ def final_state(outcome: Outcome) -> Any:
     """
     if outcome.failures:
         _raise_incomplete(outcome)
+    if outcome.mirror:
+        return Completed(name=MIRROR_BEHIND, message=outcome.mirror, data=outcome.product)
     if outcome.state == PUBLISHED:
         return outcome.product
     return Completed(name=outcome.state, message=outcome.reason, data=outcome.product)
@@ -146,7 +159,19 @@ def _publish_or_hold(mapped: Mapped, out: str, options: MapOptions, place: Place
             return Outcome(state=state, reason=request.standing, product=known, assessment=assessment)
         record = request.record
     product = publish_event(mapped, out, place, record)
-    return Outcome(state=PUBLISHED, reason=assessment.reason, product=product, assessment=assessment)
+    behind = _mirrored(out, assessment.event_id)
+    return Outcome(state=PUBLISHED, reason=assessment.reason, product=product, assessment=assessment, mirror=behind)
+
+
+def _mirrored(out: str, event_id: str) -> str:
+    """Copy what is published to the mirror, if there is one; say why where that fails, which undoes nothing."""
+    try:
+        if mirror_of(Path(out)) is not None:
+            mirror_events(out, event_id).need_whole()
+    except OverbankError as error:
+        run_logger().warning("%s", error)
+        return str(error)
+    return ""
 
 
 def _stages(plan: MappingPlan, *, scored: bool) -> int:
@@ -201,19 +226,10 @@ def _map_passes(
 ) -> tuple[list[MappedPass], dict[str, Exception]]:
     """Map every pass; one that fails does not stop the others. Raise only where none could be mapped."""
     histories: dict[str, PrefectFuture[Stored | None]] = {}
-    chains = []
-    for planned in plan.passes:
-        name = history_name(planned)
-        whole = unvisited(plan), unvisited(planned)
-        if name not in histories:
-            histories[name] = prepare_history.submit(*whole, place)
-        history = unvisited(histories[name])
-        scene = prepare_pass.submit(*whole, history, place, return_state=False)
-        water = detect_water.submit(*whole, unvisited(scene), history, ancillaries, place, return_state=False)
-        flood = derive_flood.submit(
-            *whole, unvisited(scene), history, unvisited(water), ancillaries, place, return_state=False
-        )
-        chains.append(_Chain(planned, scene, histories[name], water, flood))
+    chains: list[_Chain] = []
+    together = passes_together(plan)
+    for start in range(0, len(plan.passes), together):
+        chains += _submitted(plan, plan.passes[start : start + together], histories, ancillaries, place)
     progress.follow([("history", history) for history in histories.values()] + _named_futures(chains))
     failures = {chain.planned.acquisition.acquisition_id: error for chain in chains if (error := _failure(chain))}
     if len(failures) == len(chains):
@@ -223,6 +239,38 @@ def _map_passes(
         MappedPass(planned=chain.planned, scene=chain.scene.result(), flood=chain.flood.result()) for chain in good
     ]
     return mapped, failures
+
+
+def _submitted(
+    plan: MappingPlan,
+    passes: tuple[PlannedPass, ...],
+    histories: dict[str, PrefectFuture[Stored | None]],
+    ancillaries: Ancillaries,
+    place: Place,
+) -> list[_Chain]:
+    """Submit passes stage by stage: pass by pass, a thread would stand idle in each stage that awaits the one before."""
+    given = unvisited(plan)
+    for planned in passes:
+        if history_name(planned) not in histories:
+            histories[history_name(planned)] = prepare_history.submit(given, unvisited(planned), place)
+    before = [unvisited(histories[history_name(planned)]) for planned in passes]
+    whole = [(given, unvisited(planned)) for planned in passes]
+    scenes = [
+        prepare_pass.submit(*one, history, place, return_state=False)
+        for one, history in zip(whole, before, strict=True)
+    ]
+    waters = [
+        detect_water.submit(*one, unvisited(scene), history, ancillaries, place, return_state=False)
+        for one, scene, history in zip(whole, scenes, before, strict=True)
+    ]
+    floods = [
+        derive_flood.submit(*one, unvisited(scene), history, unvisited(water), ancillaries, place, return_state=False)
+        for one, scene, history, water in zip(whole, scenes, before, waters, strict=True)
+    ]
+    return [
+        _Chain(planned, scene, histories[history_name(planned)], water, flood)
+        for planned, scene, water, flood in zip(passes, scenes, waters, floods, strict=True)
+    ]
 
 
 def history_name(planned: PlannedPass) -> str:

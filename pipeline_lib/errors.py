@@ -101,6 +101,12 @@ class ClusterError(OverbankError):
     exit_code = 10
 
 
+class MirrorError(StoreError):
+    """What is published could not be copied to its mirror; it stays published, and the copy is made up for later."""
+
+    exit_code = 11
+
+
 class IncompleteEventError(OverbankError):
     """The event was published, but some of its passes could not be mapped; running again completes it."""
 

@@ -1,6 +1,8 @@
 """Folders and buckets behind one interface (fsspec), and what can go wrong there in words for people."""
 
 import os
+import shutil
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -68,6 +70,23 @@ def touch(filesystem: Any, path: str) -> None:
         filesystem.touch(path, truncate=False)
     else:
         filesystem.pipe_file(path, filesystem.cat_file(path))
+
+
+def put_file(filesystem: Any, source: Path, path: str) -> None:
+    """Copy a file there, whole and at once, over what is there."""
+    if isinstance(filesystem, LocalFileSystem):
+        target = Path(path)
+        aside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            shutil.copyfile(source, aside)
+            aside.replace(target)
+        finally:
+            aside.unlink(missing_ok=True)
+        return
+    if not filesystem.async_impl:  # no bucket: there are folders, and they must be there
+        filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
+    filesystem.put_file(str(source), path)
 
 
 def put_new(filesystem: Any, path: str, content: bytes, aside: str) -> bool:

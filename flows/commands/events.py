@@ -11,12 +11,15 @@ Version = Annotated[int | None, typer.Option(help="Version; the current one with
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
-    events = typer.Typer(no_args_is_help=True, help="Events: list, show, diff, export, retract; approve or reject.")
+    events = typer.Typer(
+        no_args_is_help=True, help="Events: list, show, diff, export, mirror, retract; approve, reject."
+    )
     events.command("list")(list_command)
     events.command("show")(show_command)
     events.command("diff")(diff_command)
     events.command("export")(export_command)
     events.command("retract")(retract_command)
+    events.command("mirror")(mirror_command)
     events.command("waiting")(waiting_command)
     events.command("approve")(approve_command)
     events.command("reject")(reject_command)
@@ -110,6 +113,43 @@ def retract_command(
     from pipeline_lib.steps.events import retract_event
 
     typer.echo(f"{event_id} is retracted in version {retract_event(out, event_id, reason)}.")
+    mirrored(out, event_id)
+
+
+def mirror_command(
+    to: Annotated[str | None, typer.Argument(help="Folder or URL (s3://bucket/prefix); the one set before.")] = None,
+    out: Out = Path("out"),
+    check: Annotated[bool, typer.Option("--check", help="Read every file of the mirror back and mend it.")] = False,
+    off: Annotated[bool, typer.Option("--off", help="Mirror no more; what was copied stays.")] = False,
+) -> None:
+    """Copy everything published elsewhere, now and whenever something is published."""
+    from pipeline_lib.errors import InputError
+    from pipeline_lib.steps.mirror import follow, mirror_of, set_mirror
+
+    if to is not None or off:
+        set_mirror(out, None if off else to)
+    if off:
+        return
+    followed = follow(out, check=check)
+    if followed is None:
+        raise InputError(f"The events of {out} have no mirror; give one: overbank events mirror s3://bucket/prefix.")
+    for line in followed.copied or ("nothing to copy",):
+        typer.echo(line)
+    followed.need_whole()
+    typer.echo(f"{mirror_of(out)} has every event of {out}.")
+
+
+def mirrored(out: Path, event_id: str) -> None:
+    """Copy what was just published to the mirror, if there is one; a copy that fails is an error of its own.
+
+    Raises:
+        MirrorError: the mirror is behind; what is published stays.
+    """
+    from pipeline_lib.steps.mirror import follow
+
+    followed = follow(out, event_id)
+    if followed is not None:
+        followed.need_whole()
 
 
 def waiting_command(out: Out = Path("out")) -> None:
@@ -154,3 +194,4 @@ def _decide(event_id: str, comment: str, name: str | None, out: Path, *, approve
     typer.echo(request.standing)
     if product is not None:
         typer.echo(summary_text(product))
+        mirrored(out, event_id)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flows.commands.events import mirrored
+
 if TYPE_CHECKING:
     from pipeline_lib.model import Event, Product
     from pipeline_lib.options.map_event import MapOptions
@@ -66,6 +68,8 @@ def map_command(
     if truth is not None:
         _show_scores(out, event.event_id)
     show(product)
+    if product is not None:
+        mirrored(out, event.event_id)
 
 
 def plan_command(

@@ -82,6 +82,15 @@ NEWS: dict[str, tuple[News, ...]] = {
             subject="Polling {{ flow_run.state.name }}",
             body="{{ flow_run.state.message }} {{ flow_run|ui_url }} (told at most every 6 hours)",
         ),
+        News(
+            expect=ENDED_BADLY,
+            match=RUN,
+            tags=("mirror",),
+            once_for=("related:flow:prefect.resource.id",),
+            within=timedelta(hours=6),
+            subject="Mirror of events {{ flow_run.state.name }}",
+            body="{{ flow_run.state.message }} {{ flow_run|ui_url }} (told at most every 6 hours)",
+        ),
     ),
 }
 """What may be told, by the name that ``overbank notify add --on`` takes."""

@@ -28,9 +28,13 @@ def events_of(out: Path) -> list[dict[str, Any]]:
 def update_catalogue(out: Path) -> None:
     """Write ``catalog.json`` and ``index.html`` over all events; each is replaced by one rename."""
     with _alone(out):
-        records = events_of(out)
-        _replace(out / "catalog.json", json.dumps(_catalog(records), indent=1))
-        _replace(out / "index.html", _page(records))
+        for name, text in catalogue_texts(events_of(out)).items():
+            _replace(out / name, text)
+
+
+def catalogue_texts(records: list[dict[str, Any]]) -> dict[str, str]:
+    """The two files over events, by name, in the order in which they are put in place."""
+    return {"catalog.json": json.dumps(_catalog(records), indent=1), "index.html": _page(records)}
 
 
 @contextmanager

@@ -103,7 +103,7 @@ def make_item(
     collection_id: str,
     acquisition: Acquisition | None = None,
 ) -> dict[str, Any]:
-    """A STAC item that lies two folders below its collection.
+    """A STAC item: of a pass, two folders below its collection, or of the mosaic, one below.
 
     Args:
         item_id: also the name of its folder and file.
@@ -119,8 +119,9 @@ def make_item(
         extensions += [SAR, SAT] if any(name.startswith("sat:") for name in more) else [SAR]
     if "mlm:name" in properties:
         extensions.append(MLM)
+    top = ".." if acquisition is None else "../.."
     links = [
-        {"rel": rel, "href": "../../collection.json", "type": "application/json"}
+        {"rel": rel, "href": f"{top}/collection.json", "type": "application/json"}
         for rel in ("root", "parent", "collection")
     ]
     return {

@@ -65,22 +65,34 @@ def writing(folder: Path, wait_s: float) -> Iterator[None]:
     Raises:
         StoreError: another writer is alive after ``wait_s`` seconds, or the folder cannot be written.
     """
+    with alone(folder / ".lock", f"publishing {folder.name}", wait_s):
+        try:
+            sweep(folder)
+            yield
+        except OSError as error:
+            raise StoreError(f"Cannot publish into {folder}: {error}. Free space or choose another folder.") from error
+
+
+@contextmanager
+def alone(lock: Path, doing: str, wait_s: float) -> Iterator[None]:
+    """Be the only process that is ``doing`` this inside the block; a lock dies with its owner.
+
+    Raises:
+        StoreError: another process is after ``wait_s`` seconds, or the lock cannot be written.
+    """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
-        raise StoreError(f"Cannot write {folder}: {error}. Choose a folder that is writable.") from error
+        raise StoreError(f"Cannot write {lock.parent}: {error}. Choose a folder that is writable.") from error
     try:
-        _acquire(handle, folder, wait_s)
-        sweep(folder)
+        _acquire(handle, doing, wait_s)
         yield
-    except OSError as error:
-        raise StoreError(f"Cannot publish into {folder}: {error}. Free space or choose another folder.") from error
     finally:
         os.close(handle)
 
 
-def _acquire(handle: int, folder: Path, wait_s: float) -> None:
+def _acquire(handle: int, doing: str, wait_s: float) -> None:
     """Take the lock and write down who holds it."""
     deadline = time.monotonic() + wait_s
     while True:
@@ -91,12 +103,15 @@ def _acquire(handle: int, folder: Path, wait_s: float) -> None:
             if time.monotonic() >= deadline:
                 holder = os.pread(handle, 500, 0).decode(errors="replace") or "unknown"
                 raise StoreError(
-                    f"Another process is publishing {folder.name} ({holder}); waited {wait_s:g} s. Try again later."
+                    f"Another process is {doing} ({holder}); waited {wait_s:g} s. Try again later."
                 ) from None
             time.sleep(POLL_S)
     owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": datetime.now(timezone.utc).isoformat()}
-    os.ftruncate(handle, 0)
-    os.pwrite(handle, json.dumps(owner).encode(), 0)
+    try:
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, json.dumps(owner).encode(), 0)
+    except OSError as error:
+        raise StoreError(f"Cannot note who is {doing}: {error}. Free space or choose another folder.") from error
 
 
 def sweep(folder: Path) -> int:

@@ -10,14 +10,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import fsspec
-
 from pipeline_lib.errors import CatalogError, InputError, StoreError
 from pipeline_lib.publish import versions
 from pipeline_lib.publish.catalogue import events_of
 from pipeline_lib.publish.changes import describe_changes
 from pipeline_lib.publish.records import need_record
 from pipeline_lib.publish.retraction import retract
+from pipeline_lib.publish.upload import copy_version
 
 
 def list_events(out: Path) -> list[dict[str, Any]]:
@@ -109,9 +108,10 @@ def export_event(out: Path, event_id: str, to: str, version: int | None = None) 
         if to.endswith(".zip"):
             return _zip(source, Path(to))
         if "://" in to:
-            return _upload(source, to.rstrip("/"))
+            copy_version(source, to)
+            return to.rstrip("/")
         return _copy(source, Path(to))
-    except (OSError, ImportError, ValueError) as error:
+    except (OSError, InputError) as error:
         raise StoreError(f"Cannot export {event_id} to {to}: {error}.") from error
 
 
@@ -138,21 +138,6 @@ def _zip(source: Path, target: Path) -> str:
     finally:
         Path(f"{partial}.zip").unlink(missing_ok=True)
     return str(target)
-
-
-def _upload(source: Path, url: str) -> str:
-    """File by file, the collection last: whoever finds it finds everything it names."""
-    filesystem, root = fsspec.core.url_to_fs(url)
-    paths = sorted(
-        (path for path in source.rglob("*") if path.is_file()), key=lambda path: path.name == "collection.json"
-    )
-    for path in paths:
-        if path.parent.name == "top":
-            continue
-        target = f"{root}/{path.relative_to(source).as_posix()}"
-        filesystem.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
-        filesystem.put_file(str(path), target)
-    return url
 
 
 def push_event(out: Path, event_id: str, api: str, base_url: str, version: int | None = None) -> list[str]:

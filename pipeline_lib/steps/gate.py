@@ -20,6 +20,7 @@ PUBLISHED = "Published"
 BELOW_RULE = "Below threshold"
 REJECTED = "Rejected"
 AWAITING = "Awaiting approval"
+MIRROR_BEHIND = "Published, mirror behind"
 
 
 class PassVerdict(Record):
@@ -82,6 +83,8 @@ class Outcome(Record):
     assessment: Assessment
     failures: dict[str, str] = {}
     """Passes that could not be mapped, and why."""
+    mirror: str = ""
+    """Why the mirror lacks what was published; empty where it does not."""
 
 
 def assess(mapped: Mapped, out: Path, rule: PublishIf, store: Store) -> Assessment:

@@ -7,6 +7,7 @@ import time
 import uuid
 from pathlib import Path
 
+import fsspec
 import httpx
 import numpy as np
 import pytest
@@ -15,13 +16,15 @@ from distributed import LocalCluster
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, FlowRunFilter, FlowRunFilterName
 from prefect.events import emit_event
+from prefect.states import StateType
 from rasterio.warp import reproject
 from typer import Typer
 from typer.testing import CliRunner
 
 from flows.commands.evaluate import register
 from flows.map_event import map_event
-from pipeline_lib.errors import AssetError, IncompleteEventError, NoAcquisitionError
+from flows.mirror_events import mirror_events
+from pipeline_lib.errors import AssetError, IncompleteEventError, MirrorError, NoAcquisitionError
 from pipeline_lib.model import CatalogReference, Grid, MappingPlan
 from pipeline_lib.options.map_event import MapOptions
 from pipeline_lib.steps.map_event import Place
@@ -191,6 +194,27 @@ def test_mapping_again_changes_nothing(mapped, archive, event):
     key = f"file://{out.resolve() / event.event_id}"
     _wait_for_events()
     assert len(_events("prefect.asset.materialization.succeeded", resource={"id": [key]})) == 1
+
+
+def test_what_is_published_is_mirrored_and_a_mirror_that_is_away_is_said_and_holds_nothing_up(
+    mapped, archive, event, tmp_path, monkeypatch
+):
+    out, product = mapped
+    monkeypatch.setenv("OVERBANK_MIRROR", "memory://mirrored/floods")
+    assert map_event(event, archive, str(out)).version == product.version
+    collection = json.loads(fsspec.filesystem("memory").cat(f"/mirrored/floods/{event.event_id}/collection.json"))
+    assert collection["version"] == str(product.version)
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("OVERBANK_MIRROR", str(tmp_path / "file" / "floods"))
+    state = map_event(event, archive, str(out), return_state=True)
+    assert (state.type, state.name) == (StateType.COMPLETED, "Published, mirror behind")
+    assert "What is published stays" in state.message
+    assert state.result().version == product.version
+    with pytest.raises(MirrorError, match="is behind"):
+        mirror_events(str(out))
+    monkeypatch.setenv("OVERBANK_MIRROR", "memory://mirrored/again")
+    assert mirror_events(str(out)) == 1
+    assert mirror_events(str(out)) == 0
 
 
 @pytest.mark.slow
