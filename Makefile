@@ -64,8 +64,8 @@ sbom: $(VENV)/.installed  ## what is installed with the command, as CycloneDX, u
 	@build/sbom/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt cyclonedx-bom
 	build/sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible -o dist/overbank.cdx.json $(VENV)
 
-audit: $(VENV)/.installed-dev  ## known vulnerabilities of the pinned versions; asks the advisory database
-	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip
+audit: $(VENV)/.installed-dev  ## known vulnerabilities of the pinned versions; asks the advisory database, an error where it does not answer
+	$(BIN)/pip-audit --strict --requirement constraints.txt --no-deps --disable-pip
 
 install: $(VENV)/.installed  ## the command and what it needs, into .venv
 install-dev: $(VENV)/.installed-dev  ## the same with the tools of development

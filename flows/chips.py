@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 from prefect import flow
 from prefect.futures import PrefectFuture
 
-from flows.map_event import PASSES_AT_ONCE, history_name
+from flows.map_event import PASSES_AT_ONCE
+from flows.passes import history_name
 from flows.progress import Progress, run_logger
 from pipeline_lib.model import Event, PlannedPass, Stored
 from pipeline_lib.options.map_event import MapOptions
@@ -42,6 +43,7 @@ class _Chain(NamedTuple):
     flow_run_name="chips for {recipe.name}",
     description="Build a chip store from the radar passes of STAC events, labelled by Sentinel-2.",
     task_runner=PASSES_AT_ONCE,
+    result_serializer="json",
 )
 def build_chips(recipe: Recipe, events: list[Event], catalog: str, out: str, options: MapOptions | None = None) -> int:
     """Prepare every pass of ``events`` as for mapping, label it by the Sentinel-2 overpass nearest in time, cut chips.

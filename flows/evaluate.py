@@ -13,6 +13,7 @@ from tasks.evaluate import evaluate_set
     name="evaluate-model",
     flow_run_name="evaluate on {options.dataset}",
     description="Score a detector or a trained model on a labelled data set.",
+    result_serializer="json",
 )
 def evaluate_model(options: EvaluateOptions, out: str) -> str:
     """Score, write ``scores.json``, and show the figures on the run.

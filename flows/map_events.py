@@ -8,7 +8,11 @@ from pipeline_lib.model import Event, Product
 from pipeline_lib.options.map_event import MapOptions
 
 
-@flow(name="map-events", description="Map several events; one that fails does not stop the others.")
+@flow(
+    name="map-events",
+    description="Map several events; one that fails does not stop the others.",
+    result_serializer="json",
+)
 def map_events(events: list[Event], catalog: str, out: str, options: MapOptions | None = None) -> list[Product]:
     """Map each event as a run of its own under this one.
 

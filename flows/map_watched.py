@@ -25,6 +25,7 @@ def _run_name() -> str:
     flow_run_name=_run_name,
     description="Map the event that a newly found pass belongs to; asked for by watch-catalogue.",
     task_runner=PASSES_AT_ONCE,
+    result_serializer="json",
 )
 def map_watched(
     watch: str, pass_id: str, fingerprint: str, event: Event, catalog: str, out: str, options: MapOptions

@@ -13,7 +13,11 @@ from tasks.retention import forget
 PAGE = 200
 
 
-@flow(name="retention", description="Remove old intermediate data and old records of runs and polls.")
+@flow(
+    name="retention",
+    description="Remove old intermediate data and old records of runs and polls.",
+    result_serializer="json",
+)
 def retention(out: str, options: RetentionOptions | None = None) -> Removed:
     """Remove what is older than the options say; published products are never touched.
 

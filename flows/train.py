@@ -18,6 +18,7 @@ from tasks.train import build_chips, train
     name="train-model",
     flow_run_name="train {recipe.name}",
     description="Train a water model by a recipe: chips, stages, calibration, model folder.",
+    result_serializer="json",
 )
 def train_model(recipe: Recipe, out: str, data: str | None = None, workspace: str | None = None) -> Trained:
     """Train a model and write its folder.

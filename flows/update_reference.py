@@ -14,7 +14,11 @@ from tasks.display import all_shown
 from tasks.prepare import prepare_occurrence, prepare_scene, prepare_terrain
 
 
-@flow(name="update-reference", description="Prepare the reference passes of every watch ahead of time.")
+@flow(
+    name="update-reference",
+    description="Prepare the reference passes of every watch ahead of time.",
+    result_serializer="json",
+)
 def update_reference(out: str, name: str | None = None) -> int:
     """Bring the newest reference passes of each relative orbit onto the grid of each watched area.
 

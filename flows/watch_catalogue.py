@@ -31,6 +31,7 @@ def _run_name() -> str:
     name="watch-catalogue",
     flow_run_name=_run_name,
     description="Poll the catalogue of every watch and ask for a mapping run for each pass that is due.",
+    result_serializer="json",
 )
 def watch_catalogue(out: str, name: str | None = None, since: datetime | None = None, inline: bool = False) -> int:
     """Poll one watch, or all that are due.

@@ -33,6 +33,14 @@ def test_flow_parameters_have_a_schema_a_person_can_fill(repository):
             assert field.get("description"), f"{deployment['name']}: parameter {name} has no description for the form"
 
 
+def test_no_flow_keeps_what_failed_as_a_pickle(repository):
+    """Prefect writes the error of every failed run beside its own files, with the serializer of the flow."""
+    modules = [importlib.import_module(f"flows.{path.stem}") for path in (repository / "flows").glob("[!_]*.py")]
+    found = {one for module in modules for one in vars(module).values() if isinstance(one, Flow)}
+    assert len(found) >= 10
+    assert {one.name for one in found if one.result_serializer != "json"} == set()
+
+
 def test_the_mapping_deployment_that_the_watch_asks_for_exists(repository):
     watch = importlib.import_module("flows.watch_catalogue")
     flow_name, deployment = watch.MAPPING_DEPLOYMENT.split("/")
