@@ -1,7 +1,7 @@
 """Map one flood event: search, plan, prepare, detect, derive, mosaic, assess, publish, evaluate."""
 
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from prefect import flow
 from prefect.futures import PrefectFuture
@@ -11,26 +11,18 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.approval import approved
 from flows.metrics import measured_run
+from flows.passes import history_name, map_passes
 from flows.progress import Progress, run_logger
 from pipeline_lib.errors import IncompleteEventError, OverbankError
-from pipeline_lib.model import Event, MappingPlan, PlannedPass, Product, Stored, digest_of
+from pipeline_lib.model import Event, MappingPlan, Product, Stored
 from pipeline_lib.options.map_event import MapOptions
 from pipeline_lib.steps.gate import AWAITING, BELOW_RULE, MIRROR_BEHIND, PUBLISHED, REJECTED, Outcome
-from pipeline_lib.steps.map_event import (
-    Ancillaries,
-    Mapped,
-    MappedPass,
-    Place,
-    optical_comes_first,
-    passes_together,
-    restricted,
-)
+from pipeline_lib.steps.map_event import Ancillaries, Mapped, MappedPass, Place, optical_comes_first, restricted
 from pipeline_lib.steps.mirror import mirror_of
 from pipeline_lib.steps.published import published_product
 from pipeline_lib.steps.workspace import workspace_of
 from tasks.cluster import dropped_on_cancel
-from tasks.derive import derive_flood, mosaic_event
-from tasks.detect import detect_water
+from tasks.derive import mosaic_event
 from tasks.display import all_shown, unvisited
 from tasks.evaluate import evaluate_event
 from tasks.gate import assess
@@ -39,9 +31,7 @@ from tasks.plan import plan_event
 from tasks.prepare import (
     compare_with_optical,
     prepare_composite,
-    prepare_history,
     prepare_occurrence,
-    prepare_pass,
     prepare_terrain,
 )
 from tasks.publish import publish_event
@@ -131,7 +121,7 @@ def _map_and_publish(
     plan = plan_event(event, catalog, search(event, catalog, options.search), options, place)
     progress = Progress(run_logger(), total=_stages(plan, scored=truth is not None))
     ancillaries, composite = _prepare_ancillaries(plan, place, progress)
-    passes, failures = _map_passes(plan, ancillaries, place, progress)
+    passes, failures = map_passes(plan, ancillaries, place, progress)
     done = _seen_from_above(restricted(plan, passes), passes, composite, place)
     mapped = Mapped(plan=done, passes=tuple(passes), mosaic=mosaic_event(unvisited(done), passes, place))
     progress.finished(f"mosaic of {len(passes)} passes")
@@ -209,92 +199,6 @@ def _seen_from_above(
         run_logger().warning("Sentinel-2 could not be used: %s", error)
         return plan.model_copy(update={"notes": (*plan.notes, f"Sentinel-2 could not be used: {error}")})
     return plan
-
-
-class _Chain(NamedTuple):
-    """The futures of one pass."""
-
-    planned: PlannedPass
-    scene: PrefectFuture[Stored]
-    history: PrefectFuture[Stored | None]
-    water: PrefectFuture[Stored]
-    flood: PrefectFuture[Stored]
-
-
-def _map_passes(
-    plan: MappingPlan, ancillaries: Ancillaries, place: Place, progress: Progress
-) -> tuple[list[MappedPass], dict[str, Exception]]:
-    """Map every pass; one that fails does not stop the others. Raise only where none could be mapped."""
-    histories: dict[str, PrefectFuture[Stored | None]] = {}
-    chains: list[_Chain] = []
-    together = passes_together(plan)
-    for start in range(0, len(plan.passes), together):
-        chains += _submitted(plan, plan.passes[start : start + together], histories, ancillaries, place)
-    progress.follow([("history", history) for history in histories.values()] + _named_futures(chains))
-    failures = {chain.planned.acquisition.acquisition_id: error for chain in chains if (error := _failure(chain))}
-    if len(failures) == len(chains):
-        raise next(iter(failures.values()))
-    good = [chain for chain in chains if chain.planned.acquisition.acquisition_id not in failures]
-    mapped = [
-        MappedPass(planned=chain.planned, scene=chain.scene.result(), flood=chain.flood.result()) for chain in good
-    ]
-    return mapped, failures
-
-
-def _submitted(
-    plan: MappingPlan,
-    passes: tuple[PlannedPass, ...],
-    histories: dict[str, PrefectFuture[Stored | None]],
-    ancillaries: Ancillaries,
-    place: Place,
-) -> list[_Chain]:
-    """Submit passes stage by stage: pass by pass, a thread would stand idle in each stage that awaits the one before."""
-    given = unvisited(plan)
-    for planned in passes:
-        if history_name(planned) not in histories:
-            histories[history_name(planned)] = prepare_history.submit(given, unvisited(planned), place)
-    before = [unvisited(histories[history_name(planned)]) for planned in passes]
-    whole = [(given, unvisited(planned)) for planned in passes]
-    scenes = [
-        prepare_pass.submit(*one, history, place, return_state=False)
-        for one, history in zip(whole, before, strict=True)
-    ]
-    waters = [
-        detect_water.submit(*one, unvisited(scene), history, ancillaries, place, return_state=False)
-        for one, scene, history in zip(whole, scenes, before, strict=True)
-    ]
-    floods = [
-        derive_flood.submit(*one, unvisited(scene), history, unvisited(water), ancillaries, place, return_state=False)
-        for one, scene, history, water in zip(whole, scenes, before, waters, strict=True)
-    ]
-    return [
-        _Chain(planned, scene, histories[history_name(planned)], water, flood)
-        for planned, scene, water, flood in zip(passes, scenes, waters, floods, strict=True)
-    ]
-
-
-def history_name(planned: PlannedPass) -> str:
-    """Passes with the same references share one history."""
-    return digest_of([reference.acquisition_id for reference in planned.references])
-
-
-def _named_futures(chains: list[_Chain]) -> list[tuple[str, PrefectFuture[Any]]]:
-    """What each future of a pass is called in the log."""
-    return [
-        (f"{stage} {chain.planned.acquisition.acquisition_id}", future)
-        for chain in chains
-        for stage, future in (("scene", chain.scene), ("water", chain.water), ("flood", chain.flood))
-    ]
-
-
-def _failure(chain: _Chain) -> Exception | None:
-    """The first error of a pass, in the order of its stages; None where it was mapped."""
-    for future in (chain.scene, chain.history, chain.water, chain.flood):
-        future.wait()
-        if future.state.is_failed() or future.state.is_crashed():
-            error = future.state.result(raise_on_failure=False)
-            return error if isinstance(error, Exception) else OverbankError(str(future.state.message))
-    return None
 
 
 def _raise_incomplete(outcome: Outcome) -> None:

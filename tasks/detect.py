@@ -1,5 +1,8 @@
 """Detect water."""
 
+import threading
+from contextlib import nullcontext
+
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
@@ -8,6 +11,9 @@ from pipeline_lib.steps import map_event
 from pipeline_lib.steps.workspace import Workspace
 from tasks.cluster import gpu_resources, gpu_slot
 from tasks.metering import working
+
+_one_at_a_time = threading.Lock()
+"""Detection keeps all processors busy by itself and holds more memory than any other stage of a pass."""
 
 
 @task(name="detect water", task_run_name="detect water in {planned.acquisition.acquisition_id}", cache_policy=NO_CACHE)
@@ -22,7 +28,8 @@ def detect_water(
     """Water and its likelihood in one pass."""
     # On a cluster the scheduler hands out GPUs; here runs wait for one another.
     alone = place.dask_address is None and map_event.uses_gpu(plan)
-    with gpu_slot(needed=alone), working(place, "water", planned.acquisition.acquisition_id, plan) as client:
+    turn = nullcontext() if place.dask_address else _one_at_a_time
+    with turn, gpu_slot(needed=alone), working(place, "water", planned.acquisition.acquisition_id, plan) as client:
         resources = gpu_resources(client) if map_event.runs_network(plan) else {}
         store = Workspace(place.workspace).store
         return map_event.detect_pass(plan, scene, history, ancillaries, store, resources)

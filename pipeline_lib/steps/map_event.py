@@ -16,6 +16,9 @@ from pipeline_lib.steps.publish import publication_of, publish_event
 from pipeline_lib.store import Store
 from pipeline_lib.water import Need
 
+SMALL_PIXELS = 64_000_000
+"""A grid of up to so many pixels has few blocks for the processors to share, and two passes of it fit into memory."""
+
 
 class Ancillaries(Record):
     """What every pass of an event shares."""
@@ -49,6 +52,12 @@ def runs_network(plan: MappingPlan) -> bool:
 def optical_comes_first(plan: MappingPlan) -> bool:
     """Whether passes are laid onto the optical composite, and so have to wait for it."""
     return PrepareOptions.model_validate(plan.options.get("prepare", {})).correct_against_optical
+
+
+def passes_together(plan: MappingPlan) -> int:
+    """How many passes to map side by side: two while a stage of one keeps but one processor busy, and memory allows."""
+    rows, columns = plan.grid.shape
+    return 2 if rows * columns <= SMALL_PIXELS else 1
 
 
 def uses_gpu(plan: MappingPlan) -> bool:
