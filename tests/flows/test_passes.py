@@ -57,9 +57,7 @@ def test_no_stage_is_submitted_right_behind_the_one_it_awaits_where_another_pass
     monkeypatch.setattr(passes, "unvisited", lambda value: value)
     monkeypatch.setattr(passes, "history_name", lambda planned: planned.references[0])
     monkeypatch.setattr(passes, "MappedPass", lambda **fields: fields)
-    mapped, failures = passes.map_passes(
-        plan_of((side, side), 3), None, None, SimpleNamespace(follow=lambda named: None)
-    )
+    mapped, failures = passes.map_passes(plan_of((side, side), 3), None, None, SimpleNamespace(follow=lambda _: None))
     assert " ".join(order) == expected
     assert len(mapped) == 3
     assert not failures
