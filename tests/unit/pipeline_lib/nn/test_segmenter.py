@@ -92,6 +92,16 @@ def test_backends_agree(backend: str, small_model, scene) -> None:
     np.testing.assert_allclose(segmenter.likelihood(scene).to_numpy(), torch_says, atol=1e-4)
 
 
+@pytest.mark.skipif(not gpu.cuda_devices(), reason="needs a CUDA device; this machine has none that torch can use")
+def test_a_gpu_says_what_the_cpu_says_and_is_chosen(small_model, scene) -> None:
+    exact = Segmenter.load(small_model.folder, "cpu", tile=64).likelihood(scene).to_numpy()
+    chosen = Segmenter.load(small_model.folder, "auto", tile=64)
+    assert chosen.backend == "torch-cuda"
+    found = chosen.likelihood(scene).to_numpy()
+    np.testing.assert_allclose(found, exact, atol=0.01)  # half precision
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(exact))
+
+
 @pytest.mark.slow
 def test_int8_is_close_and_chosen_where_it_is(tmp_path, scene, make_model) -> None:
     model = make_model(tmp_path / "m", onnx=True)
