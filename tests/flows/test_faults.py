@@ -4,6 +4,8 @@ A small part of `benchmarks/soak/faults.py`, which strikes with every fault the 
 """
 
 import json
+import pickle
+import pickletools
 import resource
 import shutil
 import sys
@@ -22,9 +24,10 @@ from prefect.client.schemas.filters import (
     LogFilterFlowRunId,
 )
 from prefect.logging.handlers import APILogHandler
+from prefect.settings import PREFECT_LOCAL_STORAGE_PATH, temporary_settings
 
 from flows.map_event import map_event
-from pipeline_lib.errors import IncompleteEventError, StoreError
+from pipeline_lib.errors import IncompleteEventError, NoAcquisitionError, StoreError
 from pipeline_lib.options.map_event import MapOptions
 from pipeline_lib.options.world import WorldOptions
 from pipeline_lib.steps.event import read_event
@@ -151,6 +154,33 @@ def test_an_output_that_cannot_be_written_is_said_before_a_pixel_is_read(tiny_wo
     ):
         map_event(short_event, url, str(tmp_path / "file" / "out"), OPTIONS)
     assert not [path for _, path in faults.requests if path.startswith("/assets/")]
+
+
+def is_pickle(content):
+    """By its first opcode and by reading it to its end, which runs nothing."""
+    if content[:1] != b"\x80" or content[1:2] > b"\x05":
+        return False
+    try:
+        return [opcode.name for opcode, _, _ in pickletools.genops(content)][-1] == "STOP"
+    except (ValueError, IndexError):
+        return False
+
+
+def test_no_run_writes_a_pickle(undisturbed, tiny_world, short_event, tmp_path):
+    """Results lie in the store. Prefect keeps the error of a run that failed, which by its own ways would be a pickle."""
+    assert is_pickle(pickle.dumps({"a": 1}))
+    nothing_then = short_event.model_copy(
+        update={name: getattr(short_event, name).replace(year=2001) for name in ("start", "end")}
+    )
+    kept = tmp_path / "kept"
+    with temporary_settings({PREFECT_LOCAL_STORAGE_PATH: kept}), pytest.raises(NoAcquisitionError):
+        mapped(tiny_world, nothing_then, tmp_path / "out")
+    records = [path.read_bytes() for path in kept.iterdir()]
+    assert any(b"usable Sentinel-1 acquisition" in record for record in records)
+    assert all(isinstance(json.loads(record), dict) for record in records)
+    written = [path for path in undisturbed.rglob("*") if path.is_file() and not path.is_symlink()]
+    assert len(written) > 100
+    assert [path for path in written if is_pickle(path.read_bytes())] == []
 
 
 def everything_the_server_knows(run_name):
