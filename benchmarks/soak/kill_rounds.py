@@ -20,6 +20,7 @@ from pipeline_lib.watch import PassState, Watch
 from pipeline_lib.world.server import serve
 
 FLOW, POLLER, DASK, SERVER = "flow process", "poller", "Dask worker", "Prefect server"
+LAST = "last Dask worker"
 LAST_DAY = "2025-11-02T00:00:00Z"
 """End of the event: two passes, one of them of two slices."""
 OPTIONS: dict[str, Any] = {"plan": {"max_references": 2}, "publish": {"preview_px": 128}}
@@ -29,6 +30,8 @@ IN_A_ROW = 4
 LEAST_SHARE = 0.1
 """Of the undisturbed run, over which a moment is drawn where earlier kills have left less."""
 
+PATIENCE_S = 2.0
+"""So long a run whose only worker was killed waits for another one."""
 WORKER_BACK = "10 minutes"
 """A killed worker's nanny may take so long: else a busy machine leaves the cluster without workers, and runs wait."""
 
@@ -194,6 +197,25 @@ def kill_dask_worker(bench: Bench, draw: random.Random, wanted: int) -> Round:
         return strike(bench, DASK, moments, blow, arguments)
 
 
+def kill_last_worker(bench: Bench, draw: random.Random, wanted: int) -> Round:  # noqa: ARG001 - one kill ends the run
+    """The only worker of the cluster, which nobody starts again: the run gives up, and is run again with another."""
+    with LocalCluster(n_workers=0, dashboard_address=None) as cluster:
+        address = cluster.scheduler_address
+        arguments = bench.arguments(bench.fresh("last"), dask_address=address, dask_patience_s=PATIENCE_S)
+        with runs.dask_worker(address) as worker:
+            run = runs.start(runs.map_world, *arguments)
+            struck = [run.cpu_s()] if run.works_for(draw.uniform(0.0, bench.good_cpu_s)) else []
+            worker.kill()
+            outcome = run.end()
+        bench.cpu_s += outcome.cpu_s
+        given_up = outcome.kind == "error" and outcome.message.startswith("ClusterError: ")
+        wrong = [] if given_up or outcome.kind == "published" else [f"ended with {outcome.kind}: {outcome.message}"]
+        with runs.dask_worker(address):
+            restarts = until_published(bench, runs.map_world, *arguments)
+    # A run that was done before its moment, or needed no worker any more, counts as no kill.
+    return Round(LAST, rounded(struck if given_up else []), restarts, wrong + compared(Path(arguments[2]), bench.good))
+
+
 def kill_server(bench: Bench, draw: random.Random, wanted: int) -> Round:
     """The Prefect server under a run; it is started again at once, as a desk's supervisor does."""
 
@@ -275,5 +297,6 @@ ROUNDS: dict[str, Callable[[Bench, random.Random, int], Round]] = {
     FLOW: kill_flow,
     POLLER: kill_poller,
     DASK: kill_dask_worker,
+    LAST: kill_last_worker,
     SERVER: kill_server,
 }

@@ -1,7 +1,7 @@
 """SIGKILL at random moments: after a restart the published archive equals that of an undisturbed run, byte for byte.
 
-Usage: python -m benchmarks.soak.kills FOLDER [--seed 7] [--flow 24 --poller 18 --dask 6 --server 4] [--json FILE]
-                                              [--docs docs/reference]
+Usage: python -m benchmarks.soak.kills FOLDER [--seed 7] [--flow 24 --poller 18 --dask 6 --last 4 --server 4]
+                                              [--json FILE] [--docs docs/reference]
 
 A run is killed again and again, resumed after each kill, and then left to end; what it published is compared with what
 an undisturbed run published. Every moment comes from a seeded generator, uniform over the CPU time of the undisturbed
@@ -24,18 +24,19 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.soak import runs
-from benchmarks.soak.kill_rounds import DASK, FLOW, LAST_DAY, POLLER, SERVER, Bench, Round, undisturbed
+from benchmarks.soak.kill_rounds import DASK, FLOW, LAST, LAST_DAY, POLLER, SERVER, Bench, Round, undisturbed
 from pipeline_lib.options.world import WorldOptions
 from pipeline_lib.steps.event import read_event
 from pipeline_lib.world.build import build_world
 from pipeline_lib.world.server import serve
 
 SIZE, SEED = 128, 7
-WANTED = {FLOW: 24, POLLER: 18, DASK: 6, SERVER: 4}
+WANTED = {FLOW: 24, POLLER: 18, DASK: 6, LAST: 4, SERVER: 4}
 COMES_BACK = {
     FLOW: "the same event is mapped again",
     POLLER: "the watch is polled again",
     DASK: "the nanny starts another worker; the run goes on",
+    LAST: "the run ends with `ClusterError` after `dask_patience_s` (2 s here); with a worker it is run again",
     SERVER: "the server is started again; the run goes on, or is run again",
 }
 PREFACE = f"""# What a killed process does to the archive

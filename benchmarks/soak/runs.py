@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from distributed import Client
 
 from flows.embedded import set_prefect_environment
 from pipeline_lib.errors import IncompleteEventError, OverbankError
@@ -89,6 +90,21 @@ def prefect_server(home: Path) -> Iterator[Server]:
         yield server
     finally:
         server.stop()
+
+
+@contextlib.contextmanager
+def dask_worker(address: str) -> "Iterator[subprocess.Popen[bytes]]":
+    """A worker process of the cluster at ``address`` with nobody to start it again, once the scheduler knows it."""
+    command = (sys.executable, "-m", "distributed.cli.dask_worker", address, "--no-nanny", "--nthreads", "1")
+    where = ("--host", "127.0.0.1", "--no-dashboard")
+    worker = subprocess.Popen((*command, *where), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        with Client(address, set_as_default=False) as client:
+            client.wait_for_workers(1, timeout=READY_S)
+        yield worker
+    finally:
+        worker.kill()
+        worker.wait()
 
 
 def _answers(url: str) -> bool:

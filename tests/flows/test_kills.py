@@ -6,6 +6,7 @@ A small part of `benchmarks/soak/kills.py`, which kills flow, poller, Dask worke
 from datetime import UTC, datetime
 
 import pytest
+from distributed import LocalCluster
 from prefect.settings import PREFECT_API_URL
 
 from benchmarks.soak import runs
@@ -61,6 +62,48 @@ def test_a_killed_run_continues_and_publishes_what_an_undisturbed_one_does(place
     assert resumed.kind == "published", resumed.message
     assert differences(contents(good), contents(out)) == []
     assert differences(store_contents(good), store_contents(out)) == []
+
+
+def test_a_run_that_loses_its_last_worker_gives_up_clearly_and_continues_with_another(place, tmp_path):
+    """The only worker of a cluster is killed after the first pass; nobody starts it again."""
+    world, url, event = place
+    arguments = str(world), url
+    asked = event.model_dump(mode="json")
+    assert (
+        runs.start(runs.map_world, *arguments, str(good := tmp_path / "good"), OPTIONS, asked).end().kind == "published"
+    )
+    with LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address=None) as cluster:
+        address = cluster.scheduler_address
+        options = {**OPTIONS, "dask_address": address, "dask_patience_s": 1.0}
+        with runs.dask_worker(address) as worker:
+            run = runs.start(runs.map_world, *arguments, str(out := tmp_path / "out"), options, asked)
+            while not list(out.glob(".overbank/store/water/*.json")):
+                assert not run.answers.poll(0.005), "it ended before its first pass was detected"
+            worker.kill()
+            lost = run.end()
+        assert lost.kind == "error"
+        assert lost.message.startswith(f"ClusterError: The Dask cluster at {address} has had no worker for 1 s")
+        assert "Start workers and run again" in lost.message
+        assert not list(out.glob("*/current"))
+        with runs.dask_worker(address):
+            assert runs.start(runs.map_world, *arguments, str(out), options, asked).end().kind == "published"
+    assert differences(contents(good), contents(out)) == []
+    assert differences(store_contents(good), store_contents(out)) == []
+
+
+def test_a_bucket_for_a_store_gives_the_same_archive(place, tmp_path, bucket, monkeypatch):
+    """Workers write into the bucket themselves; neither it nor a key is named in anything written."""
+    world, url, event = place
+    asked = event.model_dump(mode="json")
+    runs.map_world(str(world), url, str(good := tmp_path / "good"), OPTIONS, asked)
+    monkeypatch.setenv("OVERBANK_STORE", f"{bucket}/store")
+    with LocalCluster(n_workers=1, threads_per_worker=1, host="127.0.0.1", dashboard_address=None) as cluster:
+        options = {**OPTIONS, "dask_address": cluster.scheduler_address}
+        runs.map_world(str(world), url, str(out := tmp_path / "out"), options, asked)
+    assert differences(contents(good), contents(out)) == []
+    assert not (out / ".overbank" / "store").exists()
+    written = [path.read_bytes() for path in out.rglob("*") if path.is_file()]
+    assert not any(word in content for content in written for word in (b"test-secret-value", b"test-key"))
 
 
 def test_two_runs_at_once_for_two_passes_of_one_event_leave_both_in_it(place, tmp_path):
