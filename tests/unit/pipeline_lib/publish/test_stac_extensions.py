@@ -1,7 +1,7 @@
 """Every STAC extension that an item claims, held to what its specification demands.
 
 The schemas of the extensions are on the internet and in no package, so the rules stand here, from the specifications'
-tables: fields, their types, and what must be there if the extension is claimed.
+tables and schemas: fields, their types, and what must be there if the extension is claimed.
 """
 
 import json
@@ -27,22 +27,26 @@ NAME = {"type": "string", "pattern": "^[0-9A-Za-z-_]+$"}
 DATA_TYPE = {"pattern": "^(u?int(8|16|32|64)|c?float(16|32|64)|cint(16|32)|other)$"}
 
 
-def several(thing, least=1):
-    return {"type": "array", "items": thing, "minItems": least}
+def several(thing, least=1, unique=False):
+    return {"type": "array", "items": thing, "minItems": least, "uniqueItems": unique}
 
 
-def table(required=(), **fields):
-    return {"type": "object", "required": list(required), "properties": fields}
+def table(required=(), closed=False, **fields):
+    return {"type": "object", "required": list(required), "properties": fields, "additionalProperties": not closed}
 
 
 CLASS = table(
-    ("value",), value=WHOLE, name=NAME, title=TEXT, description=TEXT, color_hint={"pattern": "^[0-9A-F]{6}$"},
+    ("value", "name"), value=WHOLE, name=NAME, title=TEXT, description=TEXT, color_hint={"pattern": "^[0-9A-F]{6}$"},
     nodata={"type": "boolean"},
 )  # fmt: skip
 TENSOR = table(
     ("shape", "dim_order", "data_type"),
-    shape=several({"type": "integer", "minimum": -1}), dim_order=several({"pattern": "^[a-z-_]+$"}), data_type=DATA_TYPE,
+    shape=several({"type": "integer", "minimum": -1}), dim_order=several({"pattern": "^[a-z-_]+$"}, unique=True), data_type=DATA_TYPE,
 )  # fmt: skip
+BAND = {
+    **table(("name",), closed=True, name=TEXT, format=TEXT, expression={}),
+    "dependencies": {"format": ["expression"], "expression": ["format"]},
+}
 CODE = {"anyOf": [{"type": "null"}, table(("format", "expression"), format=TEXT)]}
 FIELDS = {
     "proj": {
@@ -59,16 +63,16 @@ FIELDS = {
     },
     "sar": {
         "instrument_mode": TEXT, "frequency_band": {"enum": ["P", "L", "S", "C", "X", "Ku", "K", "Ka"]},
-        "center_frequency": NUMBER, "polarizations": several({"enum": ["HH", "VV", "HV", "VH"]}), "product_type": TEXT,
+        "center_frequency": NUMBER, "polarizations": several({"enum": ["HH", "VV", "HV", "VH"]}, unique=True), "product_type": TEXT,
     },
     "sat": {"orbit_state": {"enum": ["ascending", "descending"]}, "relative_orbit": {"type": "integer", "minimum": 1}},
     "processing": {
         "software": {"type": "object", "additionalProperties": {"type": "string"}}, "level": TEXT, "lineage": TEXT,
     },
     "classification": {
-        "classes": several(CLASS),
+        "classes": several(CLASS, unique=True),
         "bitfields": several(
-            table(("offset", "length", "classes"), offset=WHOLE, length=WHOLE, name=NAME, classes=several(CLASS))
+            table(("offset", "length", "classes"), offset=WHOLE, length=WHOLE, name=NAME, classes=several(CLASS)), unique=True
         ),
     },
     "file": {"size": {"type": "integer", "minimum": 0}, "checksum": {"pattern": "^1220[0-9a-f]{64}$"}},
@@ -76,11 +80,11 @@ FIELDS = {
     "mlm": {
         "name": {"pattern": "^[a-zA-Z][a-zA-Z0-9_.\\s-]+[a-zA-Z0-9]$"}, "architecture": TEXT, "framework": TEXT,
         "tasks": several({"enum": ["semantic-segmentation"]}), "pretrained": {"type": "boolean"},
-        "accelerator_constrained": {"type": "boolean"}, "hyperparameters": {"type": "object", "minProperties": 1},
+        "accelerator_constrained": {"type": "boolean"}, "hyperparameters": {"type": "object", "minProperties": 1, "propertyNames": {"pattern": "^[0-9a-zA-Z_.-]+$"}},
         "input": several(
             table(
                 ("name", "bands", "input"), name=TEXT, description=TEXT, input=TENSOR, pre_processing_function=CODE,
-                bands={"type": "array", "items": {"anyOf": [TEXT, table(("name",), name=TEXT)]}},
+                bands={"type": "array", "items": {"anyOf": [TEXT, BAND]}},
             )
         ),
         "output": several(
@@ -129,6 +133,15 @@ def _models_broken(document):
     models = [asset for asset in document["assets"].values() if "mlm:model" in asset["roles"]]
     bands = [band["name"] for one in document["properties"]["mlm:input"] for band in one["bands"]]
     found = [] if models else ["no asset is the model"]
+    found += [
+        f"{key} is of assets alone"
+        for key in ("mlm:artifact_type", "mlm:compile_method")
+        if key in document["properties"]
+    ]
+    for asset in document["assets"].values():
+        of_models = [] if "mlm:model" in asset["roles"] else ["mlm:artifact_type"]
+        misplaced = {*of_models, "mlm:name", "mlm:input", "mlm:output", "mlm:hyperparameters"} & asset.keys()
+        found += [f"{asset['href']} must not have {key}" for key in misplaced]
     for asset in models:
         described = [band["name"] for band in asset.get("raster:bands", [])]
         if "mlm:artifact_type" not in asset or described != bands:
@@ -169,6 +182,10 @@ def test_every_claimed_extension_is_obeyed(published, signed):
         (lambda one: one["properties"].pop("sar:product_type"), "sar:product_type is missing"),
         (lambda one: one["stac_extensions"].pop(0), "proj:code is of no extension"),
         (lambda one: one["assets"]["flood_extent"].update({"file:checksum": "12"}), "file:checksum"),
+        (
+            lambda one: one["assets"]["flood_extent"]["classification:classes"][0].pop("name"),
+            "'name' is a required property",
+        ),
     ],
 )
 def test_the_rules_notice(published, spoil, told):
