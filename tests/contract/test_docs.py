@@ -93,6 +93,15 @@ def test_every_cited_work_is_in_the_bibliography(site, repository):
     assert not missing
 
 
+def test_every_work_of_the_bibliography_is_cited(site, repository):
+    sources = site("sources")
+    files = [*(repository / "pipeline_lib").rglob("*.py"), *written_pages(repository)]
+    text = "; ".join(" ".join(path.read_text().split()) for path in files)
+    known = sources.works(repository / "docs" / "references.bib")
+    found = {work.key for work in sources.cited(text, known)}
+    assert {work.key for work in known} == found
+
+
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_a_notebook_was_run_from_top_to_bottom_and_is_small(repository, name):
     path = repository / "docs" / "examples" / f"{name}.ipynb"

@@ -468,6 +468,17 @@ def test_pixel_size_is_the_spacing_of_the_columns():
     assert pixel_size_m(layer(np.zeros((4, 1)))) == pixel_size_m(layer(np.zeros((4, 3))).drop_vars("x")) == 10
 
 
+@pytest.mark.parametrize(("limit", "outwards"), [("min_incidence_deg", -99), ("max_incidence_deg", 99)])
+def test_the_angles_at_the_limits_still_tell_water(limit, outwards):
+    shape = (20, 20)
+    value = np.float32(getattr(DeriveOptions(), limit))
+    for angle, code in ((value, 1), (np.nextafter(value, np.float32(outwards)), 254)):
+        scene = scene_of(shape)
+        scene["local_incidence_angle"] = layer(np.full(shape, angle), np.float32)
+        flood = derive_flood(water_of(np.ones(shape)), layer(np.zeros(shape), np.uint8), None, scene)
+        assert (flood["flood_extent"].values == code).all()
+
+
 def test_a_limit_itself_is_not_beyond_the_limit():
     options, shape = DeriveOptions(), (20, 20)
     at = {"slope_deg": np.float32(options.max_slope_deg), "hand_m": np.float32(options.max_hand_m)}
@@ -507,6 +518,16 @@ def test_advisories_are_given_in_cells_of_the_size_asked_for():
     advisory = derive_flood(*args)["advisory"].values
     assert (advisory[:, :32] == Advisory.ROUGH_WATER).all()
     assert (advisory[:, 32:] == 0).all()
+
+
+def test_an_advisory_cell_smaller_than_a_pixel_is_one_pixel(monkeypatch):
+    seen = []
+    monkeypatch.setattr("pipeline_lib.flood.derive.advisory_flags", lambda evidence, cell_px, _: (
+        seen.append(cell_px), np.zeros(evidence.water.shape, np.uint8))[1])  # fmt: skip
+    args = water_of(np.zeros((8, 8))), layer(np.zeros((8, 8)), np.uint8), None, scene_of((8, 8))
+    for cell_m in (3.0, 10.0, 24.0):
+        derive_flood(*args, DeriveOptions(advisory_cell_m=cell_m)).compute()
+    assert sorted(set(seen)) == [1, 2]
 
 
 def test_the_codes_of_reference_water_stand_in_its_attributes():
