@@ -1,6 +1,6 @@
 """SIGKILL at random moments: after a restart the published archive equals that of an undisturbed run, byte for byte.
 
-Usage: python -m benchmarks.soak.kills FOLDER [--seed 7] [--flow 24 --poller 18 --dask 6 --last 4 --server 4]
+Usage: python -m benchmarks.soak.kills FOLDER [--seed 7] [--flow 24 --poller 18 --dask 6 --last 4 --prefect 4]
                                               [--json FILE] [--docs docs/reference]
 
 A run is killed again and again, resumed after each kill, and then left to end; what it published is compared with what

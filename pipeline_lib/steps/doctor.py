@@ -81,6 +81,7 @@ def examine(catalog: str | None = None, folder: Path = Path()) -> tuple[Finding,
         *([check_catalog(chosen, needed=True)] if chosen else [check_catalog(one, needed=False) for one in known]),
         _prefect(os.environ),
         check_folder(folder),
+        *check_buckets(os.environ),
         _memory(),
     )
 
@@ -156,6 +157,26 @@ def check_folder(folder: Path) -> Finding:
             name="disk", level=level, text=text, fix="free space; a full Sentinel-1 scene takes some gigabytes"
         )
     return Finding(name="disk", level=Level.OK, text=text)
+
+
+def check_buckets(environment: Mapping[str, str]) -> list[Finding]:
+    """Whether the store and the mirror that the environment names can be written; nothing where it names none."""
+    from pipeline_lib.steps.mirror import MIRROR_VARIABLE  # noqa: PLC0415 - what reads rasters takes seconds to import
+    from pipeline_lib.steps.workspace import STORE_VARIABLE  # noqa: PLC0415
+    from pipeline_lib.store import Store  # noqa: PLC0415
+
+    findings = []
+    for name, variable in (("store", STORE_VARIABLE), ("mirror", MIRROR_VARIABLE)):
+        if not (place := environment.get(variable)):
+            continue
+        try:
+            Store(place).ready()
+        except OverbankError as error:
+            fix = f"mend the access, or unset {variable}"
+            findings.append(Finding(name=name, level=Level.PROBLEM, text=str(error), fix=fix))
+        else:
+            findings.append(Finding(name=name, level=Level.OK, text=f"{place} can be written"))
+    return findings
 
 
 def _python() -> list[Finding]:

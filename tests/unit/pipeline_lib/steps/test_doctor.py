@@ -12,6 +12,7 @@ from pipeline_lib.errors import UnknownNameError
 from pipeline_lib.steps import doctor
 from pipeline_lib.steps.doctor import (
     Level,
+    check_buckets,
     check_catalog,
     check_folder,
     check_requirements,
@@ -48,6 +49,19 @@ def test_what_is_installed_here_fits():
     (only,) = check_requirements(doctor._requirements())
     assert only.level is Level.OK
     assert any(text.startswith("fastapi") for text in doctor._requirements())
+
+
+def test_the_places_that_the_environment_names_are_tried(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    assert check_buckets({}) == []
+    given = {"OVERBANK_STORE": "memory://doctor/store", "OVERBANK_MIRROR": str(tmp_path / "file" / "floods")}
+    store, mirror = check_buckets(given)
+    assert (store.name, store.level) == ("store", Level.OK)
+    assert (mirror.name, mirror.level) == ("mirror", Level.PROBLEM)
+    assert "unset OVERBANK_MIRROR" in mirror.fix
+    (secret,) = check_buckets({"OVERBANK_STORE": "s3://user:hidden@bucket"})
+    assert secret.level is Level.PROBLEM
+    assert "hidden" not in secret.text
 
 
 def test_a_catalogue_that_answers_and_one_that_does_not(served):
