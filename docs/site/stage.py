@@ -16,6 +16,7 @@ import library
 import notebooks
 import options
 import sources
+import structure
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCS = REPOSITORY / "docs"
@@ -42,6 +43,8 @@ def stage(target: Path) -> Path:
     write(target / "reference" / "commands.md", commands.page())
     write(target / "reference" / "options.md", options.page())
     write(target / "reference" / "sources.md", sources.page(LIBRARY, DOCS / "references.bib"))
+    for name, content in structure.page(REPOSITORY).items():
+        write(target / "reference" / name, content)
     for name, content in library.pages(LIBRARY).items():
         write(target / "reference" / "python" / name, content)
     for name, content in notebooks.pages().items():

@@ -10,7 +10,7 @@ import yaml
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 GENERATED = {
-    *("commands.md", "options.md", "sources.md"),
+    *("commands.md", "options.md", "sources.md", "structure.md"),
     *("changelog.md", "contributing.md", "security.md", "code-of-conduct.md"),
 }
 NOTEBOOKS = ("event", "real_chips", "training")
@@ -21,7 +21,7 @@ def site(repository, monkeypatch):
     """The modules that generate pages, by name."""
     monkeypatch.syspath_prepend(str(repository / "docs" / "site"))
     yield importlib.import_module
-    for name in ("stage", "commands", "options", "sources", "library", "notebooks"):
+    for name in ("stage", "commands", "options", "sources", "structure", "library", "notebooks"):
         sys.modules.pop(name, None)
 
 
@@ -77,6 +77,19 @@ def test_the_reference_names_every_command_and_option(site):
         assert field in options or field == "minimum"
     assert "](#planoptions)" in options
     assert "### PlanOptions" in options
+
+
+def test_the_structure_is_drawn_from_the_imports(site, repository):
+    structure = site("structure")
+    pairs = structure.arrows()
+    assert ("water", "model") in pairs
+    assert not any(used == "flows" for _, used in pairs)
+    drawn = structure.direct(pairs)
+    assert ("flows", "tasks") in drawn
+    assert ("flows", "errors") not in drawn, "a longer way implies it"
+    found = structure.page(repository)
+    assert all(f">{name} (" in found["structure.svg"] for row in structure.rows(repository) for name in row)
+    assert found["structure.svg"].count("marker-end") == len(drawn)
 
 
 def test_every_cited_work_is_in_the_bibliography(site, repository):
