@@ -1,4 +1,4 @@
-"""The Prefect UI of a desk in a real browser: the form filled in, the run approved by a person, its artifacts seen.
+"""The Prefect UI of a desk in a real browser: form filled in, run approved by a person and watched, artifacts seen.
 
 ``OVERBANK_SCREENSHOTS=FOLDER`` keeps pictures of what was seen.
 """
@@ -145,7 +145,14 @@ def test_from_the_form_to_the_map(desk, api, small_world, page):
         waiting = ("Suspended", "Paused")
         submit(form.get_by_role("button", name="Submit"), lambda: run_named(api, name)["state"]["name"] not in waiting)
         wait_for_state(api, name, "Completed")
+        page.get_by_text("Completed", exact=True).first.wait_for()  # on the page that was open all the time
 
+    page.goto(f"{home}/runs/flow-run/{run['id']}")
+    page.get_by_text("Completed", exact=True).first.wait_for()
+    page.get_by_text("submitting flow run").first.wait_for()  # its log; only the lines in sight are drawn, oldest first
+    keep(page, "prefect-run")
+    for kept in (desk.state / "prefect" / "storage").glob("*"):
+        json.loads(kept.read_text())  # what Prefect keeps of a run that waited; its own way is a pickle
     item = next((desk.out / event.event_id / "current" / "event").glob("*-event.json"))
     approval = json.loads(item.read_text())["properties"]["overbank:decision"]["approval"]
     assert (approval["approved"], approval["by"]) == (True, "Duty desk")
