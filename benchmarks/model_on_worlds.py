@@ -1,7 +1,7 @@
 """A model on simulated worlds that no training has seen: flood on open land, and what look-alikes and shadow add.
 
     python benchmarks/model_on_worlds.py [MODEL ...] [--seeds 501 502 503] [--size 512] [--teacher RECIPE WEIGHTS ...]
-        [--detectors adaptive ...] [--fused] [--passes]
+        [--detectors adaptive ...] [--fused] [--without-history] [--passes]
 
 Training worlds have seeds from 100 000; these are small numbers. Passes during the flood only. Counted pixels of the
 flood IoU: dry land and open flood (reference water, flooded vegetation, flooded town and unobserved pixels are left
@@ -9,11 +9,13 @@ out). False alarms: dry look-alikes, and dry layover and shadow, called water, a
 ``--teacher`` scores the SAR + optical teachers (mean of their log-odds) on the same pixels, apart where the optical
 image is clear and where it is hidden, with the points of IoU that are lost to each kind of error (edge: within 2 pixels
 of the outline; inside; look-alikes; elsewhere). ``--detectors`` scores classical detectors, with the reference passes
-and the exact height above drainage; ``--fused`` the default detector with each MODEL in place of its own.
+and the exact height above drainage; ``--fused`` the default detector with each MODEL in place of its own;
+``--without-history`` keeps the reference passes from both, as for a place that has none.
 ``--passes`` shows every pass.
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -78,7 +80,7 @@ def observation_of(world, scene, past):
     )
 
 
-def judged(world, scene, segmenters, peers, teachers):
+def judged(world, scene, segmenters, peers, teachers, *, without_history=False):
     """Per pass: predicted maps, and the masks they are judged on."""
     past, truth = past_of(world, scene), scene.inundation.truth
     found = {}
@@ -87,8 +89,11 @@ def judged(world, scene, segmenters, peers, teachers):
         history = radar_dataset(past) if card.inputs.needs_history else None
         probability = segmenter.likelihood(as_scene(scene), history).to_numpy()
         found[name] = np.nan_to_num(probability) >= card.threshold
+    observation = observation_of(world, scene, past)
+    if without_history:
+        observation = replace(observation, history=None)
     for name, peer in peers.items():
-        found[name] = peer.detect(observation_of(world, scene, past))["water"].to_numpy() == WATER
+        found[name] = peer.detect(observation)["water"].to_numpy() == WATER
     found["vh below -22 dB"] = np.nan_to_num(scene.vh, nan=1.0) < 10**-2.2
     masks = {
         "flood": truth == Truth.OPEN_FLOOD,
@@ -147,6 +152,7 @@ def main():
     parser.add_argument("--teacher", nargs="+", help="recipe, then weights of its teachers")
     parser.add_argument("--detectors", nargs="+", default=[])
     parser.add_argument("--fused", action="store_true", help="the default detector with each model too")
+    parser.add_argument("--without-history", action="store_true", help="detectors see no reference passes")
     parser.add_argument("--passes", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -159,7 +165,8 @@ def main():
     for seed in options.seeds:
         world = simulate(WorldOptions.randomised(seed, size=options.size), with_optical=bool(teachers))
         for _, scene in learning_passes(world)[1:]:
-            records.append(judged(world, scene, segmenters, peers, teachers))
+            seen = judged(world, scene, segmenters, peers, teachers, without_history=options.without_history)
+            records.append(seen)
             if options.passes:
                 for name, found in records[-1][0].items():
                     print(f"  {seed} {scene.radar_pass.pass_id} {name}: {described(found, records[-1][1])}", flush=True)

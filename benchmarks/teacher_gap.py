@@ -10,6 +10,7 @@ of every other block of 64 pixels of the same pass: a map of what the radar alon
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from pipeline_lib.nn.segmenter import Segmenter
 from pipeline_lib.options.world import WorldOptions
 from pipeline_lib.steps.training_chips import contract_of
 from pipeline_lib.steps.world_chips import learning_passes, past_of, world_image
-from pipeline_lib.water import Observation, detector
+from pipeline_lib.water import detector
 from pipeline_lib.world.inundation import Truth
 from pipeline_lib.world.land_cover import LandCover
 from pipeline_lib.world.simulate import simulate
@@ -42,8 +43,7 @@ def looked_at(seed, teachers, segmenter, peers):
     world = simulate(WorldOptions.randomised(seed, size=512), with_optical=True)
     for _, scene in learning_passes(world)[1:]:
         past = past_of(world, scene)
-        whole = observation_of(world, scene, past)
-        alone = Observation(scene=whole.scene, history=None, terrain=whole.terrain)
+        alone = replace(observation_of(world, scene, past), history=None)
         image, _ = world_image(scene, past, world.optical, contract_of(recipe), bands)
         odds = predict_odds(networks, image[None], np.arange(len(bands)), np.array([0]))[0]
         probability = np.nan_to_num(segmenter.likelihood(as_scene(scene), None).to_numpy())

@@ -4,7 +4,7 @@ Every stage is a `pipeline_lib.nn.training.Fit` in its own folder of the workspa
 killed anywhere, goes on where it was.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -144,6 +144,7 @@ def train_stage(  # noqa: PLR0913 - every stage names what it differs in
     views: dict[str, Index] | None = None,
     start: nn.Module | None = None,
     seed: int | None = None,
+    judged: Callable[[nn.Module], nn.Module] | None = None,
 ) -> nn.Module:
     """Train one network, or load it where this stage is already done.
 
@@ -161,6 +162,7 @@ def train_stage(  # noqa: PLR0913 - every stage names what it differs in
         views: further images of the same patch for the objective.
         start: network to start from (its weights are copied).
         seed: instead of the recipe's.
+        judged: makes of the network what is validated, on the student's bands; None: the network itself.
 
     Returns:
         The network with its best averaged weights, ready to predict.
@@ -188,7 +190,8 @@ def train_stage(  # noqa: PLR0913 - every stage names what it differs in
         objective.prepare(network)
     source = _source(session, schedule, seed, labels, chips, bands, others, maps or {}, views or {})
     fit = Fit(network, source, objective, schedule, seed=seed, stage=stage, key=key)
-    result = fit.run(session.folder / stage, _validator(session, bands), session.report)
+    validate = _validator(session, session.student_bands if judged else bands, judged)
+    result = fit.run(session.folder / stage, validate, session.report)
     facts = {"key": key, "best": result.best, "best_step": result.best_step, "history": result.history}
     write_tensors(done, dict(network.state_dict()), facts)
     return network.eval()
@@ -247,7 +250,9 @@ def _border_maps(labels: Labels, chips: Index, w0: float) -> NDArray[np.float32]
 MOST_VALIDATION_CHIPS = 64
 
 
-def _validator(session: Session, bands: Index):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _validator(
+    session: Session, bands: Index, judged: Callable[[nn.Module], nn.Module] | None = None
+) -> Callable[[nn.Module], float]:
     """Pooled water IoU on (at most 64 evenly spaced) validation chips."""
     valid = session.split.valid
     spaced = np.linspace(0, len(valid) - 1, min(len(valid), MOST_VALIDATION_CHIPS)).astype(int)
@@ -256,7 +261,8 @@ def _validator(session: Session, bands: Index):  # type: ignore[no-untyped-def] 
 
     def validate(network: nn.Module) -> float:
         """Pooled IoU of the validation chips."""
-        return pooled_iou(predict_odds([network], session.chips.images, bands, chosen), truth)
+        seen = judged(network) if judged else network
+        return pooled_iou(predict_odds([seen], session.chips.images, bands, chosen), truth)
 
     return validate
 

@@ -1,6 +1,7 @@
 """One function per way of learning; `train` picks it by the recipe's kind."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import TypedDict, Unpack
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from pipeline_lib.nn.chips import IGNORE
-from pipeline_lib.nn.learning import Index, Labels, Session, deal, only, train_stage
+from pipeline_lib.nn.learning import Index, Labels, Session, deal, new_network, only, train_stage
 from pipeline_lib.nn.objectives import Distillation, Sparse, Unpaired
 from pipeline_lib.nn.odds import sigmoid
 from pipeline_lib.nn.predict import predict_odds
@@ -173,6 +174,35 @@ def distillation(session: Session) -> nn.Module:
     )
 
 
+def privileged(session: Session) -> nn.Module:
+    """One network that sees the optical image in some of its patches, cut down to its radar bands afterwards.
+
+    `AugmentOptions.band_dropout` is the share of patches without the image; it is not observed there, which is zero in
+    network units, so that leaving its channels out of the first layer changes nothing. There is no second training.
+
+    References: Vapnik & Vashist 2009 (learning using privileged information).
+    """
+    network = train_stage(
+        session,
+        "privileged",
+        labels=session.visible_labels(),
+        chips=session.labelled(),
+        bands=session.teacher_bands,
+        options=session.recipe.network,
+        judged=partial(_radar_part, session),
+    )
+    return _radar_part(session, network)
+
+
+def _radar_part(session: Session, network: nn.Module) -> nn.Module:
+    """The network of the student's bands alone that says what ``network`` says when it sees no other band."""
+    kept = [session.teacher_bands.tolist().index(band) for band in session.student_bands]
+    part = new_network(session.recipe.network, len(kept), session.recipe.seed)
+    weights, wanted = network.state_dict(), part.state_dict()
+    part.load_state_dict({name: w if w.shape == wanted[name].shape else w[:, kept] for name, w in weights.items()})
+    return part.eval()
+
+
 def teacher_odds(session: Session) -> tuple[Odds, list[nn.Module]]:
     """Log-odds of teachers for all training chips with optical bands, each from teachers that did not see it.
 
@@ -265,5 +295,6 @@ KINDS: dict[str, Callable[[Session], nn.Module]] = {
     "weak": weak,
     "semi_supervised": semi_supervised,
     "distillation": distillation,
+    "privileged": privileged,
     "unpaired": unpaired,
 }

@@ -14,6 +14,7 @@ RecipeKind = Literal[
     "sparse",
     "semi_supervised",
     "distillation",
+    "privileged",
     "unpaired",
     "synthetic",
     "fine_tune",
@@ -248,8 +249,10 @@ class Recipe(Options):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> "Recipe":
-        if self.kind in {"distillation", "unpaired", "teacher"} and not self.data.teacher_bands:
+        if self.kind in {"distillation", "privileged", "unpaired", "teacher"} and not self.data.teacher_bands:
             raise ValueError(f"A {self.kind} recipe needs data.teacher_bands: what the teacher sees.")
+        if self.kind == "privileged" and not set(self.data.bands) < set(self.data.teacher_bands):
+            raise ValueError("A privileged recipe needs data.teacher_bands that hold all of data.bands, and more.")
         if self.kind == "fine_tune" and self.base_model is None:
             raise ValueError("A fine_tune recipe needs base_model: the model to start from.")
         if self.network.architecture != "fcn32s" and self.network.encoder == "plain":

@@ -11,7 +11,7 @@ from pipeline_lib.errors import InputError, ModelError
 from pipeline_lib.nn.augment import BandScale
 from pipeline_lib.nn.checkpoint import read_tensors, write_tensors
 from pipeline_lib.nn.chips import ChipSet
-from pipeline_lib.nn.learning import Session, split_chips
+from pipeline_lib.nn.learning import Session, new_network, split_chips
 from pipeline_lib.nn.odds import pooled_iou
 from pipeline_lib.nn.predict import predict_odds
 from pipeline_lib.nn.recipes import KINDS, train
@@ -49,7 +49,7 @@ def session_of(chips: ChipSet, folder: Path, report=None, **changes) -> Session:
         for key, value in BASE.items()
     }
     recipe = Recipe.model_validate({**merged, **changes})
-    scale = BandScale(db_per_unit=np.array([5, 5, 0, 0, 0], np.float32))
+    scale = BandScale(db_per_unit=np.array([5, 5, 0, 0, 0], np.float32), optional=((2, 3, 4),))
     return Session(
         chips=chips,
         recipe=recipe,
@@ -168,7 +168,14 @@ def test_a_diverging_loss_is_an_error(chips, tmp_path) -> None:
 def test_every_way_of_learning_beats_chance_and_leaves_the_labels_alone(kind: str, chips, tmp_path) -> None:
     labels = chips.labels.copy()
     data = {"labelled_share": 0.5} if kind == "semi_supervised" else {"sparse_share": 0.05} if kind == "sparse" else {}
-    session = session_of(chips, tmp_path, kind=kind, data={**BASE["data"], **data}, schedule={"steps": 40})
+    session = session_of(
+        chips,
+        tmp_path,
+        kind=kind,
+        data={**BASE["data"], **data},
+        schedule={"steps": 40},
+        augment={"band_dropout": 0.5 if kind == "privileged" else 0},
+    )
     network = train(session)
     np.testing.assert_array_equal(chips.labels, labels)
     bands = session.teacher_bands if kind == "teacher" else session.student_bands
@@ -176,6 +183,22 @@ def test_every_way_of_learning_beats_chance_and_leaves_the_labels_alone(kind: st
     found = pooled_iou(predict_odds([network], chips.images, bands, test), labels[test])
     everything = (labels[test] == 1).sum() / (labels[test] != 255).sum()
     assert found > everything + 0.02, f"{kind}: {found:.3f} against {everything:.3f} for calling all of it flood"
+
+
+def test_a_privileged_network_says_without_the_image_what_it_said_where_the_image_was_missing(chips, tmp_path) -> None:
+    scores: list[float] = []
+    session = session_of(chips, tmp_path, report=lambda p: scores.append(p.score), kind="privileged")
+    part = train(session)
+    saved = read_tensors(tmp_path / "privileged" / "done.safetensors")
+    whole = new_network(session.recipe.network, len(session.teacher_bands), seed=0)
+    whole.load_state_dict(saved.tensors)
+    blind = chips.images.copy()
+    blind[:, 2:] = np.nan
+    test, valid = session.split.test, session.split.valid
+    said = predict_odds([part], chips.images, session.student_bands, test)
+    np.testing.assert_allclose(said, predict_odds([whole], blind, session.teacher_bands, test), atol=1e-5)
+    judged = pooled_iou(predict_odds([part], chips.images, session.student_bands, valid), chips.labels[valid])
+    assert max(scores) == pytest.approx(judged, abs=1e-6)
 
 
 @pytest.mark.parametrize("form", ["channel_wise", "heterogeneous", "dist_intra", "soft_dice"])
@@ -230,6 +253,7 @@ def test_where_every_group_is_larger_than_the_share_the_smallest_is_labelled(chi
         ({"shedule": {}}, "shedule"),
         ({"data": {"test_fold": 7}}, "test_fold"),
         ({"kind": "distillation", "data": {"teacher_bands": []}}, "teacher_bands"),
+        ({"kind": "privileged", "data": {"bands": ["grey"], "teacher_bands": ["grey"]}}, "teacher_bands"),
         ({"kind": "fine_tune"}, "base_model"),
         ({"schedule": {"patch_px": 33}}, "patch_px"),
     ],
