@@ -6,6 +6,7 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib.ticker import MaxNLocator
 
 from benchmarks import record
 from benchmarks.record import Record
@@ -197,7 +198,9 @@ def lines(series: list[Record], path: Path) -> None:
         rows = sorted((one for one in series if one.stage == name), key=place)
         for what, label in (("cpu_s", "processor"), ("wall_s", "clock")):
             axes.plot([place(one) for one in rows], [getattr(one, what) for one in rows], marker="o", label=label)
-        axes.set(title=name, xlabel=SERIES[name][1], ylabel="seconds", ylim=(0, None))
+        axes.set(title=name, xlabel=SERIES[name][1], ylabel="seconds")
+        axes.set_ylim(0, 1.05 * axes.get_ylim()[1])
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
         axes.grid(alpha=0.3)
         axes.legend()
     figure.savefig(path, dpi=110)

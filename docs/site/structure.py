@@ -55,7 +55,9 @@ def drawing(places: list[list[str]], drawn: set[tuple[str, str]], sizes: Counter
     middle = {}
     for row, names in enumerate(places):
         step = WIDTH / len(names)
-        middle |= {name: ((place + 0.5) * step, row * ROW + PAD) for place, name in enumerate(names)}
+        # Rooms alone in their row stand left and right in turn, so that arrows to lower rows pass them by.
+        aside = WIDTH * (0.2, -0.2)[row % 2] if len(names) == 1 else 0
+        middle |= {name: ((place + 0.5) * step + aside, row * ROW + PAD) for place, name in enumerate(names)}
     lines = []
     for user, used in sorted(drawn):
         (x0, top), (x1, y1) = middle[user], middle[used]
