@@ -177,8 +177,8 @@ def distillation(session: Session) -> nn.Module:
 def privileged(session: Session) -> nn.Module:
     """One network that sees the optical image in some of its patches, cut down to its radar bands afterwards.
 
-    `AugmentOptions.band_dropout` is the share of patches without the image; it is not observed there, which is zero in
-    network units, so that leaving its channels out of the first layer changes nothing. There is no second training.
+    `AugmentOptions.band_dropout` is the share of patches without the image: zero there, as what is not observed is, so
+    that leaving its channels out of the first layer changes nothing. There is no second training.
 
     References: Vapnik & Vashist 2009 (learning using privileged information).
     """
@@ -197,10 +197,10 @@ def privileged(session: Session) -> nn.Module:
 def _radar_part(session: Session, network: nn.Module) -> nn.Module:
     """The network of the student's bands alone that says what ``network`` says when it sees no other band."""
     kept = [session.teacher_bands.tolist().index(band) for band in session.student_bands]
-    part = new_network(session.recipe.network, len(kept), session.recipe.seed)
-    weights, wanted = network.state_dict(), part.state_dict()
-    part.load_state_dict({name: w if w.shape == wanted[name].shape else w[:, kept] for name, w in weights.items()})
-    return part.eval()
+    part = new_network(session.recipe.network, len(kept), session.recipe.seed).eval()
+    weights, own = network.state_dict(), part.state_dict()
+    part.load_state_dict({name: w if w.shape == own[name].shape else w[:, kept] for name, w in weights.items()})
+    return part
 
 
 def teacher_odds(session: Session) -> tuple[Odds, list[nn.Module]]:
@@ -281,10 +281,9 @@ def _clear(session: Session) -> NDArray[np.float32] | None:
     own = [int(b) for b in session.teacher_bands if b not in set(session.student_bands.tolist())]
     if not own or session.chips.provenance.get("cloud_masked") is not True:
         return None
-    images = session.chips.images
-    return np.stack([np.isfinite(np.asarray(images[k])[own]).all(axis=0) for k in range(len(images))]).astype(
-        np.float32
-    )
+    chips = session.chips
+    seen = [np.isfinite(np.asarray(chips.images[k])[own]).all(axis=0) for k in range(len(chips))]
+    return np.stack(seen).astype(np.float32)
 
 
 KINDS: dict[str, Callable[[Session], nn.Module]] = {
