@@ -7,10 +7,10 @@ sum is exact, the shares of stages that overlap are not.
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psutil
 from distributed import Client
@@ -26,6 +26,8 @@ from tasks.worker_logs import identity
 SAMPLE_S = 0.1
 CLUSTER_SAMPLE_S = 2.0
 """Asking every worker costs a round trip."""
+ANSWER_S = 30.0
+"""Workers that do not answer for so long are not counted."""
 
 
 class Usage(NamedTuple):
@@ -52,8 +54,19 @@ def usage_of(client: Client | None) -> Usage:
     """Counters of this process and of all workers of a cluster."""
     answers = [usage_here()]
     if client is not None:
-        answers += client.run(usage_here, on_error="ignore").values()
+        answers += answers_of(client, usage_here)
     return Usage(*(sum(part) for part in zip(*answers, strict=True)))
+
+
+def answers_of(client: Client, question: Callable[[], Any]) -> list[Any]:
+    """What every worker answers; nothing where the answers do not come in time.
+
+    A client that is closed while it waits (`tasks.cluster` gives up a cluster without workers) would wait for ever.
+    """
+    try:
+        return list(client.run(question, on_error="ignore", callback_timeout=ANSWER_S).values())
+    except TimeoutError:
+        return []
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """A cluster without workers: a run waits for one, but not for ever."""
 
+import asyncio
 import threading
 
 import pytest
@@ -7,6 +8,7 @@ from distributed import LocalCluster
 
 from pipeline_lib.errors import ClusterError
 from tasks import cluster as module
+from tasks import metering
 from tasks.cluster import computing, waited_without
 
 
@@ -58,3 +60,18 @@ def test_errors_of_the_work_itself_stay_what_they_are(empty_cluster):
     empty_cluster.scale(1)
     with pytest.raises(ZeroDivisionError), computing(empty_cluster.scheduler_address, patience_s=1e6) as client:
         client.submit(divmod, 1, 0).result()
+
+
+async def _never():
+    await asyncio.sleep(3600)
+
+
+def test_counters_that_never_come_hold_no_run_up(empty_cluster, monkeypatch):
+    """A worker that was killed answers no more, and a client that was closed while it waited hears of nothing."""
+    monkeypatch.setattr(metering, "ANSWER_S", 0.3)
+    empty_cluster.scale(1)
+    with computing(empty_cluster.scheduler_address, patience_s=1e6) as client:
+        client.wait_for_workers(1)
+        assert len(metering.answers_of(client, metering.usage_here)) == 1
+        assert metering.answers_of(client, _never) == []
+        assert metering.usage_of(client).memory > 0
