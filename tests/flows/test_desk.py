@@ -82,10 +82,11 @@ def test_every_deployment_is_applied_with_its_schedule(client):
         "watch-catalogue",
         "update-reference",
         "retention",
+        "mirror-events",
         "train-model",
         "evaluate-model",
     }
-    for name in ("watch-catalogue", "update-reference", "retention"):
+    for name in ("watch-catalogue", "update-reference", "retention", "mirror-events"):
         assert found[name]["schedules"], name
         assert found[name]["schedules"][0]["active"]
     assert found["map-event"]["parameter_openapi_schema"]["properties"]["event"]
