@@ -29,7 +29,6 @@ IN_A_ROW = 4
 """Kills of one run before it is left to end."""
 LEAST_SHARE = 0.1
 """Of the undisturbed run, over which a moment is drawn where earlier kills have left less."""
-
 PATIENCE_S = 2.0
 """So long a run whose only worker was killed waits for another one."""
 WORKER_BACK = "10 minutes"
@@ -233,8 +232,7 @@ class Season:
     def __init__(self, bench: Bench, name: str) -> None:
         self.out = bench.fresh(name)
         self.world = shutil.copytree(bench.world, bench.fresh(f"{name}-world"), dirs_exist_ok=True)
-        event = bench.event
-        self.hidden = {}
+        event, self.hidden = bench.event, {}
         for path in sorted((self.world / "items" / "sentinel-1-rtc").glob("*.json")):
             content = path.read_text()
             moment = json.loads(content)["properties"]["datetime"]
@@ -289,8 +287,7 @@ def kill_poller(bench: Bench, draw: random.Random, wanted: int) -> Round:
         moments.extend(struck)
 
     season, polls = season_of(bench, "poller", kill)
-    found = compared(season.out, bench.good_season)
-    return Round(POLLER, rounded(moments), polls, found, leftovers(season.out))
+    return Round(POLLER, rounded(moments), polls, compared(season.out, bench.good_season), leftovers(season.out))
 
 
 ROUNDS: dict[str, Callable[[Bench, random.Random, int], Round]] = {
