@@ -59,13 +59,14 @@ def usage_of(client: Client | None) -> Usage:
 
 
 def answers_of(client: Client, question: Callable[[], Any]) -> list[Any]:
-    """What every worker answers; nothing where the answers do not come in time.
+    """What every worker answers; nothing where a worker dies over it, or the answers do not come in time.
 
-    A client that is closed while it waits (`tasks.cluster` gives up a cluster without workers) would wait for ever.
+    A client that is closed while it waits (`tasks.cluster` gives up a cluster without workers) would wait for ever, and
+    one that is closed already says so as it can. Counting must not end a stage: what it computes fails by itself.
     """
     try:
         return list(client.run(question, on_error="ignore", callback_timeout=ANSWER_S).values())
-    except TimeoutError:
+    except (OSError, RuntimeError):  # out of time; a connection that was closed; an event loop that was
         return []
 
 

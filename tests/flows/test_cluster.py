@@ -106,7 +106,7 @@ def test_networks_run_on_the_workers_that_have_a_gpu(tmp_path):
     ).rio.write_crs(32633)
     stored = store.save("scene", "a", scene)
     workers = {name: {"cls": Worker, "options": {"nthreads": 1, "resources": has}} for name, has in HAVE.items()}
-    scheduler = {"cls": Scheduler, "options": {"dashboard": False, "host": "127.0.0.1"}}
+    scheduler = {"cls": Scheduler, "options": {"dashboard_address": ":0", "host": "127.0.0.1"}}
     whole_log = dask.config.set({"distributed.admin.low-level-log-length": 100_000})
     with whole_log, SpecCluster(workers=workers, scheduler=scheduler) as cluster, Client(cluster) as client:
         assert gpu_resources(client) == {"GPU": 1.0}

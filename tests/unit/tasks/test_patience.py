@@ -75,3 +75,4 @@ def test_counters_that_never_come_hold_no_run_up(empty_cluster, monkeypatch):
         assert len(metering.answers_of(client, metering.usage_here)) == 1
         assert metering.answers_of(client, _never) == []
         assert metering.usage_of(client).memory > 0
+    assert metering.answers_of(client, metering.usage_here) == [], "it is closed"
