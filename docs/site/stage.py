@@ -7,6 +7,7 @@ be out of date.
 """
 
 import argparse
+import os
 import re
 import shutil
 from pathlib import Path
@@ -38,8 +39,9 @@ def stage(target: Path) -> Path:
     for source, page in ROOT_PAGES.items():
         write(target / page, (REPOSITORY / source).read_text())
     for page in target.rglob("*.md"):
-        origin = DOCS / page.relative_to(target)
-        page.write_text(outward(page.read_text(), origin.parent if origin.is_file() else REPOSITORY))
+        place = page.relative_to(target)
+        folder = (DOCS / place).parent if (DOCS / place).is_file() else REPOSITORY
+        page.write_text(outward(page.read_text(), folder, place.parent))
     write(target / "reference" / "commands.md", commands.page())
     write(target / "reference" / "options.md", options.page())
     write(target / "reference" / "sources.md", sources.page(LIBRARY, DOCS / "references.bib"))
@@ -52,13 +54,21 @@ def stage(target: Path) -> Path:
     return target
 
 
-def outward(text: str, folder: Path) -> str:
-    """Links of a page that lead out of the documentation lead to the repository instead."""
+def outward(text: str, folder: Path, place: Path) -> str:
+    """Links of a page that lead out of the documentation lead to the repository instead; the others within the site.
+
+    Args:
+        text: of the page.
+        folder: where the page lies in the repository.
+        place: folder of the page in the site.
+    """
 
     def moved(found: re.Match[str]) -> str:
         aim = (folder / found[2]).resolve()
-        if aim.is_relative_to(DOCS) or not aim.is_relative_to(REPOSITORY) or not aim.exists():
+        if not aim.is_relative_to(REPOSITORY) or not aim.exists():
             return found[0]
+        if aim.is_relative_to(DOCS):
+            return f"{found[1]}{os.path.relpath(aim.relative_to(DOCS), place)}{found[3]}"
         return f"{found[1]}{FORGE}{aim.relative_to(REPOSITORY)}{found[3]}"
 
     return LINK.sub(moved, text)
