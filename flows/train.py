@@ -20,7 +20,9 @@ from tasks.train import build_chips, train
     description="Train a water model by a recipe: chips, stages, calibration, model folder.",
     result_serializer="json",
 )
-def train_model(recipe: Recipe, out: str, data: str | None = None, workspace: str | None = None) -> Trained:
+def train_model(
+    recipe: Recipe, out: str, data: str | None = None, workspace: str | None = None, device: str = "auto"
+) -> Trained:
     """Train a model and write its folder.
 
     Killed and run again with the same parameters it goes on from its last checkpoint.
@@ -30,6 +32,7 @@ def train_model(recipe: Recipe, out: str, data: str | None = None, workspace: st
         out: Folder of the model.
         data: Folder of the recipe's data sets; not needed for simulated worlds.
         workspace: Folder of chips and checkpoints; ``<out>.training`` where None.
+        device: ``auto`` (the GPU where there is one), ``cpu`` or ``cuda``.
 
     Returns:
         Where the model is, and its figures.
@@ -38,7 +41,7 @@ def train_model(recipe: Recipe, out: str, data: str | None = None, workspace: st
     logger = run_logger()
     chips = build_chips(recipe, data, workspace)
     logger.info("%d chips", chips)
-    trained = train(recipe, data, out, workspace, _LiveMetrics(recipe.name))
+    trained = train(recipe, data, out, workspace, device, _LiveMetrics(recipe.name))
     create_markdown_artifact(key="model-metrics", markdown=metrics_table(trained), description=f"Figures of {out}")
     return trained
 

@@ -18,9 +18,11 @@ def build_chips(recipe: Recipe, root: str | None, workspace: str) -> int:
 
 
 @task(name="train", task_run_name="train {recipe.name}", cache_policy=NO_CACHE, tags=["gpu"])
-def train(recipe: Recipe, root: str | None, out: str, workspace: str, report: steps.Report) -> steps.Trained:
+def train(
+    recipe: Recipe, root: str | None, out: str, workspace: str, device: str, report: steps.Report
+) -> steps.Trained:
     """Learn, calibrate, measure, write the model folder; resumes from its checkpoints."""
-    with gpu_slot(needed=gpu_count() > 0):
+    with gpu_slot(needed=device != "cpu" and gpu_count() > 0):
         return steps.train_model(
-            recipe, Path(root) if root else None, Path(out), workspace=Path(workspace), report=report
+            recipe, Path(root) if root else None, Path(out), workspace=Path(workspace), report=report, device=device
         )

@@ -23,6 +23,7 @@ def train_command(
     test_fold: Annotated[
         int | None, typer.Option(help="Instead of the recipe's test fold; -1 keeps none for testing.")
     ] = None,
+    device: Annotated[str, typer.Option(help="auto (the GPU where there is one), cpu or cuda.")] = "auto",
     flow: Annotated[bool, typer.Option(help="Run as a Prefect flow; --no-flow trains in this process alone.")] = True,
 ) -> None:
     """Train a model by a recipe; killed and started again, it goes on where it was."""
@@ -36,10 +37,16 @@ def train_command(
         set_prefect_environment()
         from flows.train import train_model
 
-        trained = train_model(wanted, str(out), str(data) if data else None, str(workspace) if workspace else None)
+        where = str(data) if data else None, str(workspace) if workspace else None
+        trained = train_model(wanted, str(out), *where, device=device)
     else:
         trained = train_here(
-            wanted, data, out, workspace=workspace, report=lambda p: typer.echo(progress_line(p), err=True)
+            wanted,
+            data,
+            out,
+            workspace=workspace,
+            report=lambda p: typer.echo(progress_line(p), err=True),
+            device=device,
         )
     typer.echo(metrics_table(trained))
 

@@ -1,6 +1,7 @@
 """Batches for training: patches of chips, augmented, as tensors; batch k is the same whenever it is asked for."""
 
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -86,6 +87,30 @@ class PatchSource:
             kind = np.int64 if array.dtype == np.uint8 else np.float32
             row[name] = np.ascontiguousarray(array, dtype=kind)
         return row
+
+
+class Ahead:
+    """A source whose next batch is made while the device works on this one, and travels from pinned memory."""
+
+    def __init__(self, source: BatchSource, device: str) -> None:
+        """``device`` is torch's name."""
+        self._source, self._device = source, device
+        self._maker = ThreadPoolExecutor(1, thread_name_prefix="batches")
+        self._coming: dict[int, Future[Batch]] = {}
+
+    def batch(self, step: int) -> Batch:
+        """Batch of that step, on the device."""
+        made = self._coming.pop(step, None) or self._maker.submit(self._pinned, step)
+        self._coming = {step + 1: self._maker.submit(self._pinned, step + 1)}
+        return {name: value.to(self._device, non_blocking=True) for name, value in made.result().items()}
+
+    def close(self) -> None:
+        """Wait for the batch that nobody will ask for."""
+        self._maker.shutdown(cancel_futures=True)
+
+    def _pinned(self, step: int) -> Batch:
+        batch = self._source.batch(step)
+        return {name: value.pin_memory() for name, value in batch.items()} if self._device == "cuda" else batch
 
 
 def fill(image: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -29,9 +29,10 @@ def festa(features: Tensor, options: SparseOptions, generator: torch.Generator) 
     """
     chips, channels, height, width = features.shape
     unit = F.normalize(features, dim=1, eps=1e-6)
-    rows = torch.randint(1, height - 1, (chips, options.pixels), generator=generator)
-    columns = torch.randint(1, width - 1, (chips, options.pixels), generator=generator)
-    chip = torch.arange(chips)[:, None]
+    # Drawn on the CPU, so that the same pixels are drawn whatever the device.
+    rows = torch.randint(1, height - 1, (chips, options.pixels), generator=generator).to(features.device)
+    columns = torch.randint(1, width - 1, (chips, options.pixels), generator=generator).to(features.device)
+    chip = torch.arange(chips, device=features.device)[:, None]
     drawn = unit[chip, :, rows, columns]
     everything = unit.reshape(chips, channels, -1)
     cosine = torch.bmm(drawn, everything)

@@ -5,6 +5,8 @@ import os
 from functools import lru_cache
 from pathlib import Path
 
+from pipeline_lib.errors import ModelError, UnknownNameError
+
 DRIVERS = ("libcuda.so.1", "nvcuda.dll")
 AMD_DEVICE = Path("/dev/kfd")
 """Of AMD's driver; torch built for it answers as CUDA, too."""
@@ -29,3 +31,20 @@ def cuda_devices() -> int:
     import torch  # noqa: PLC0415
 
     return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
+def training_device(wanted: str) -> str:
+    """The device to train on: ``auto`` is the GPU where there is one, else the CPU.
+
+    Raises:
+        UnknownNameError: neither auto, cpu nor cuda.
+        ModelError: a GPU is demanded and there is none.
+    """
+    if wanted not in {"auto", "cpu", "cuda"}:
+        raise UnknownNameError("device", wanted, ("auto", "cpu", "cuda"))
+    found = cuda_devices() > 0
+    if wanted == "cuda" and not found:
+        raise ModelError(
+            "Training on cuda was demanded, but torch finds no CUDA device on this machine; give auto or cpu."
+        )
+    return "cuda" if found and wanted != "cpu" else "cpu"

@@ -79,6 +79,8 @@ class Session:
     scale: BandScale
     folder: Path
     report: Report | None = None
+    device: str = "cpu"
+    """Where stages are trained; the networks themselves are handed on, and predict, on the CPU."""
 
     @property
     def student_bands(self) -> Index:
@@ -189,7 +191,7 @@ def train_stage(  # noqa: PLR0913 - every stage names what it differs in
     if hasattr(objective, "prepare"):
         objective.prepare(network)
     source = _source(session, schedule, seed, labels, chips, bands, others, maps or {}, views or {})
-    fit = Fit(network, source, objective, schedule, seed=seed, stage=stage, key=key)
+    fit = Fit(network, source, objective, schedule, seed=seed, stage=stage, key=key, device=session.device)
     validate = _validator(session, session.student_bands if judged else bands, judged)
     result = fit.run(session.folder / stage, validate, session.report)
     facts = {"key": key, "best": result.best, "best_step": result.best_step, "history": result.history}

@@ -26,6 +26,10 @@ class Supervised:
         """None."""
         return None
 
+    def frozen(self) -> nn.Module | None:
+        """None."""
+        return None
+
     def terms(self, network: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:  # noqa: ARG002
         """Supervised terms, and PSPNet's deep supervision."""
         terms = supervised(network(batch["image"]), batch["label"], self.loss, batch.get("border"))
@@ -84,6 +88,10 @@ class Distillation(Supervised):
     def extras(self) -> nn.Module | None:
         """The adapters."""
         return self.distiller
+
+    def frozen(self) -> nn.Module | None:
+        """The teacher whose features are looked at."""
+        return self.feature_teacher
 
     def terms(self, network: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
         """Supervised and distillation terms; the latter ramp up over the first fifth of the run."""
@@ -155,6 +163,10 @@ class Unpaired(Supervised):
     def extras(self) -> nn.Module | None:
         """Adapter and discriminator."""
         return nn.ModuleList([self.discriminator, *([self.adapter] if self.adapter is not None else [])])
+
+    def frozen(self) -> nn.Module | None:
+        """The optical net."""
+        return self.optical
 
     def terms(self, network: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:  # noqa: ARG002
         """Prior labels, prototype alignment and the adversary on water maps."""

@@ -44,4 +44,5 @@ def odds_of(network: nn.Module, image: NDArray[np.float32]) -> Odds:
     network.eval()
     with torch.inference_mode():
         tensor = torch.from_numpy(fill(image))[None].contiguous(memory_format=torch.channels_last)
-        return np.asarray(water_logit(network(tensor))[0].numpy())
+        device = next(network.parameters()).device
+        return np.asarray(water_logit(network(tensor.to(device)))[0].cpu().numpy())

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline_lib.errors import ModelError
-from pipeline_lib.nn.batches import Batch, BatchSource
+from pipeline_lib.nn.batches import Ahead, Batch, BatchSource
 from pipeline_lib.nn.checkpoint import optimiser_tensors, read_tensors, restore_optimiser, write_tensors
 from pipeline_lib.options.train import ScheduleOptions
 
@@ -23,6 +23,10 @@ class Objective(Protocol):
 
     def extras(self) -> nn.Module | None:
         """Layers that are trained along and thrown away (adapters, discriminators)."""
+        ...
+
+    def frozen(self) -> nn.Module | None:
+        """A network that is looked at and does not learn (a teacher)."""
         ...
 
     def terms(self, network: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
@@ -81,7 +85,7 @@ class Fit:
     """One network being trained; `run` continues from the checkpoint in ``folder`` if there is one.
 
     Step k draws its batch, its dropout and its augmentation from (seed, k) alone, so that a run that was killed and
-    resumed ends with the same bits as one that was not.
+    resumed ends with the same bits as one that was not; on a GPU with the same but for rounding.
     """
 
     def __init__(
@@ -94,15 +98,30 @@ class Fit:
         seed: int,
         stage: str = "train",
         key: str = "",
+        device: str = "cpu",
     ) -> None:
-        """``key`` is the digest of all that decides the result: a checkpoint of another key is refused."""
-        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        """Put everything onto the device.
+
+        Args:
+            network: what learns; it ends on the CPU, whatever the device.
+            source: gives batches.
+            objective: what to minimise.
+            schedule: how long, how fast, how precise.
+            seed: draws everything.
+            stage: its name, for reports and errors.
+            key: digest of all that decides the result: a checkpoint of another key is refused.
+            device: torch's name, ``cpu`` or ``cuda``.
+        """
+        self.device = device
+        self.network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network)
         self.best = copy.deepcopy(self.network)
         self.source, self.objective, self.schedule = source, objective, schedule
         self.seed, self.stage, self.key = seed, stage, key
         extras = objective.extras()
-        self.trained = nn.ModuleList([self.network, *([extras] if extras is not None else [])])
+        self.trained = nn.ModuleList([self.network, *([extras.to(device)] if extras is not None else [])])
+        frozen = objective.frozen()
+        self.frozen = None if frozen is None else frozen.to(device)
         self.optimiser = torch.optim.AdamW(
             self.trained.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
         )
@@ -115,39 +134,52 @@ class Fit:
         torch.set_num_threads(self.schedule.threads)
         if folder is not None and (folder / CHECKPOINT).is_file():
             self._restore(folder / CHECKPOINT)
+        ahead = Ahead(self.source, self.device) if self.device != "cpu" else None
+        try:
+            self._train(ahead or self.source, folder, validate, report)
+        finally:
+            if ahead is not None:
+                ahead.close()
+            for module in (self.trained, self.frozen):
+                if module is not None:
+                    module.to("cpu")
+        best = self.state.best if validate is not None else None
+        return FitResult(best, self.state.best_step, self.state.step, self.state.history)
+
+    def _train(
+        self, source: BatchSource, folder: Path | None, validate: Validate | None, report: Report | None
+    ) -> None:
+        """All steps that are left, and the best weights into the network."""
         while self.state.step < self.schedule.steps and not self._patience_lost():
-            self._step()
+            self._step(source)
             if self.state.step % self.schedule.validate_every == 0 or self.state.step == self.schedule.steps:
                 self._validate(validate, report)
                 if folder is not None:
                     self._save(folder / CHECKPOINT)
         self.network.load_state_dict(self.best.state_dict())
-        best = self.state.best if validate is not None else None
-        return FitResult(best, self.state.best_step, self.state.step, self.state.history)
 
-    def _step(self) -> None:
+    def _step(self, source: BatchSource) -> None:
         step = self.state.step
         torch.manual_seed(self.seed * 1_000_003 + step)
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(step, self.schedule)
         self.trained.train()
-        batch = self.source.batch(step)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.schedule.precision == "bf16"):
+        batch = source.batch(step)
+        with torch.autocast(self.device, torch.bfloat16, enabled=self.schedule.precision == "bf16"):
             terms = self.objective.terms(self.network, batch, step)
-        loss = torch.stack(list(terms.values())).sum()
-        if not torch.isfinite(loss):
+        each = torch.stack(list(terms.values()))
+        values = dict(zip(terms, each.detach().tolist(), strict=True))  # at once: every question stops a GPU
+        if not math.isfinite(sum(values.values())):
             raise ModelError(
-                f"The loss of {self.stage} is not finite at step {step}: "
-                f"{ {name: float(value.detach()) for name, value in terms.items()} }; lower the learning rate."
+                f"The loss of {self.stage} is not finite at step {step}: {values}; lower the learning rate."
             )
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        each.sum().backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.trained.parameters(), 5.0)
         self.optimiser.step()
         self._follow(step)
-        for name, value in terms.items():
-            before = self.state.running.get(name, float(value.detach()))
-            self.state.running[name] = 0.95 * before + 0.05 * float(value.detach())
+        for name, value in values.items():
+            self.state.running[name] = 0.95 * self.state.running.get(name, value) + 0.05 * value
         self.state.step += 1
 
     def _follow(self, step: int) -> None:

@@ -17,6 +17,7 @@ from torch import nn
 from pipeline_lib.errors import InputError, ModelError
 from pipeline_lib.evaluate.scores import confusion, score
 from pipeline_lib.nn.calibration import Calibration, brier, expected_calibration_error, fit_calibration
+from pipeline_lib.nn.gpu import training_device
 from pipeline_lib.nn.learning import Session, split_chips
 from pipeline_lib.nn.model_card import DATA_TERMS, LIMITS, ModelCard
 from pipeline_lib.nn.model_folder import Model, load_model
@@ -68,7 +69,9 @@ def read_recipe(path: Path, **overrides: int | None) -> Recipe:
         raise InputError(f"{path} is not a recipe: {lines}.") from error
 
 
-def open_session(recipe: Recipe, root: Path | None, workspace: Path, report: Report | None = None) -> Session:
+def open_session(
+    recipe: Recipe, root: Path | None, workspace: Path, report: Report | None = None, device: str = "cpu"
+) -> Session:
     """Chips, split and folder of a recipe.
 
     Raises:
@@ -77,23 +80,39 @@ def open_session(recipe: Recipe, root: Path | None, workspace: Path, report: Rep
     chips = build_chips(recipe, root, workspace / "chips")
     split = split_chips(chips, recipe.data)
     scale = band_scale(recipe, chips.bands)
-    return Session(chips=chips, recipe=recipe, split=split, scale=scale, folder=workspace / "stages", report=report)
+    folder = workspace / "stages"
+    return Session(chips=chips, recipe=recipe, split=split, scale=scale, folder=folder, report=report, device=device)
 
 
 def train_model(
-    recipe: Recipe, root: Path | None, out: Path, *, workspace: Path | None = None, report: Report | None = None
+    recipe: Recipe,
+    root: Path | None,
+    out: Path,
+    *,
+    workspace: Path | None = None,
+    report: Report | None = None,
+    device: str = "auto",
 ) -> Trained:
     """Train by a recipe and write the model folder ``out``.
 
     Everything on the way is kept in ``workspace`` (``out`` + ``.training`` by default): a run that was killed goes
-    on from its last checkpoint and ends with the same bits.
+    on from its last checkpoint and ends with the same bits (on a GPU: the same but for rounding).
+
+    Args:
+        recipe: what to learn, from what, how.
+        root: folder of the recipe's data sets; None for simulated worlds.
+        out: folder of the model.
+        workspace: folder of chips and checkpoints.
+        report: is told of every validation.
+        device: ``auto`` (the GPU where there is one), ``cpu`` or ``cuda``.
 
     Raises:
         InputError: the recipe cannot be followed with these data.
-        ModelError: training diverged, or checkpoints of another recipe are in the workspace.
+        ModelError: training diverged, checkpoints of another recipe are in the workspace, or there is no GPU though
+            one is demanded.
     """
     workspace = workspace or out.with_name(out.name + ".training")
-    session = open_session(recipe, root, workspace, report)
+    session = open_session(recipe, root, workspace, report, training_device(device))
     base = load_base(recipe, session)
     network = train(session, base)
     model = finish(session, network, out)

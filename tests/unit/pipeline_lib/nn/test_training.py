@@ -1,5 +1,6 @@
 """Training: it learns, it resumes bit for bit, and it refuses what it cannot continue."""
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -7,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline_lib.errors import InputError, ModelError
+from pipeline_lib.errors import InputError, ModelError, UnknownNameError
+from pipeline_lib.nn import gpu, learning
 from pipeline_lib.nn.augment import BandScale
+from pipeline_lib.nn.batches import Ahead
 from pipeline_lib.nn.checkpoint import read_tensors, write_tensors
 from pipeline_lib.nn.chips import ChipSet
 from pipeline_lib.nn.learning import Session, new_network, split_chips
@@ -16,7 +19,7 @@ from pipeline_lib.nn.odds import pooled_iou
 from pipeline_lib.nn.predict import predict_odds
 from pipeline_lib.nn.recipes import KINDS, train
 from pipeline_lib.nn.sampling import UniformSampler
-from pipeline_lib.nn.training import Progress, learning_rate
+from pipeline_lib.nn.training import Fit, FitResult, Progress, learning_rate
 from pipeline_lib.options.train import DataOptions, Recipe, ScheduleOptions
 
 BASE = {
@@ -267,3 +270,100 @@ def test_no_labelled_pixel_is_an_input_error(chips, tmp_path) -> None:
     blank = ChipSet(**{**chips.__dict__, "labels": np.full_like(chips.labels, 255)})
     with pytest.raises(InputError, match="labelled"):
         train(session_of(blank, tmp_path))
+
+
+class OnMeta(Fit):
+    """One step on torch's device without data: whatever was left on the CPU is an error there, as it is on a GPU."""
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **{**kwargs, "device": "meta"})
+
+    def run(self, *_) -> FitResult:
+        """Forward and backward, and zeros for weights."""
+        source = Ahead(self.source, self.device)
+        try:
+            batch = source.batch(0)
+        finally:
+            source.close()
+        assert {value.device.type for value in batch.values()} == {"meta"}
+        terms = self.objective.terms(self.network, batch, 0)
+        torch.stack(list(terms.values())).sum().backward()
+        for module in filter(None, (self.trained, self.frozen)):
+            module.to_empty(device="cpu")
+            for value in module.state_dict().values():
+                value.zero_()
+        return FitResult(None, 0, 1, [])
+
+
+FORMS = [
+    *((kind, {}) for kind in sorted(KINDS)),
+    *(("distillation", {form: 1.0}) for form in ("channel_wise", "heterogeneous")),
+]
+
+
+@pytest.mark.parametrize(("kind", "form"), FORMS)
+def test_whatever_takes_part_in_a_step_is_on_the_device(kind: str, form: dict, chips, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(learning, "Fit", OnMeta)
+    options = {**BASE["distill"], "teacher_steps": 2, **form}
+    data = {"labelled_share": 0.5} if kind == "semi_supervised" else {}
+    losses = {"cross_entropy": 1, "dice": 1, "focal": 1, "border_weight": 5}
+    train(session_of(chips, tmp_path, kind=kind, distill=options, data={**BASE["data"], **data}, loss=losses))
+
+
+def test_batches_made_ahead_are_those_that_are_asked_for() -> None:
+    class Counting:
+        """A source that says what it was asked for."""
+
+        def __init__(self) -> None:
+            self.asked = []
+
+        def batch(self, step):
+            """The step itself."""
+            self.asked.append(step)
+            return {"image": torch.full((1,), float(step))}
+
+    source = Counting()
+    ahead = Ahead(source, "cpu")
+    steps = [0, 1, 2, 7, 8, 3]
+    assert [int(ahead.batch(step)["image"]) for step in steps] == steps
+    ahead.close()
+    assert [step for step in source.asked if step in {0, 1, 2, 7, 8}] == [0, 1, 2, 7, 8]  # none of them twice
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_every_way_of_learning_runs_on_a_gpu(kind: str, chips, tmp_path) -> None:
+    data = {"labelled_share": 0.5} if kind == "semi_supervised" else {}
+    changes = {"kind": kind, "data": {**BASE["data"], **data}, "schedule": {"steps": 40}}
+    session = replace(session_of(chips, tmp_path, **changes), device="cuda")
+    network = train(session)
+    assert next(network.parameters()).device.type == "cpu"
+    bands = session.teacher_bands if kind == "teacher" else session.student_bands
+    assert np.isfinite(predict_odds([network], chips.images, bands, session.split.test)).any()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
+def test_training_on_a_gpu_ends_where_training_on_the_cpu_does(chips, tmp_path) -> None:
+    scores = {}
+    for device in ("cpu", "cuda"):
+        session = replace(session_of(chips, tmp_path / device, schedule={"steps": 40}), device=device)
+        odds = predict_odds([train(session)], chips.images, session.student_bands, session.split.test)
+        scores[device] = pooled_iou(odds, chips.labels[session.split.test])
+    assert scores["cuda"] == pytest.approx(scores["cpu"], abs=0.05)
+
+
+def test_the_device_is_the_gpu_where_there_is_one(monkeypatch) -> None:
+    monkeypatch.setattr(gpu, "cuda_devices", lambda: 0)
+    assert (gpu.training_device("auto"), gpu.training_device("cpu")) == ("cpu", "cpu")
+    with pytest.raises(ModelError, match="CUDA"):
+        gpu.training_device("cuda")
+    with pytest.raises(UnknownNameError, match="tpu"):
+        gpu.training_device("tpu")
+    monkeypatch.setattr(gpu, "cuda_devices", lambda: 2)
+    assert (gpu.training_device("auto"), gpu.training_device("cpu"), gpu.training_device("cuda")) == (
+        "cuda",
+        "cpu",
+        "cuda",
+    )
