@@ -2,6 +2,8 @@
 
 from datetime import timezone
 
+import numpy as np
+import numpy.typing as npt
 import xarray as xr
 
 from pipeline_lib.catalog.profiles import profile_of
@@ -108,10 +110,25 @@ def measured_shift(plan: MappingPlan, store: Store, scene: Stored, composite: St
 
 def true_colour(composite: xr.Dataset) -> xr.DataArray:
     """Red, green and blue for the eye: uint8 (band, y, x), reflectance 0 to 0.3 as 1 to 255, 0 = no data; lazily."""
-    bands = xr.concat([composite[name] for name in ("B04", "B03", "B02")], "band")
-    level = (bands / 0.3).clip(0, 1) ** (1 / 1.4) * 254 + 1
-    seen = bands.notnull().all("band")
-    return level.where(seen, 0).round().astype("uint8").transpose("band", "y", "x")
+    # One task a block: of a chain of tasks with a reduction in it, Dask makes other tasks under the same name each time
+    # a part of it is asked for, and a cluster that still knows the name may then wait for ever.
+    colours: xr.DataArray = xr.apply_ufunc(
+        _colours,
+        *(composite[name] for name in ("B04", "B03", "B02")),
+        output_core_dims=[["band"]],
+        dask="parallelized",
+        output_dtypes=["uint8"],
+        dask_gufunc_kwargs={"output_sizes": {"band": 3}},
+    )
+    return colours.transpose("band", "y", "x")
+
+
+def _colours(*bands: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """Levels for the eye ``(y, x, band)``; 0 where any band is NaN."""
+    reflectance = np.stack(bands, axis=-1)
+    level = (reflectance / 0.3).clip(0, 1) ** (1 / 1.4) * 254 + 1
+    seen = np.isfinite(reflectance).all(axis=-1, keepdims=True)
+    return np.where(seen, level, 0).round().astype("uint8")
 
 
 def _before(plan: MappingPlan) -> tuple[Acquisition, ...]:
