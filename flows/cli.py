@@ -93,8 +93,9 @@ def describe(error: BaseException) -> tuple[str, int]:
     if "ephemeral Prefect API server" in str(error):
         waited = os.environ.get("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "20")
         return (
-            f"the embedded Prefect server did not answer within {waited} s, as it may on a machine that is busy; try "
-            "again, set PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS to more seconds, or name a server that runs "
-            "with PREFECT_API_URL (`overbank up` starts one)"
+            f"the embedded Prefect server did not answer within {waited} s, as it may on a machine that is busy, or "
+            "where a newer Prefect made its database; try again, set PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS "
+            "to more seconds or PREFECT_HOME to an empty folder, or name a server that runs with PREFECT_API_URL "
+            "(`overbank up` starts one)"
         ), 70
     return f"unexpected {type(error).__name__}: {error} (run again with --debug for the traceback)", 70

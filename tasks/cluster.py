@@ -86,8 +86,10 @@ def _give_back(address: str) -> None:
         if borrowed.users:
             return
         del _clients[address]
-    borrowed.over.set()
-    borrowed.client.close()  # type: ignore[no-untyped-call]
+        borrowed.over.set()
+        # Before another opens: each client puts Dask's scheduler back to what it found, and one that opened meanwhile
+        # would find, and in the end leave behind, a scheduler without a client.
+        borrowed.client.close()  # type: ignore[no-untyped-call]
 
 
 def _watch(address: str, borrowed: _Borrowed, patience_s: float) -> None:

@@ -180,6 +180,13 @@ def test_unexpected_errors_ask_for_debug():
     assert "--debug" in sentence
 
 
+def test_an_embedded_server_that_stays_silent_is_said():
+    sentence, code = describe(RuntimeError("Timed out while attempting to connect to ephemeral Prefect API server."))
+    assert code == 70
+    assert "PREFECT_HOME" in sentence
+    assert "PREFECT_API_URL" in sentence
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_folder_that_is_not_writable(capsys, monkeypatch, tmp_path, archive, small_world):
     tmp_path.chmod(0o500)

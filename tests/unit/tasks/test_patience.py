@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 
 import pytest
 from distributed import LocalCluster
@@ -54,6 +55,42 @@ def test_the_time_without_workers_counts_on_from_stage_to_stage_until_there_is_o
     assert waited_without("tcp://two", populated=False, now=160.0) == 0.0, "of another cluster nothing is known"
     assert waited_without("tcp://one", populated=True, now=170.0) < 0
     assert waited_without("tcp://one", populated=False, now=180.0) == 0.0
+
+
+def test_a_client_is_closed_before_another_opens(monkeypatch):
+    """Overlapping ones left Dask with a scheduler that has no client, and the run with an error about that."""
+    events, closing, waiting = [], threading.Event(), threading.Event()
+
+    class Slow:
+        """A client that takes its time to close."""
+
+        def __init__(self, address, *, set_as_default):
+            assert set_as_default
+            events.append(f"open {address}")
+
+        def scheduler_info(self, n_workers):
+            return {"workers": ["one"] * n_workers}
+
+        def close(self):
+            closing.set()
+            waiting.wait()
+            time.sleep(0.05)
+            events.append("closed")
+
+    def next_stage():
+        closing.wait()
+        waiting.set()
+        with computing("tcp://here"):
+            pass
+
+    monkeypatch.setattr(module, "Client", Slow)
+    monkeypatch.setattr(module, "forward_logs", lambda client: client)
+    after = threading.Thread(target=next_stage)
+    after.start()
+    with computing("tcp://here"):
+        pass
+    after.join()
+    assert events == ["open tcp://here", "closed"] * 2
 
 
 def test_errors_of_the_work_itself_stay_what_they_are(empty_cluster):
