@@ -52,10 +52,10 @@ def small_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def s3_server():
     """A server on loopback that speaks S3, conditional creation included; its address."""
-    from moto.server import ThreadedMotoServer
-
+    reason = "moto, the S3 server of the tests, is not installed"
+    moto = pytest.importorskip("moto.server", reason=reason, exc_type=ImportError)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"
