@@ -72,6 +72,23 @@ def touch(filesystem: Any, path: str) -> None:
         filesystem.pipe_file(path, filesystem.cat_file(path))
 
 
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write beside the place, then rename.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(content)
+        partial.replace(path)
+    except OSError as error:
+        raise StoreError(f"Cannot write {path}: {error}. Free space or choose another folder.") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def put_file(filesystem: Any, source: Path, path: str) -> None:
     """Copy a file there, whole and at once, over what is there."""
     if isinstance(filesystem, LocalFileSystem):

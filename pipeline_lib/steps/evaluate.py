@@ -1,8 +1,6 @@
 """Evaluate: a detector or a model on the chips of a labelled set, to ``scores.json`` and pictures."""
 
-import os
 import resource
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -36,6 +34,7 @@ from pipeline_lib.evaluate.pictures import panel, reliability_svg
 from pipeline_lib.evaluate.summary import ChipConfusion, compared
 from pipeline_lib.model import DRY, NOT_OBSERVED, WATER
 from pipeline_lib.options.evaluate import EvaluateOptions
+from pipeline_lib.remote import write_atomically
 from pipeline_lib.steps.answer import Answer, Answerer, subject_of
 
 
@@ -95,23 +94,6 @@ def write_evaluation(evaluation: Evaluation, path: Path) -> None:
         StoreError: it cannot be written.
     """
     write_atomically(path, (evaluation.model_dump_json(indent=1) + "\n").encode())
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write beside the place, then rename.
-
-    Raises:
-        StoreError: the folder cannot be written.
-    """
-    partial = path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content)
-        partial.replace(path)
-    except OSError as error:
-        raise StoreError(f"Cannot write {path}: {error}. Free space or choose another folder.") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _judge(chip: Chip, answer: Answer, plot: Path | None) -> Judged:

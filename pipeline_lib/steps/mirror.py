@@ -12,7 +12,6 @@ publication of the event, by the hourly flow `mirror-events`, or by ``overbank e
 
 import os
 import tempfile
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +22,7 @@ from pipeline_lib.publish import versions
 from pipeline_lib.publish.catalogue import catalogue_texts, events_of
 from pipeline_lib.publish.records import need_record
 from pipeline_lib.publish.upload import copy_version, switch
-from pipeline_lib.remote import located, put_file, said
+from pipeline_lib.remote import located, put_file, said, write_atomically
 
 MIRROR_VARIABLE = "OVERBANK_MIRROR"
 """Folder or URL (``s3://bucket/prefix``) of the mirror; the one that `set_mirror` noted where it is not set."""
@@ -191,10 +190,4 @@ def _read(out: Path) -> State:
 
 
 def _write(out: Path, state: State) -> None:
-    """Beside its place, then renamed."""
-    path = _note(out)
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    with said(f"Cannot write {path}"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(state.model_dump_json(indent=1), encoding="utf-8")
-        partial.replace(path)
+    write_atomically(_note(out), state.model_dump_json(indent=1).encode())
