@@ -4,30 +4,20 @@ The sample is a regular lattice over the whole image, the image is worked on in 
 the same whatever the chunking. Features are standardised by the sample's mean and standard deviation between the 1st
 and 99th percentile, which a few bright targets cannot move; texture counts by its weight. Clusters are numbered by
 their mean in the first feature, darkest first.
-
-References:
-    Lloyd, IEEE Trans. Inf. Theory 28, 1982; Arthur and Vassilvitskii, SODA 2007 (k-means++);
-    Dempster, Laird, Rubin, JRSS B 39, 1977 (EM); Schwarz, Annals of Statistics 6, 1978 (BIC).
 """
 
-import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import dask
 import dask.array as da
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
 from pipeline_lib.errors import ContractError, UnseparableHistogramError
 from pipeline_lib.options.segmentation import ClusteringOptions
 from pipeline_lib.segmentation.features import HALO_PX, Planes, feature_stack
+from pipeline_lib.segmentation.mixture import Matrix, Mixture, classify, gaussians, kmeans
 
-if TYPE_CHECKING:
-    from sklearn.mixture import GaussianMixture
-
-Matrix = NDArray[np.float64]
 BLOCK_PX = 1024
 
 
@@ -68,21 +58,8 @@ class Clusters:
             Clusters uint8 (y, x), and posteriors float32 (cluster, y, x), NaN = not observed.
         """
         stack, _ = _features(bands, self.options, is_radar=self.is_radar)
-        seen = np.isfinite(stack[0])
-        logs = self._log_density(((stack[:, seen].T - self.centre) / self.scale).astype(np.float64))
-        posterior = np.full((len(self.means), *seen.shape), np.nan, np.float32)
-        labels = np.zeros(seen.shape, np.uint8)
-        if logs.size:
-            posterior[:, seen] = np.exp(logs - logsumexp(logs, axis=1, keepdims=True)).T
-            labels[seen] = logs.argmax(axis=1) + 1
+        labels, posterior = classify(stack, self.centre, self.scale, self.means, self.factors, self.log_weights)
         return labels, posterior
-
-    def _log_density(self, rows: Matrix) -> Matrix:
-        logs = np.empty((len(rows), len(self.means)))
-        for index, (mean, factor) in enumerate(zip(self.means, self.factors, strict=True)):
-            apart = rows @ factor - mean @ factor
-            logs[:, index] = self.log_weights[index] - 0.5 * np.einsum("ij,ij->i", apart, apart)
-        return logs
 
 
 def _features(
@@ -104,8 +81,7 @@ def fit(bands: dict[str, da.Array], options: ClusteringOptions | None = None, *,
     """
     options = options or ClusteringOptions()
     rows, names = _sample(bands, options, is_radar=is_radar)
-    # Running sums leave crumbs of rounding in the local means: what differs by less is the same.
-    if len(np.unique(np.round(rows[:, : 2 * len(bands)], 3), axis=0)) < options.clusters:
+    if not _differ(rows[:, : 2 * len(bands)], options.clusters):
         raise UnseparableHistogramError(
             f"The image has fewer than {options.clusters} different observed pixels; ask for fewer clusters."
         )
@@ -113,8 +89,8 @@ def fit(bands: dict[str, da.Array], options: ClusteringOptions | None = None, *,
     weight = np.where(np.arange(len(names)) < 2 * len(bands), 1.0, options.texture_weight)
     centre, scale = usual.mean(axis=0), np.maximum(usual.std(axis=0), 1e-6) / weight
     standard = (rows - centre) / scale
-    means, factors, log_weights = _fitted(standard, options)
-    order = np.argsort(means[:, 0], kind="stable")
+    mixture = _fitted(standard, options)
+    order = np.argsort(mixture.means[:, 0], kind="stable")
     return Clusters(
         options=options,
         is_radar=is_radar,
@@ -122,38 +98,30 @@ def fit(bands: dict[str, da.Array], options: ClusteringOptions | None = None, *,
         features=names,
         centre=centre,
         scale=scale,
-        means=means[order],
-        factors=factors[order],
-        log_weights=log_weights[order],
+        means=mixture.means[order],
+        factors=mixture.factors[order],
+        log_weights=mixture.log_weights[order],
         sample=len(rows),
     )
 
 
-def _fitted(standard: Matrix, options: ClusteringOptions) -> tuple[Matrix, Matrix, Matrix]:
-    """Means, precision factors, log weights of the method asked for."""
+def _differ(rows: Matrix, wanted: int) -> bool:
+    """Whether there are that many different rows."""
+    # Running sums leave crumbs of rounding in the local means: what differs by less is the same.
+    different: set[bytes] = set()
+    for row in np.round(rows, 3) + 0.0:
+        different.add(row.tobytes())
+        if len(different) >= wanted:
+            return True
+    return False
+
+
+def _fitted(standard: Matrix, options: ClusteringOptions) -> Mixture:
+    """Clusters of the method asked for."""
     if options.method == "kmeans":
-        from sklearn.cluster import KMeans  # noqa: PLC0415 - slow to import, and wanted by this detector alone
-
-        model = KMeans(options.clusters, n_init=4, random_state=options.seed).fit(standard)
-        identity = np.tile(np.eye(standard.shape[1]), (options.clusters, 1, 1))
-        return model.cluster_centers_, identity, np.zeros(options.clusters)
+        return Mixture.of_centres(kmeans(standard, options.clusters, options.seed)[0])
     numbers = range(1, options.clusters + 1) if options.choose else (options.clusters,)
-    models = [_mixture(standard, number, options.seed) for number in numbers]
-    best = min(models, key=lambda model: float(model.bic(standard)))
-    factors = best.precisions_cholesky_
-    determinant = np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(axis=1)
-    return best.means_, factors, np.log(best.weights_) + determinant
-
-
-def _mixture(standard: Matrix, clusters: int, seed: int) -> "GaussianMixture":
-    from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415
-    from sklearn.mixture import GaussianMixture  # noqa: PLC0415
-
-    model = GaussianMixture(clusters, reg_covar=1e-4, n_init=1, max_iter=200, random_state=seed)
-    with warnings.catch_warnings():
-        # 200 steps of EM without full convergence still give a usable partition of the sample.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return model.fit(standard)
+    return min((gaussians(standard, number, options.seed) for number in numbers), key=lambda found: found[1])[0]
 
 
 def predict_blocks(clusters: Clusters, bands: dict[str, da.Array]) -> tuple[da.Array, da.Array]:

@@ -36,7 +36,7 @@ def feature_stack(
     shown = {name: _decibel(plane) if is_radar else plane.astype(np.float32) for name, plane in bands.items()}
     found: dict[str, NDArray[np.floating]] = {}
     for name, plane in bands.items():
-        mean, _ = local_moments(plane, MEAN_PX)
+        mean = local_mean(plane, MEAN_PX)
         found |= {name: shown[name], f"{name} mean": _decibel(mean) if is_radar else mean}
     if texture:
         for name, plane in bands.items():
@@ -62,6 +62,13 @@ def _decibel(power: NDArray[np.floating]) -> Planes:
     return decibel
 
 
+def local_mean(plane: NDArray[np.floating], size: int) -> Planes:
+    """The first of `local_moments` alone, at less than two thirds of its price."""
+    seen = np.isfinite(plane)
+    mean = _window_mean(np.where(seen, plane, 0.0).astype(np.float64), seen, size)
+    return np.where(seen, mean, np.nan).astype(np.float32)
+
+
 def local_moments(plane: NDArray[np.floating], size: int) -> tuple[Planes, Planes]:
     """Mean and standard deviation of the observed pixels in a square window; NaN where the centre is not observed.
 
@@ -73,10 +80,13 @@ def local_moments(plane: NDArray[np.floating], size: int) -> tuple[Planes, Plane
     """
     seen = np.isfinite(plane)
     values = np.where(seen, plane, 0.0).astype(np.float64)
-    number, total, square = (
-        uniform_filter(each, size, mode="constant", cval=0.0) for each in (seen.astype(np.float64), values, values**2)
-    )
-    number = np.maximum(number, 1e-9)
-    mean = total / number
-    spread = np.sqrt(np.maximum(square / number - mean**2, 0.0))
+    mean = _window_mean(values, seen, size)
+    spread = np.sqrt(np.maximum(_window_mean(values**2, seen, size) - mean**2, 0.0))
     return np.where(seen, mean, np.nan).astype(np.float32), np.where(seen, spread, np.nan).astype(np.float32)
+
+
+def _window_mean(values: NDArray[np.float64], seen: NDArray[np.bool_], size: int) -> NDArray[np.float64]:
+    """Sum of the values (0 where not observed) over number of the observed pixels in a window."""
+    number = uniform_filter(seen.astype(np.float64), size, mode="constant", cval=0.0)
+    mean: NDArray[np.float64] = uniform_filter(values, size, mode="constant", cval=0.0) / np.maximum(number, 1e-9)
+    return mean

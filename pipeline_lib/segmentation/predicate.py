@@ -30,8 +30,7 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import digamma, polygamma
-from scipy.stats import chi2, norm
+from scipy.special import chdtri, digamma, ndtri, polygamma
 
 from pipeline_lib.options.segmentation import SplitMergeOptions
 
@@ -76,8 +75,8 @@ def homogeneity(options: SplitMergeOptions, bands: int) -> Homogeneity:
         looks,
         float(np.log(looks) - digamma(looks)) + texture,
         float(polygamma(1, looks)),
-        float(norm.ppf(1 - options.significance)),
-        float(chi2.ppf(1 - options.significance, bands)) / 2,
+        float(ndtri(1 - options.significance)),
+        float(chdtri(bands, options.significance)) / 2,
         options.min_step_db * np.log(10) / 10,
     ]
     return Homogeneity(SPECKLE, np.array(constants))

@@ -4,6 +4,7 @@ import dask.array as da
 import numpy as np
 import pytest
 from skimage.feature import graycomatrix, graycoprops
+from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
@@ -12,6 +13,7 @@ from pipeline_lib.options.segmentation import ClusteringOptions
 from pipeline_lib.segmentation import fit, predict_blocks
 from pipeline_lib.segmentation.features import feature_stack, local_moments
 from pipeline_lib.segmentation.glcm import glcm_features, quantised
+from pipeline_lib.segmentation.mixture import gaussians, kmeans
 
 
 def landscape(seed, size=120):
@@ -81,8 +83,35 @@ def test_bic_finds_the_number_of_classes():
     rng = np.random.default_rng(5)
     centres = np.array([[-4.0, 0.0], [0.0, 0.0], [3.0, 2.0]])
     rows = centres[rng.integers(0, 3, 3000)] + rng.normal(0, 0.6, (3000, 2))
-    means, _, _ = _fitted(rows, ClusteringOptions(clusters=5, choose=True))
+    means = _fitted(rows, ClusteringOptions(clusters=5, choose=True)).means
     np.testing.assert_allclose(means[np.argsort(means[:, 0])], centres, atol=0.15)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_fit_is_as_good_as_scikit_learns(seed):
+    rng = np.random.default_rng(seed)
+    shapes = rng.normal(0, 1, (4, 3, 3)) @ np.diag([1.0, 0.6, 0.3])
+    kind = rng.integers(0, 4, 4000)
+    rows = rng.normal(0, 2.5, (4, 3))[kind] + np.einsum("nij,nj->ni", shapes[kind], rng.normal(0, 1, (4000, 3)))
+    theirs = GaussianMixture(4, reg_covar=1e-4, n_init=4, max_iter=200, random_state=seed).fit(rows)
+    ours, criterion = gaussians(rows, 4, seed)
+    assert criterion <= theirs.bic(rows) * 1.002
+    found = GaussianMixture(4)
+    found.weights_ = np.exp(ours.log_weights - np.log(np.diagonal(ours.factors, axis1=1, axis2=2)).sum(axis=1))
+    found.means_, found.precisions_cholesky_ = ours.means, ours.factors
+    assert found.weights_.sum() == pytest.approx(1)
+    assert found.bic(rows) == pytest.approx(criterion)
+    centres, labels = kmeans(rows, 4, seed)
+    best = KMeans(4, n_init=10, random_state=seed).fit(rows)
+    assert ((rows - centres[labels]) ** 2).sum() <= best.inertia_ * 1.01
+    assert adjusted_rand_score(best.labels_, labels) > 0.9
+
+
+def test_as_many_clusters_as_rows_lose_none():
+    rows = np.repeat(np.arange(5.0)[:, None] ** 2, 3, axis=0)
+    centres, labels = kmeans(rows, 5, 0)
+    np.testing.assert_array_equal(np.sort(centres[:, 0]), np.arange(5.0) ** 2)
+    np.testing.assert_array_equal(centres[labels], rows)
 
 
 def test_an_optical_image_clusters_by_colour():
