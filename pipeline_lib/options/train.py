@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from pipeline_lib.options.base import Options
+from pipeline_lib.options.world import MAX_WIND_DB
 
 Architecture = Literal["unet", "fcn32s", "fcn16s", "fcn8s", "linknet", "pspnet", "deeplabv3plus"]
 EncoderName = Literal["plain", "vgg16", "resnet18", "resnet34", "resnet50"]
@@ -135,6 +136,10 @@ class DataOptions(Options):
     """Simulated worlds, where the dataset is ``world``."""
     world_size_px: int = Field(512, ge=128)
     """Side of a simulated world, pixels."""
+    wind_share: float = Field(0.35, ge=0, le=1)
+    """Share of the passes of simulated worlds on which wind roughens the water, flooded or not."""
+    wind_db: tuple[float, float] | None = None
+    """Brightening of VV on open water, drawn anew from this range for every windy pass; empty: one for each world."""
     extra: tuple[str, ...] = ()
     """Further datasets mixed in."""
 
@@ -142,6 +147,12 @@ class DataOptions(Options):
     def _test_fold_exists(self) -> "DataOptions":
         if self.test_fold >= self.folds:
             raise ValueError(f"test_fold {self.test_fold} does not exist: folds are 0 to {self.folds - 1}.")
+        return self
+
+    @model_validator(mode="after")
+    def _wind_blows(self) -> "DataOptions":
+        if self.wind_db is not None and not 0 <= self.wind_db[0] <= self.wind_db[1] <= MAX_WIND_DB:
+            raise ValueError(f"wind_db is {self.wind_db}; expected two rising numbers of dB from 0 to {MAX_WIND_DB:g}.")
         return self
 
 

@@ -10,6 +10,7 @@ from pipeline_lib.options.base import Options
 
 MIN_SIZE = 128
 MAX_SIZE = 8192
+MAX_WIND_DB = 12.0
 
 
 class RadarOptions(Options):
@@ -27,7 +28,7 @@ class RadarOptions(Options):
     """Ellipsoid incidence angle in the middle of the world on the ascending orbit."""
     descending_incidence_deg: float = Field(default=41.0, ge=29.0, le=46.0)
     """The same on the descending orbit."""
-    wind_db: float = Field(default=5.0, ge=0.0, le=12.0)
+    wind_db: float = Field(default=5.0, ge=0.0, le=MAX_WIND_DB)
     """Mean VV brightening of open water on the windy pass; VH brightens by 0.4 of it."""
     flooded_vegetation_db: float = Field(default=4.0, ge=0.0, le=9.0)
     """Mean VV brightening of flooded vegetation by double bounce."""

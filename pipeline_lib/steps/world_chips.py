@@ -23,9 +23,8 @@ HIDDEN_CLASSES = (0, 1, 3, 8, 9, 10)
 """Sen2Cor: no data, saturated, cloud shadow, cloud of medium and high probability, cirrus."""
 FIRST_WORLD_SEED = 100_000
 """Seeds of training worlds start here; worlds for evaluation use small seeds, so that none is ever shared."""
-WIND_SHARE = 0.35
 SNOW_SHARE = 0.3
-"""How often wind roughens the water and wet snow darkens the hills, on any training pass, flooded or not."""
+"""How often wet snow darkens the hills, on any training pass, flooded or not."""
 
 
 @dataclass(frozen=True)
@@ -44,28 +43,35 @@ def world_chips(data: DataOptions, contract: InputContract, bands: Sequence[str]
         options = WorldOptions.randomised(seed, size=data.world_size_px)
         land = make_land(options)
         optical = tuple(optical_scenes(options, land)) if any(name in WORLD_OPTICAL for name in bands) else ()
-        for look in varied_looks(options, land):
+        for look in varied_looks(options, land, data):
             image, lag = world_image(look.scene, look.past, optical, contract, bands)
             label = world_label(look.scene, before=contract.needs_history)
             chip_id, group = f"world{seed}/{look.number}", f"world{seed}"
             yield from cut(image, label, chip_id=chip_id, group=group, event=group, lag_days=lag)
 
 
-def varied_looks(options: WorldOptions, land: Land) -> Iterator[Look]:
+def varied_looks(options: WorldOptions, land: Land, data: DataOptions) -> Iterator[Look]:
     """The flood's passes and the last two before it, each with wind and wet snow drawn anew.
 
     The calendar gives wind to one pass and snow to another; a model that saw it alone would learn that snow comes
-    with the fourth pass. The past is a random handful of the dry passes, as archives have one or five.
+    with the fourth pass. Where ``data.wind_db`` is given, each windy pass has a wind of its own: the same water under
+    one wind alone would leave a model that knows some winds and not those between. The past is a random handful of
+    the dry passes, as archives have one or five.
     """
     rng = np.random.default_rng([options.seed, 5])
     passes = list(enumerate(radar_passes(options)))
     dry = [(k, one) for k, one in passes if one.start <= options.flood_start]
     seen = {k: _scene(options, land, one, k, rng) for k, one in dry[:-2]}
     for number, one in [*dry[-2:], *passes[len(dry) :]]:
-        varied = replace(one, windy=rng.random() < WIND_SHARE, wet_snow=rng.random() < SNOW_SHARE)
+        varied = replace(one, windy=rng.random() < data.wind_share, wet_snow=rng.random() < SNOW_SHARE)
         mates = [seen[k] for k, other in dry[:-2] if other.direction == one.direction]
         kept = rng.permutation(len(mates))[: rng.integers(1, len(mates) + 1)]
-        yield Look(number, _scene(options, land, varied, number, rng), tuple(mates[k] for k in kept))
+        windy = options if data.wind_db is None else _under_wind(options, rng.uniform(*data.wind_db))
+        yield Look(number, _scene(windy, land, varied, number, rng), tuple(mates[k] for k in kept))
+
+
+def _under_wind(options: WorldOptions, wind_db: float) -> WorldOptions:
+    return options.model_copy(update={"radar": options.radar.model_copy(update={"wind_db": wind_db})})
 
 
 def _scene(
