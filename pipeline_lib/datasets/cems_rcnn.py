@@ -22,7 +22,7 @@ from pipeline_lib.errors import InputError
 
 STRETCH = {"vv": Stretch(db_at_0=-25.0, db_at_255=0.0), "vh": Stretch(db_at_0=-32.0, db_at_255=-5.0)}
 """Nominal: see the datasheet."""
-BLANK_PATCH = 64
+BLANK_AREA_PX = 64
 
 
 def read_cems_rcnn(root: Path) -> list[Chip]:
@@ -57,4 +57,4 @@ def _chip(area: Path, name: str) -> Chip:
 def _layer(folder: Path, when: str, name: str, area: str) -> Layer:
     bands = {pol: Band(path=folder / f"{pol.upper()}_{when}" / name) for pol in ("vv", "vh")}
     facts: dict[str, str | int] = {"acquisition_id": f"{area}_{when}", "platform": "S1"}
-    return Layer(bands=bands, unit=Unit.BYTE, stretch=STRETCH, blank=(0,), blank_patch=BLANK_PATCH, facts=facts)
+    return Layer(bands=bands, unit=Unit.BYTE, stretch=STRETCH, blank=(0,), blank_area_px=BLANK_AREA_PX, facts=facts)

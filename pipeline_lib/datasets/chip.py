@@ -17,6 +17,9 @@ from scipy import ndimage
 from pipeline_lib.errors import RasterError
 from pipeline_lib.model import DRY, NOT_OBSERVED, WATER
 
+FULL = 255
+"""The largest number of 8 bit."""
+
 
 class Meaning(StrEnum):
     """What a label calls water; scores of different meanings must never be compared."""
@@ -105,8 +108,8 @@ class Layer:
     """For 8 bit bands: the nominal stretch, by band name."""
     blank: tuple[int, ...] = ()
     """Stored values that mean "no data" where every band holds the same one of them..."""
-    blank_patch: int = 1
-    """...in a connected patch of at least this many pixels; smaller ones are saturated pixels, not holes."""
+    blank_area_px: int = 1
+    """...in a connected area of at least this many pixels; smaller ones are saturated pixels, not holes."""
     shift: tuple[int, int] = (0, 0)
     """Rows and columns by which the stored image must be moved to lie on the chip's grid."""
     crop: tuple[slice, slice] | None = None
@@ -129,7 +132,7 @@ class Layer:
         for array in arrays:
             seen |= np.isfinite(array)
         for value in self.blank:
-            seen &= ~_large_patches(np.logical_and.reduce([array == value for array in arrays]), self.blank_patch)
+            seen &= ~_large_areas(np.logical_and.reduce([array == value for array in arrays]), self.blank_area_px)
         return seen & self._not_rolled_in(seen.shape)
 
     def _not_rolled_in(self, shape: tuple[int, ...]) -> NDArray[np.bool_]:
@@ -144,6 +147,9 @@ class Layer:
         """Linear power by polarisation, float32, NaN = not observed.
 
         8 bit bands go through their nominal stretch: thresholds in dB mean little there.
+
+        Raises:
+            RasterError: a file is missing or damaged, or greys of an 8 bit set are not of 8 bit.
         """
         stored = self.read()
         seen = self.observed(stored)
@@ -154,6 +160,7 @@ class Layer:
         if self.unit is Unit.LINEAR:
             return numbers
         if self.unit is Unit.BYTE:
+            _refuse_other_than_bytes(values, self.bands[name].path)
             ends = self.stretch[name]
             numbers = np.float32(ends.db_at_0) + numbers * np.float32((ends.db_at_255 - ends.db_at_0) / 255)
         linear: NDArray[np.float32] = np.power(np.float32(10), numbers / np.float32(10), dtype=np.float32)
@@ -166,7 +173,16 @@ class Layer:
         return xr.Dataset(bands, attrs={"backscatter": "gamma0", "scaling": nominal, **self.facts})
 
 
-def _large_patches(mask: NDArray[np.bool_], smallest: int) -> NDArray[np.bool_]:
+def _refuse_other_than_bytes(values: NDArray[np.generic], path: Path) -> None:
+    """Greys of 16 bit, or from 0 to 1, are no greys of 8 bit: every threshold and scale would be wrong."""
+    if values.dtype == np.uint8 or not np.isfinite(values).any():
+        return
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    if low < 0 or high > FULL or 0 < high <= 1:
+        raise RasterError(f"{path} holds {values.dtype} from {low:g} to {high:g}; expected 8 bit greys, 0 to 255.")
+
+
+def _large_areas(mask: NDArray[np.bool_], smallest: int) -> NDArray[np.bool_]:
     if smallest <= 1 or not mask.any():
         return mask
     labels, _ = ndimage.label(mask)
@@ -178,7 +194,10 @@ def _large_patches(mask: NDArray[np.bool_], smallest: int) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True, kw_only=True)
 class Label:
-    """A class raster and what its codes mean; every other code is "no answer"."""
+    """A class raster and what its codes mean; every other code is "no answer".
+
+    Where 255 alone is water, a raster of 0 and 1 is the same mask in other numbers: there 1 is water.
+    """
 
     band: Band
     water: tuple[int, ...]
@@ -186,13 +205,27 @@ class Label:
     crop: tuple[slice, slice] | None = None
 
     def read(self) -> NDArray[np.uint8]:
-        """0 dry, 1 water, 255 no answer; dims (y, x)."""
+        """0 dry, 1 water, 255 no answer; dims (y, x).
+
+        Raises:
+            RasterError: the file is missing or damaged, or a mask of 255 holds neither 255 nor 1 but other numbers.
+        """
         stored = self.band.read()
+        water = self._water_in(stored)
         stored = stored if self.crop is None else stored[self.crop]
         codes = np.full(stored.shape, NOT_OBSERVED, np.uint8)
         codes[np.isin(stored, self.dry)] = DRY
-        codes[np.isin(stored, self.water)] = WATER
+        codes[np.isin(stored, water)] = WATER
         return codes
+
+    def _water_in(self, stored: NDArray[np.generic]) -> tuple[int, ...]:
+        if self.water != (FULL,):
+            return self.water
+        held = np.unique(stored)
+        if held.size and FULL not in held and held[-1] not in {0, 1}:
+            shown = ", ".join(f"{value:g}" for value in held[:6])
+            raise RasterError(f"The mask {self.band.path} holds {shown}; expected 0 (dry) and 255 or 1 (water).")
+        return (1,) if held.size and held[-1] == 1 else self.water
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,7 +31,7 @@ from pipeline_lib.errors import InputError
 
 STRETCH = {"vv": Stretch(db_at_0=-30.9, db_at_255=4.8), "vh": Stretch(db_at_0=-36.7, db_at_255=-12.0)}
 """Nominal, from unlabelled statistics: see the datasheet."""
-BLANK_PATCH = 256
+BLANK_AREA_PX = 256
 ALIGNED = {("northal_20190302t234651", "northal_20190630t234655"): (-7, 7)}
 """(Flood scene, scene without the flood) to the shift that lays the second on the first."""
 _PLACE = re.compile(r"_x-(\d+)_y-(\d+)")
@@ -96,7 +96,13 @@ def _layer(tiles: Path, chip_id: str, scene: str, shift: tuple[int, int] = (0, 0
     bands = {name: Band(path=tiles / name / f"{chip_id}_{name}.png") for name in ("vv", "vh")}
     facts: dict[str, str | int] = {"acquisition_id": scene, "platform": "S1", "datetime": _date(scene)}
     return Layer(
-        bands=bands, unit=Unit.BYTE, stretch=STRETCH, blank=(255,), blank_patch=BLANK_PATCH, shift=shift, facts=facts
+        bands=bands,
+        unit=Unit.BYTE,
+        stretch=STRETCH,
+        blank=(255,),
+        blank_area_px=BLANK_AREA_PX,
+        shift=shift,
+        facts=facts,
     )
 
 

@@ -7,7 +7,7 @@ Datasheet
     Caveats: every chip was contrast-stretched by itself to 0..255: there is no dB, and the same grey is another
         backscatter in the next chip. The stretch used here (-25 to 0 dB) is nominal. No pixel is marked as no data.
         **The published train and test split leaks**: chips were cut side by side from a few scenes and then shuffled;
-        all 70 published test chips have neighbours in train (`pipeline_lib.datasets.lookalike`). ``event`` and
+        all 70 published test chips have neighbours in train (`pipeline_lib.datasets.same_scene`). ``event`` and
         ``group`` are therefore found from the pixels, over every chip below the root, and splits must follow them.
     Licence: none given; not redistributed here.
     Layout read: ``OmbriaS1/<split>/{BEFORE,AFTER,MASK}/S1_{before,after,mask}_<number>.png`` and the same with S2, from
@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline_lib.datasets.chip import Band, Chip, Label, Layer, Meaning, Stretch, Unit
-from pipeline_lib.datasets.lookalike import duplicates, groups, seams
+from pipeline_lib.datasets.same_scene import duplicates, groups, seams
 from pipeline_lib.errors import InputError
 
 STRETCH = {"vv": Stretch(db_at_0=-25.0, db_at_255=0.0)}

@@ -197,11 +197,11 @@ def _sample_layers(
     out: NDArray[np.float32],
 ) -> None:
     """Calibrate each polarisation's window, flatten it, and sample it at the tile's pixels."""
-    master = next(iter(product.measurements.values()))
+    first = next(iter(product.measurements.values()))
     masked = options.border == "always" or (
-        options.border == "auto" and needs_border_mask(master.annotation.ipf_version)
+        options.border == "auto" and needs_border_mask(first.annotation.ipf_version)
     )
-    border = master.border(rectangle) if masked else None
+    border = first.border(rectangle) if masked else None
     for number, measurement in enumerate(product.measurements.values()):
         if area is None:
             image = measurement.intensity(rectangle, options.backscatter, border=border)

@@ -115,9 +115,9 @@ class HarmonicOptions(Options):
     """A pixel seen less often has no expectation."""
     min_spread_db: float = Field(default=1.0, gt=0)
     """Least spread of land about its expectation: a short history shows too little of it."""
-    angle_deg: float = Field(default=39.0, gt=0, lt=90)
+    incidence_deg: float = Field(default=39.0, gt=0, lt=90)
     """Incidence angle where the scene has none."""
-    angle_range_deg: tuple[float, float] = (27.0, 48.0)
+    incidence_range_deg: tuple[float, float] = (27.0, 48.0)
     """Local incidence angles for which the water model holds."""
     max_uncertainty: float = Field(default=0.2, gt=0, le=0.5)
     """Water is only said where the posterior of the other class is below."""

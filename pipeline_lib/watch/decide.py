@@ -81,8 +81,8 @@ def silent_since(watch: Watch, last_new_pass: datetime | None, now: datetime) ->
 def _same_pass(acquisition: Acquisition, known: tuple[KnownPass, ...]) -> KnownPass | None:
     """The remembered pass that this is, by platform, orbit and time: its id may have changed with a late slice."""
     for one in known:
-        same_track = (one.platform, one.relative_orbit) == (acquisition.platform, acquisition.relative_orbit)
-        if same_track and abs(one.start - acquisition.start) < SAME_PASS:
+        same_orbit = (one.platform, one.relative_orbit) == (acquisition.platform, acquisition.relative_orbit)
+        if same_orbit and abs(one.start - acquisition.start) < SAME_PASS:
             return one
     return None
 

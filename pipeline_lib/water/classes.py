@@ -58,17 +58,17 @@ CROSS_POLARISED = Physics(
 """Water: between the noise floor (-22 dB at the worst specified, near -28 dB measured) and calm water. Land: as above.
 Bounds: OPERA DSWx-S1."""
 CROSS_NAMES = {"vh", "hv"}
-REFERENCE_ANGLE_DEG = 39.0
+REFERENCE_INCIDENCE_DEG = 39.0
 MIN_CLASS_SPREAD_DB = 1.5
 """Speckle of 4.4 looks after a 3 x 3 mean of correlated pixels is near 1 dB; a class varies on top of it."""
 
 
-def physics_of(polarisation: str, angle_deg: float | None) -> Physics:
+def physics_of(polarisation: str, incidence_deg: float | None) -> Physics:
     """Published values of ``vv``, ``hh``, ``vh`` or ``hv``, moved to the scene's mean angle where it is known."""
     published = CO_POLARISED if polarisation in {"vv", "hh"} else CROSS_POLARISED
-    if angle_deg is None:
+    if incidence_deg is None:
         return published
-    moved = published.water.mean + published.water_slope_db_per_deg * (angle_deg - REFERENCE_ANGLE_DEG)
+    moved = published.water.mean + published.water_slope_db_per_deg * (incidence_deg - REFERENCE_INCIDENCE_DEG)
     return Physics(
         water=Normal(moved, published.water.spread),
         land=published.land,
@@ -185,7 +185,7 @@ def _is_water_and_land(fitted: TwoNormals, physics: Physics, choice: TileChoice,
 
 
 def classes_by_polarisation(
-    tiles: dict[str, TileHistograms], angle_deg: float | None, choice: TileChoice
+    tiles: dict[str, TileHistograms], incidence_deg: float | None, choice: TileChoice
 ) -> dict[str, Classes]:
     """Water and land of each polarisation of a scene.
 
@@ -195,14 +195,14 @@ def classes_by_polarisation(
 
     Args:
         tiles: histograms by polarisation.
-        angle_deg: the scene's mean angle of incidence, where it is known.
+        incidence_deg: the scene's mean angle of incidence, where it is known.
         choice: when a tile is bimodal.
     """
     found: dict[str, Classes] = {}
     for name in sorted(tiles, key=lambda name: name not in CROSS_NAMES):
         seen = any(known.separable for other, known in found.items() if other in CROSS_NAMES)
         found[name] = classes_of(
-            tiles[name], physics_of(name, angle_deg), choice, roughened=seen or name in CROSS_NAMES
+            tiles[name], physics_of(name, incidence_deg), choice, roughened=seen or name in CROSS_NAMES
         )
     return {name: found[name] for name in tiles}
 

@@ -28,7 +28,7 @@ from pipeline_lib.water.growing import GrowingRule, grow, region_sizes
 from pipeline_lib.water.histogram import CENTRES_DB, TileHistograms, tile_histograms
 from pipeline_lib.water.hydrosar import hydrosar_cut
 from pipeline_lib.water.interface import Need, Observation
-from pipeline_lib.water.thresholding import Cut, mean_angle_deg, split_based_cut
+from pipeline_lib.water.thresholding import Cut, mean_incidence_deg, split_based_cut
 
 Plane = npt.NDArray[np.float32]
 Values = npt.NDArray[np.float64]
@@ -153,7 +153,7 @@ class FuzzyDetector:
         notes = [] if "hand" in place else ["No height above drainage: backscatter and size alone are judged."]
         likelihood: da.Array | None = None
         for name, tiles in tile_histograms(powers, radius=self.options.filter_radius).items():
-            cut = self.cut(tiles, physics_of(name, mean_angle_deg(scene)))
+            cut = self.cut(tiles, physics_of(name, mean_incidence_deg(scene)))
             notes.append(f"{name}: threshold {cut.note}")
             found = self._likelihood(powers[name], tiles, cut, place)
             likelihood = found if likelihood is None else da.fmax(likelihood, found)

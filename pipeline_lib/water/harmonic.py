@@ -117,9 +117,9 @@ def land_expectation(
     return _regress(history_db, terms, now, least)
 
 
-def flood_posterior(value: Plane, angle_deg: Plane, expected: Plane, spread: Plane, prior: Plane | float) -> Plane:
+def flood_posterior(value: Plane, incidence_deg: Plane, expected: Plane, spread: Plane, prior: Plane | float) -> Plane:
     """Posterior probability of flood, float32 (y, x): Bayes' theorem with a normal density for water and for land."""
-    water_mean = np.float32(WATER_SLOPE_DB_PER_DEG) * angle_deg + np.float32(WATER_OFFSET_DB)
+    water_mean = np.float32(WATER_SLOPE_DB_PER_DEG) * incidence_deg + np.float32(WATER_OFFSET_DB)
     scaled_water = (value - water_mean) / np.float32(WATER_SPREAD_DB)
     scaled_land = (value - expected) / spread
     log_ratio = 0.5 * (scaled_land**2 - scaled_water**2) + np.log(spread / np.float32(WATER_SPREAD_DB))
@@ -145,7 +145,7 @@ def _layers(
 ) -> tuple[Plane, Plane, Plane, Plane]:
     """Backscatter in dB, angle, expectation, spread of a block."""
     value = _decibel(arrays["power"])
-    angle = arrays["angle"].astype(np.float32) if "angle" in arrays else np.full_like(value, options.angle_deg)
+    angle = arrays["angle"].astype(np.float32) if "angle" in arrays else np.full_like(value, options.incidence_deg)
     history = np.stack([_decibel(image) for image in arrays["history"]])
     days, now = facts["days"], facts["now"]
     expected, spread = land_expectation(history, days, now, harmonics=facts["harmonics"], least=options.min_passes)
@@ -156,7 +156,7 @@ def _no_sensitivity(
     value: Plane, angle: Plane, expected: Plane, spread: Plane, options: HarmonicOptions
 ) -> npt.NDArray[np.bool_]:
     """Where the model does not hold: incidence out of range, land as dark as water, neither land nor water, unknown."""
-    low, high = options.angle_range_deg
+    low, high = options.incidence_range_deg
     water = np.float32(WATER_SLOPE_DB_PER_DEG) * angle + np.float32(WATER_OFFSET_DB)
     conflicting = expected <= water + 0.5 * WATER_SPREAD_DB
     outlier = (np.abs(value - expected) > 3.0 * spread) & (value > water + 3.0 * WATER_SPREAD_DB)
@@ -242,7 +242,7 @@ class HarmonicDetector:
             inputs["hand_m"] = grid.blocked(observation.terrain["hand_m"])
         facts, notes = self._facts(scene, history)
         if "angle" not in inputs:
-            notes.append(f"No local incidence angle: {self.options.angle_deg:g} degrees everywhere.")
+            notes.append(f"No local incidence angle: {self.options.incidence_deg:g} degrees everywhere.")
         arguments = {"facts": facts, "options": self.options}
         raw = map_with_halo(_probability_block, inputs, halo_px=0, dtype=np.float32, arguments=arguments)
         radius = self.options.majority_radius

@@ -33,7 +33,7 @@ from pipeline_lib.water.histogram import BINS, CENTRES_DB, LOWEST_DB, STEP_DB, t
 from pipeline_lib.water.interface import Need, Observation
 from pipeline_lib.water.reference import reference_statistics
 from pipeline_lib.water.threshold import Normal, TwoNormals, fit_two_normals
-from pipeline_lib.water.thresholding import mean_angle_deg
+from pipeline_lib.water.thresholding import mean_incidence_deg
 
 Plane = npt.NDArray[np.float32]
 Values = npt.NDArray[np.float64]
@@ -140,7 +140,7 @@ class HierarchicalDetector:
         name = self.options.polarisation or polarisations_of(scene)[0]
         power = grid.blocked(scene[name])
         radius = self.options.filter_radius
-        physics = physics_of(name, mean_angle_deg(scene))
+        physics = physics_of(name, mean_incidence_deg(scene))
         tiles = tile_histograms({name: power}, radius=radius)[name]
         classes = classes_of(tiles, physics, self.options.tiles, roughened=name in CROSS_NAMES)
         darkness = self._map(_decibel_block, {"power": power})

@@ -55,7 +55,7 @@ def scene_classes(scene: xr.Dataset, powers: dict[str, da.Array]) -> KnownClasse
     return classes_by_polarisation(tiles, angle, TileChoice())
 
 
-def water_probability(means_db: dict[str, npt.NDArray[np.float64]], classes: KnownClasses) -> npt.NDArray[np.float64]:
+def water_likelihood(means_db: dict[str, npt.NDArray[np.float64]], classes: KnownClasses) -> npt.NDArray[np.float64]:
     """Probability of water of regions with the given mean backscatter (dB by polarisation); NaN where unknown."""
     separable = any(known.separable for known in classes.values())
     ratio = np.full_like(next(iter(means_db.values())), logit(PRIOR if separable else UNSEEN_PRIOR))
@@ -128,12 +128,12 @@ class ClusteringDetector:
 def _cluster_probability(clusters: Clusters, classes: KnownClasses) -> npt.NDArray[np.float64]:
     """Probability that each cluster is water, from its local means."""
     places = {name: clusters.features.index(f"{name} mean") for name in clusters.bands}
-    return water_probability({name: clusters.feature_means[:, place] for name, place in places.items()}, classes)
+    return water_likelihood({name: clusters.feature_means[:, place] for name, place in places.items()}, classes)
 
 
 def _pixel_probability(*, classes: KnownClasses, **powers: Plane) -> Plane:
     means = {name: decibel(plane).astype(np.float64) for name, plane in powers.items()}
-    return water_probability(means, classes).astype(np.float32)
+    return water_likelihood(means, classes).astype(np.float32)
 
 
 class RegionGrowingDetector:
@@ -163,11 +163,11 @@ def _grown_probability(*, classes: KnownClasses, radius: int, tolerance: float, 
         name: decibel(boxcar(np.ascontiguousarray(plane, np.float32), radius)).astype(np.float64)
         for name, plane in powers.items()
     }
-    own = water_probability(smooth, classes)
+    own = water_likelihood(smooth, classes)
     guide = next(iter(smooth))
     labels = grow(smooth[guide], seeds_below(smooth[guide], classes[guide].water.mean), tolerance=tolerance)
     inside = labels > 0
-    region = water_probability(_region_means(smooth, labels), classes)[labels]
+    region = water_likelihood(_region_means(smooth, labels), classes)[labels]
     # Land reached by no region stays what it is only if it is not dark by itself: growing decides, evidence measures.
     kept = np.where(inside, np.maximum(own, region), np.minimum(own, 0.49))
     return np.where(np.isnan(own), np.nan, kept).astype(np.float32)
@@ -213,5 +213,5 @@ def _regional_probability(*, classes: KnownClasses, options: Any, **powers: Plan
     regions = split_and_merge(np.stack(list(used.values())), options)
     with np.errstate(divide="ignore"):
         means = {name: 10 * np.log10(np.maximum(regions.mean[:, band], 1e-6)) for band, name in enumerate(used)}
-    chances = np.concatenate([[np.nan], water_probability(means, classes)])
+    chances = np.concatenate([[np.nan], water_likelihood(means, classes)])
     return chances[regions.labels].astype(np.float32)

@@ -127,7 +127,7 @@ class _ThresholdDetector(ABC):
         powers = chosen_powers(scene, self.options.polarisations)
         cuts, tables = {}, {}
         for name, tiles in tile_histograms(powers, radius=self.options.filter_radius).items():
-            physics = physics_of(name, mean_angle_deg(scene))
+            physics = physics_of(name, mean_incidence_deg(scene))
             try:
                 cuts[name] = self.cut(tiles, physics, name)
             except UnseparableHistogramError as error:
@@ -156,7 +156,7 @@ def chosen_powers(scene: xr.Dataset, wanted: tuple[str, ...] | None) -> dict[str
     return {name: grid.blocked(scene[name]) for name in names}
 
 
-def mean_angle_deg(scene: xr.Dataset) -> float | None:
+def mean_incidence_deg(scene: xr.Dataset) -> float | None:
     """Mean local incidence angle of the scene, from every 16th pixel; None where it has none."""
     if "local_incidence_angle" not in scene:
         return None

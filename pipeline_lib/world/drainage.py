@@ -44,7 +44,7 @@ def accumulation(drainage: Drainage) -> Cells:
     return np.asarray(_accumulate(drainage.order, drainage.parent).reshape(drainage.filled.shape))
 
 
-def height_above_drainage(surface: Field, drainage: Drainage, channel: Mask, *, smooth_px: float) -> Field:
+def height_above_nearest_drainage(surface: Field, drainage: Drainage, channel: Mask, *, smooth_px: float) -> Field:
     """HAND: height of each cell above the channel cell that it drains to, metres, (y, x).
 
     The channel's elevation as carried up the tree jumps at divides between neighbouring flow paths of a flat

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter, maximum_filter
 
 from pipeline_lib.options.world import WorldOptions
-from pipeline_lib.world.drainage import accumulation, drain, height_above_drainage
+from pipeline_lib.world.drainage import accumulation, drain, height_above_nearest_drainage
 from pipeline_lib.world.noise import Field, fractal, smooth
 
 PIXEL_M = 10.0
@@ -51,7 +51,7 @@ def make_relief(options: WorldOptions, rng: np.random.Generator) -> Relief:
     ground[river] = (frame.fall(size) - 0.5)[river]
     ground, stream = _carve_tributaries(ground, river, frame)
     tree = drain(ground, _outlet(river, frame))
-    hand = height_above_drainage(ground, tree, river, smooth_px=size / 90)
+    hand = height_above_nearest_drainage(ground, tree, river, smooth_px=size / 90)
     hand[river] = np.minimum(hand[river], 0)
     return Relief(
         elevation_m=ground,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from skimage.morphology import reconstruction
 
-from pipeline_lib.world.drainage import accumulation, drain, height_above_drainage
+from pipeline_lib.world.drainage import accumulation, drain, height_above_nearest_drainage
 
 NEAR = [(a, b) for a in (-1, 0, 1) for b in (-1, 0, 1) if (a, b) != (0, 0)]
 
@@ -95,7 +95,7 @@ def test_hand_is_height_above_the_channel_reached():
     surface = surface_of(9, (20, 20))
     tree = drain(surface, corner(surface.shape))
     channel = accumulation(tree) > 25
-    hand = height_above_drainage(surface, tree, channel, smooth_px=0).ravel()
+    hand = height_above_nearest_drainage(surface, tree, channel, smooth_px=0).ravel()
     for start in range(surface.size):
         cell = start
         while not channel.ravel()[cell]:

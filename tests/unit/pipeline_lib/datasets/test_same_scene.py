@@ -7,7 +7,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from pipeline_lib.datasets import read_dataset
-from pipeline_lib.datasets.lookalike import duplicates, groups, seams
+from pipeline_lib.datasets.same_scene import duplicates, groups, seams
 
 
 def cut(scene, size):
