@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 BLOCK = re.compile(r"^[ \t]*References?:[ \t]*(.*?)(?=\n\s*\n|\n\w[\w ]*:\n|\Z)", re.DOTALL | re.MULTILINE)
 ENTRY = re.compile(r"@(\w+)\{([^,]+),(.*?)\n\}", re.DOTALL)
@@ -78,18 +79,27 @@ def page(package: Path, bibliography: Path) -> str:
         package_name = source.name.split(".")[1]
         text = source.text.replace("|", "\\|")
         parts.append(f"| [`{source.name.removeprefix('pipeline_lib.')}`](python/{package_name}.md) | {text} |")
-    parts += ["\n## Bibliography\n", "As BibTeX: [references.bib](../references.bib).\n"]
+    checked = sum("checked" in work.fields for work in known)
+    parts += [
+        "\n## Bibliography\n",
+        (
+            f"As BibTeX: [references.bib](../references.bib). {checked} of {len(known)} were compared with records of the work "
+            "by others (authors, title, year, place, DOI); the rest, marked with a degree sign, are as the authors of the code "
+            "know them.\n"
+        ),
+    ]
     parts += [f"- {_line(work)}" for work in sorted(known, key=lambda work: (work.surname, work.year))]
     return "\n".join([*parts, ""])
 
 
 def _line(work: Work) -> str:
     f = work.fields
-    authors = f["author"].replace(" and ", "; ").replace("{", "").replace("}", "")
+    authors = f["author"].replace(" and others", " et al.").replace(" and ", "; ").replace("{", "").replace("}", "")
     where = ", ".join(
         f[key]
         for key in ("journal", "booktitle", "institution", "publisher", "howpublished", "volume", "pages")
         if key in f
     )
-    link = f" [doi:{f['doi']}](https://doi.org/{f['doi']})" if "doi" in f else ""
-    return f"**{work.key}** {authors} ({work.year}): {f['title'].strip('{}')}. {where}.{link}"
+    link = f" [doi:{f['doi']}](https://doi.org/{quote(f['doi'])})" if "doi" in f else ""
+    mark = "" if "checked" in f else "°"
+    return f"**{work.key}**{mark} {authors} ({work.year}): {f['title'].strip('{}')}. {where}.{link}"
