@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from pipeline_lib.atomic import whole_file
 from pipeline_lib.errors import InputError, StoreError, shown
 
 UNUSABLE = "Free space, see to permissions and credentials, or choose another place."
@@ -72,34 +72,11 @@ def touch(filesystem: Any, path: str) -> None:
         filesystem.pipe_file(path, filesystem.cat_file(path))
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write beside the place, then rename.
-
-    Raises:
-        StoreError: the folder cannot be written.
-    """
-    partial = path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content)
-        partial.replace(path)
-    except OSError as error:
-        raise StoreError(f"Cannot write {path}: {error}. Free space or choose another folder.") from error
-    finally:
-        partial.unlink(missing_ok=True)
-
-
 def put_file(filesystem: Any, source: Path, path: str) -> None:
     """Copy a file there, whole and at once, over what is there."""
     if isinstance(filesystem, LocalFileSystem):
-        target = Path(path)
-        aside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            shutil.copyfile(source, aside)
-            aside.replace(target)
-        finally:
-            aside.unlink(missing_ok=True)
+        with whole_file(Path(path)) as partial:
+            shutil.copyfile(source, partial)
         return
     if not filesystem.async_impl:  # no bucket: there are folders, and they must be there
         filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)

@@ -7,7 +7,6 @@ from prefect.cache_policies import NO_CACHE
 
 from pipeline_lib.options.train import Recipe
 from pipeline_lib.steps import train as steps
-from pipeline_lib.steps.hardware import gpu_count
 from tasks.cluster import gpu_slot
 
 
@@ -22,7 +21,7 @@ def train(
     recipe: Recipe, root: str | None, out: str, workspace: str, device: str, report: steps.Report
 ) -> steps.Trained:
     """Learn, calibrate, measure, write the model folder; resumes from its checkpoints."""
-    with gpu_slot(needed=device != "cpu" and gpu_count() > 0):
+    with gpu_slot(needed=steps.uses_gpu(device)):
         return steps.train_model(
             recipe, Path(root) if root else None, Path(out), workspace=Path(workspace), report=report, device=device
         )

@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 
 from flows.desk.services import Desk, Service, answers, services_of
+from pipeline_lib.atomic import write_atomically
 from pipeline_lib.errors import OverbankError
 
 READY_TIMEOUT_S = 600.0
@@ -68,9 +69,9 @@ class Supervisor:
         (self._desk.state / "ready").unlink(missing_ok=True)
         stop_orphans(self._desk)
         places = {name: getattr(self._desk, name) for name in ("host", "port", "pages_port")}
-        _write(self._desk.state / "desk.json", places)
+        write_atomically(self._desk.state / "desk.json", json.dumps(places))
         claim = self._desk.state / "supervisor.pid"
-        _write(claim, {"pid": os.getpid(), "created": psutil.Process().create_time()})
+        write_atomically(claim, json.dumps(_identity(os.getpid())))
 
     def _start(self, service: Service) -> None:
         """Start one service in a process group of its own, its output appended to its log."""
@@ -131,7 +132,7 @@ class Supervisor:
     def _write_pids(self) -> None:
         """Say which processes belong to the desk."""
         pids = {name: _identity(process.pid) for name, process in self._running.items() if process.poll() is None}
-        _write(self._desk.state / "services.json", pids)
+        write_atomically(self._desk.state / "services.json", json.dumps(pids))
 
 
 def refuse_second(desk: Desk) -> None:
@@ -199,12 +200,6 @@ def _process(identity: dict[str, Any] | None) -> psutil.Process | None:
     except (psutil.NoSuchProcess, KeyError, TypeError):
         return None
     return process if same and process.status() != psutil.STATUS_ZOMBIE else None
-
-
-def _write(path: Path, value: object) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(json.dumps(value))
-    partial.replace(path)
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -4,8 +4,6 @@ A checkpoint is written beside its place and renamed: a run killed while writing
 """
 
 import json
-import os
-import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from pipeline_lib.errors import ModelError, StoreError
+from pipeline_lib.atomic import whole_file
+from pipeline_lib.errors import ModelError
 from pipeline_lib.nn.pickle_check import refuse_pickle
 
 
@@ -33,16 +32,9 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any] 
     Raises:
         StoreError: the file cannot be written.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}")
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as partial:
         save_file(plain, str(partial), metadata={"facts": json.dumps(facts or {}, sort_keys=True)})
-        partial.replace(path)
-    except OSError as error:
-        raise StoreError(f"Cannot write {path}: {error}.") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def read_tensors(path: Path) -> Checkpoint:

@@ -16,8 +16,8 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from pipeline_lib.atomic import whole_folder
 from pipeline_lib.errors import InputError, StoreError
-from pipeline_lib.nn.whole_folder import whole_folder
 
 IGNORE = 255
 
@@ -100,7 +100,7 @@ def write_chips(
         InputError: no chips, or chips of different shapes.
         StoreError: the folder cannot be written.
     """
-    with whole_folder(folder, "the chip store") as partial:
+    with whole_folder(folder) as partial:
         _write_group(zarr.open_group(str(partial), mode="w", zarr_format=2), chips, bands, provenance or {})
     return open_chips(folder)
 

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from pipeline_lib.atomic import whole_file
 from pipeline_lib.errors import ModelError
 
 OPSET = 18
@@ -101,22 +102,20 @@ def quantize_onnx(source: Path, target: Path, tiles: NDArray[np.float32]) -> Pat
     except ImportError as error:
         raise ModelError("int8 quantisation needs onnx and onnxruntime: install overbank[fast].") from error
     prepared = target.with_name(f".{target.name}.prepared.onnx")
-    partial = target.with_name(f".{target.name}.partial.onnx")
     reader: Any = _Calibration(tiles)
     try:
         quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
-        quantize_static(
-            str(prepared),
-            str(partial),
-            reader,
-            quant_format=QuantFormat.QDQ,
-            per_channel=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            calibrate_method=CalibrationMethod.MinMax,
-        )
-        partial.replace(target)
+        with whole_file(target) as partial:
+            quantize_static(
+                str(prepared),
+                str(partial),
+                reader,
+                quant_format=QuantFormat.QDQ,
+                per_channel=True,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                calibrate_method=CalibrationMethod.MinMax,
+            )
     finally:
         prepared.unlink(missing_ok=True)
-        partial.unlink(missing_ok=True)
     return target

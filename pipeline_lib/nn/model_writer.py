@@ -1,18 +1,17 @@
 """Writing the model format of `pipeline_lib.nn.model_folder`: whole or not at all, with the digests in the card."""
 
 import json
-import uuid
 from pathlib import Path
 
 from torch import nn
 
+from pipeline_lib.atomic import whole_folder, write_atomically
 from pipeline_lib.errors import StoreError
 from pipeline_lib.nn.checkpoint import write_tensors
 from pipeline_lib.nn.export import export_onnx
 from pipeline_lib.nn.mlm import mlm_item
 from pipeline_lib.nn.model_card import ModelCard, card_markdown
 from pipeline_lib.nn.model_folder import CARD, INT8, ONNX, WEIGHTS, Model, digest_file, load_model
-from pipeline_lib.nn.whole_folder import whole_folder
 
 
 def write_model(folder: Path, network: nn.Module, card: ModelCard, *, onnx: bool = True) -> Model:
@@ -23,10 +22,10 @@ def write_model(folder: Path, network: nn.Module, card: ModelCard, *, onnx: bool
     """
     if folder.exists() and not (folder / CARD).is_file():
         raise StoreError(f"{folder} exists and is not a model folder; give another --out.")
-    with whole_folder(folder, "the model") as partial:
+    with whole_folder(folder) as partial:
         write_tensors(partial / WEIGHTS, dict(network.state_dict()))
         if onnx:
-            export_onnx(network, len(card.inputs.bands), partial / ONNX, stride_px=card.stride_px)
+            export_onnx(network, len(card.bands), partial / ONNX, stride_px=card.stride_px)
         _finish(partial, card)
     return load_model(folder)
 
@@ -45,6 +44,4 @@ def _finish(folder: Path, card: ModelCard) -> None:
         ("item.json", json.dumps(mlm_item(card, {n: (folder / n).stat().st_size for n in present}), indent=2)),
         (CARD, card.model_dump_json(indent=2)),
     ):
-        partial = folder / f".{name}.{uuid.uuid4().hex[:8]}"
-        partial.write_text(text + "\n", encoding="utf-8")
-        partial.replace(folder / name)
+        write_atomically(folder / name, text + "\n")

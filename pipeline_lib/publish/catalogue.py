@@ -4,7 +4,6 @@ import fcntl
 import html
 import json
 import os
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -13,6 +12,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from pipeline_lib.atomic import write_atomically
 from pipeline_lib.publish.item import STAC_VERSION
 from pipeline_lib.publish.page_file import STATES
 from pipeline_lib.publish.records import read_record
@@ -29,7 +29,7 @@ def update_catalogue(out: Path) -> None:
     """Write ``catalog.json`` and ``index.html`` over all events; each is replaced by one rename."""
     with _alone(out):
         for name, text in catalogue_texts(events_of(out)).items():
-            _replace(out / name, text)
+            write_atomically(out / name, text)
 
 
 def catalogue_texts(records: list[dict[str, Any]]) -> dict[str, str]:
@@ -43,18 +43,11 @@ def _alone(out: Path) -> Iterator[None]:
     handle = os.open(out / ".catalog.lock", os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
-        for leftover in out.glob(".catalog.*.partial"):
+        for leftover in (*out.glob(".catalog.*.partial.json"), *out.glob(".index.*.partial.html")):
             leftover.unlink(missing_ok=True)
         yield
     finally:
         os.close(handle)
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write aside and rename."""
-    partial = path.with_name(f".catalog.{uuid.uuid4().hex[:8]}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
 
 
 def _catalog(records: list[dict[str, Any]]) -> dict[str, Any]:

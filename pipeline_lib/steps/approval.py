@@ -5,14 +5,13 @@ taken outlives a crash between it and the publication.
 """
 
 import getpass
-import os
-import uuid
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import JsonValue
 
+from pipeline_lib.atomic import write_atomically
 from pipeline_lib.errors import InputError, StoreError
 from pipeline_lib.model import Product, Record
 from pipeline_lib.options.gate import ApprovalOptions
@@ -191,13 +190,5 @@ def _read(path: Path) -> Request:
 
 def _write(out: Path, request: Request) -> Request:
     """Write a request beside its place and rename it."""
-    path = _path(out, request.event_id, request.assessment.key)
-    partial = path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(request.model_dump_json(indent=1), encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise StoreError(f"The approval request {path} cannot be written: {error}.") from error
+    write_atomically(_path(out, request.event_id, request.assessment.key), request.model_dump_json(indent=1))
     return request

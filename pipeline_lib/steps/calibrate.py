@@ -1,9 +1,7 @@
 """Calibrate: one Sentinel-1 GRD product and an elevation model in, one georeferenced raster out."""
 
 import math
-import os
 import threading
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +20,8 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 from shapely.geometry import MultiPoint, mapping
 
-from pipeline_lib.errors import InputError, RasterError, StoreError
+from pipeline_lib.atomic import whole_file
+from pipeline_lib.errors import InputError, RasterError
 from pipeline_lib.grid import MAX_PIXELS, choose_grid
 from pipeline_lib.load.safe_tile import INCIDENCE, MASK, GrdProduct
 from pipeline_lib.load.sentinel1_grd import open_grd, scene_of
@@ -80,11 +79,7 @@ def calibrate(
     target = _grid(product, grid, pixel_m)
     scene = scene_of((product,), target, open_dem(dem), options)
     bands = (*polarisations_of(scene), INCIDENCE, MASK)
-    try:
-        counts = _write(scene, bands, target, out)
-    except (OSError, RasterioError) as error:
-        raise StoreError(f"Cannot write {out}: {error}. Free space or choose another place.") from error
-    observed, layover, shadow = counts
+    observed, layover, shadow = _write(scene, bands, target, out)
     pixels = target.shape[0] * target.shape[1]
     return Calibrated(
         path=out,
@@ -163,8 +158,6 @@ class _Band:
 
 def _write(scene: xr.Dataset, bands: tuple[str, ...], grid: Grid, out: Path) -> tuple[int, int, int]:
     """Write block by block beside the target, then rename; count observed, layover and shadow pixels on the way."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(f".{out.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.tif")
     profile = {
         "driver": "GTiff", "dtype": "float32", "count": len(bands), "height": grid.shape[0], "width": grid.shape[1],
         "crs": grid.crs, "transform": grid.geobox.affine, "nodata": float("nan"), "tiled": True, "blockxsize": BLOCK,
@@ -173,18 +166,18 @@ def _write(scene: xr.Dataset, bands: tuple[str, ...], grid: Grid, out: Path) -> 
     }  # fmt: skip
     seen, codes = scene[bands[0]].data, scene[MASK].data
     counts = [da.isfinite(seen).sum(), ((codes & 2) > 0).sum(), ((codes & 1) > 0).sum()]
-    try:
-        with rasterio.Env(GDAL_CACHEMAX=256), rasterio.open(partial, "w", **profile) as target:
-            for number, name in enumerate(bands, start=1):
-                target.set_band_description(number, name)
-            target.update_tags(**{key: str(value) for key, value in scene.attrs.items()})
-            lock = threading.Lock()
-            stores = [
-                da.store(scene[name].data, _Band(target, number, lock), lock=False, compute=False)
-                for number, name in enumerate(bands, start=1)
-            ]
-            observed, layover, shadow, *_ = da.compute(*counts, *stores)
-        partial.replace(out)
-    finally:
-        partial.unlink(missing_ok=True)
+    with (
+        whole_file(out, RasterioError) as partial,
+        rasterio.Env(GDAL_CACHEMAX=256),
+        rasterio.open(partial, "w", **profile) as target,
+    ):
+        for number, name in enumerate(bands, start=1):
+            target.set_band_description(number, name)
+        target.update_tags(**{key: str(value) for key, value in scene.attrs.items()})
+        lock = threading.Lock()
+        stores = [
+            da.store(scene[name].data, _Band(target, number, lock), lock=False, compute=False)
+            for number, name in enumerate(bands, start=1)
+        ]
+        observed, layover, shadow, *_ = da.compute(*counts, *stores)
     return int(observed), int(layover), int(shadow)

@@ -1,9 +1,9 @@
 """Detect: water in a stored Scene or in any raster of backscatter."""
 
 import math
-import os
 import threading
-import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,14 +11,15 @@ import dask
 import numpy as np
 import rasterio
 import rasterio.enums
-import rasterio.errors
 import rasterio.shutil
 import rioxarray  # noqa: F401 - registers the .rio accessor
 import xarray as xr
 from PIL import Image
 from pydantic import JsonValue
+from rasterio.errors import RasterioError
 
-from pipeline_lib.errors import GridMismatchError, RasterError, StoreError
+from pipeline_lib.atomic import whole_file
+from pipeline_lib.errors import GridMismatchError, RasterError
 from pipeline_lib.load.raster import Scale, load_raster
 from pipeline_lib.model import NOT_OBSERVED, WATER, Stored, polarisations_of
 from pipeline_lib.steps.annotate import annotated, annotations_kept
@@ -133,12 +134,8 @@ def detect_raster(
         history = _as_history(before, scene, reference)
     extent = found.detect(Observation(scene=scene, history=history)).rio.write_crs(scene.rio.crs)
     paths = {kind: out / f"{kind}.tif" for kind in ("water", "likelihood")}
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        observed, water = _write_rasters(extent, paths)
-        _picture(scene, paths["water"], out / "water.png")
-    except (OSError, rasterio.errors.RasterioError) as error:
-        raise StoreError(f"Cannot write to {out}: {error}. Free space or choose another folder.") from error
+    observed, water = _write_rasters(extent, paths)
+    _picture(scene, paths["water"], out / "water.png")
     return RasterResult(
         water=paths["water"],
         likelihood=paths["likelihood"],
@@ -169,10 +166,9 @@ def _write_rasters(extent: xr.Dataset, paths: dict[str, Path]) -> tuple[int, int
     Returns:
         Numbers of observed and of water pixels.
     """
-    mark = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
-    tiled = {kind: path.with_name(f".{path.stem}-{mark}.tiled.tif") for kind, path in paths.items()}
-    cogs = {kind: path.with_name(f".{path.stem}-{mark}.tif") for kind, path in paths.items()}
-    try:
+    with ExitStack() as stack:
+        cogs = {kind: stack.enter_context(whole_file(path, RasterioError)) for kind, path in paths.items()}
+        tiled = {kind: stack.enter_context(_aside(path.with_suffix(".tiled.tif"))) for kind, path in cogs.items()}
         writes = [
             extent[kind]
             .drop_attrs()
@@ -185,15 +181,18 @@ def _write_rasters(extent: xr.Dataset, paths: dict[str, Path]) -> tuple[int, int
         ]
         classes = extent["water"].data
         observed, water, *_ = dask.compute((classes != NOT_OBSERVED).sum(), (classes == WATER).sum(), *writes)
-        for kind, path in paths.items():
-            rasterio.shutil.copy(
-                tiled[kind], cogs[kind], driver="COG", compress="deflate", overview_resampling="nearest"
-            )
-            cogs[kind].replace(path)
-    finally:
-        for path in (*tiled.values(), *cogs.values()):
-            path.unlink(missing_ok=True)
+        for kind, path in cogs.items():
+            rasterio.shutil.copy(tiled[kind], path, driver="COG", compress="deflate", overview_resampling="nearest")
     return int(observed), int(water)
+
+
+@contextmanager
+def _aside(path: Path) -> Iterator[Path]:
+    """A file that is needed for a while."""
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def _picture(scene: xr.Dataset, water: Path, picture: Path) -> None:
@@ -210,9 +209,8 @@ def _picture(scene: xr.Dataset, water: Path, picture: Path) -> None:
     image = np.repeat(grey[..., None], 3, axis=2)
     image[seen == WATER] = (0.4 * image[seen == WATER] + 0.6 * np.array([0, 90, 255])).astype(np.uint8)
     image[seen == NOT_OBSERVED] = (90, 60, 60)
-    partial = picture.with_name(f".{picture.stem}-{uuid.uuid4().hex[:8]}.png")
-    Image.fromarray(image).save(partial)
-    partial.replace(picture)
+    with whole_file(picture) as partial:
+        Image.fromarray(image).save(partial)
 
 
 def _pixel_km2(scene: xr.Dataset) -> float:

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pipeline_lib.atomic import whole_file, write_atomically
 from pipeline_lib.datasets import Chip, read_dataset
-from pipeline_lib.errors import InputError, StoreError
+from pipeline_lib.errors import InputError
 from pipeline_lib.evaluate import (
     Boundary,
     ChipRow,
@@ -34,7 +35,6 @@ from pipeline_lib.evaluate.pictures import panel, reliability_svg
 from pipeline_lib.evaluate.summary import ChipConfusion, compared
 from pipeline_lib.model import DRY, NOT_OBSERVED, WATER
 from pipeline_lib.options.evaluate import EvaluateOptions
-from pipeline_lib.remote import write_atomically
 from pipeline_lib.steps.answer import Answer, Answerer, subject_of
 
 
@@ -83,7 +83,7 @@ def evaluate_chips(
     judged = [_judge(chip, answer(chip), plot) for chip in chips]
     evaluation = _document(judged, subject, options, notes)
     if plot is not None and evaluation.calibration is not None:
-        write_atomically(plot / "reliability.svg", reliability_svg(evaluation.calibration).encode())
+        write_atomically(plot / "reliability.svg", reliability_svg(evaluation.calibration))
     return evaluation
 
 
@@ -93,7 +93,7 @@ def write_evaluation(evaluation: Evaluation, path: Path) -> None:
     Raises:
         StoreError: it cannot be written.
     """
-    write_atomically(path, (evaluation.model_dump_json(indent=1) + "\n").encode())
+    write_atomically(path, evaluation.model_dump_json(indent=1) + "\n")
 
 
 def _judge(chip: Chip, answer: Answer, plot: Path | None) -> Judged:
@@ -118,13 +118,8 @@ def _judge(chip: Chip, answer: Answer, plot: Path | None) -> Judged:
 
 def _write_panel(path: Path, chip: Chip, mapped: NDArray[np.uint8], truth: NDArray[np.uint8]) -> None:
     power = next(iter(chip.sar.backscatter().values()))
-    partial = path.with_name(f".{path.name}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(panel(power, mapped, truth)).save(partial, format="PNG")
-        partial.replace(path)
-    except OSError as error:
-        raise StoreError(f"Cannot write {path}: {error}.") from error
+    with whole_file(path) as partial:
+        Image.fromarray(panel(power, mapped, truth)).save(partial)
 
 
 def _document(

@@ -5,11 +5,11 @@ import posixpath
 import shutil
 import urllib.error
 import urllib.request
-import uuid
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from pipeline_lib.atomic import whole_file, whole_folder
 from pipeline_lib.errors import CatalogError, InputError, StoreError
 from pipeline_lib.publish import versions
 from pipeline_lib.publish.catalogue import events_of
@@ -119,24 +119,15 @@ def _copy(source: Path, target: Path) -> str:
     """Beside its place, then renamed."""
     if target.exists():
         raise StoreError(f"{target} is there already; give a folder that is not.")
-    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(source, partial)
-        partial.rename(target)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with whole_folder(target) as partial:
+        shutil.copytree(source, partial, dirs_exist_ok=True)
     return str(target)
 
 
 def _zip(source: Path, target: Path) -> str:
     """One file, written beside its place, then renamed."""
-    partial = target.with_name(f".{target.stem}.{uuid.uuid4().hex[:8]}")
-    try:
-        made = Path(shutil.make_archive(str(partial), "zip", source))
-        made.replace(target)
-    finally:
-        Path(f"{partial}.zip").unlink(missing_ok=True)
+    with whole_file(target) as partial:
+        shutil.make_archive(str(partial.with_suffix("")), "zip", source)
     return str(target)
 
 

@@ -1,12 +1,11 @@
 """What each stage of a run took, kept beside the run's data and shown as a table."""
 
 import json
-import os
-import uuid
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from pipeline_lib.atomic import write_atomically
 from pipeline_lib.errors import InputError, StoreError
 from pipeline_lib.model import Record
 from pipeline_lib.steps.workspace import workspace_of
@@ -65,15 +64,12 @@ def save_metrics(out: Path, run: RunMetrics) -> Path:
     """
     folder = Path(workspace_of(out, run.event_id).folder) / FOLDER
     path = folder / f"{run.started:%Y%m%dT%H%M%S%f}.json"
-    partial = path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}")
+    write_atomically(path, run.model_dump_json(indent=1))
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        partial.write_text(run.model_dump_json(indent=1), encoding="utf-8")
-        partial.replace(path)
         for old in sorted(folder.glob("[0-9]*.json"))[:-KEPT]:
             old.unlink(missing_ok=True)
     except OSError as error:
-        raise StoreError(f"The metrics {path} cannot be written: {error}.") from error
+        raise StoreError(f"The old metrics in {folder} cannot be removed: {error}; see to permissions.") from error
     return path
 
 

@@ -16,13 +16,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pipeline_lib.atomic import write_atomically
 from pipeline_lib.errors import InputError, MirrorError, OverbankError, StoreError
 from pipeline_lib.model import Record
 from pipeline_lib.publish import versions
 from pipeline_lib.publish.catalogue import catalogue_texts, events_of
 from pipeline_lib.publish.records import need_record
 from pipeline_lib.publish.upload import copy_version, switch
-from pipeline_lib.remote import located, put_file, said, write_atomically
+from pipeline_lib.remote import located, put_file, said
 
 MIRROR_VARIABLE = "OVERBANK_MIRROR"
 """Folder or URL (``s3://bucket/prefix``) of the mirror; the one that `set_mirror` noted where it is not set."""
@@ -190,4 +191,4 @@ def _read(out: Path) -> State:
 
 
 def _write(out: Path, state: State) -> None:
-    write_atomically(_note(out), state.model_dump_json(indent=1).encode())
+    write_atomically(_note(out), state.model_dump_json(indent=1))

@@ -1,9 +1,6 @@
 """Step: take every decision before the first pixel is read, and keep it as a file a person can read."""
 
-import contextlib
 import json
-import os
-import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,9 +8,10 @@ from typing import Any
 import yaml
 from pydantic import JsonValue, ValidationError
 
+from pipeline_lib.atomic import write_atomically
 from pipeline_lib.catalog.profiles import profile_of
 from pipeline_lib.catalog.select import ancillary_notes, choose_optical, choose_passes, gap_notes
-from pipeline_lib.errors import InputError, NoAcquisitionError, NoReferenceError, StoreError
+from pipeline_lib.errors import InputError, NoAcquisitionError, NoReferenceError
 from pipeline_lib.grid import choose_grid
 from pipeline_lib.load.sea import cell_name, sea_cells
 from pipeline_lib.model import Acquisition, CatalogReference, Event, MappingPlan, PlannedPass, ProductType
@@ -106,17 +104,7 @@ def write_plan(plan: MappingPlan, path: Path) -> Path:
         if path.suffix == ".json"
         else yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
     )
-    partial = path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text + "\n" if not text.endswith("\n") else text, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise StoreError(
-            f"The plan {path} cannot be written ({error}); choose another folder or free space."
-        ) from error
+    write_atomically(path, text.rstrip("\n") + "\n")
     return path
 
 

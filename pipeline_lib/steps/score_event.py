@@ -1,7 +1,6 @@
 """Score a mapped event against the truth of a simulated world, pass by pass and pooled."""
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ import rioxarray  # noqa: F401 - registers the .rio accessor
 import xarray as xr
 from rasterio.enums import Resampling
 
+from pipeline_lib.atomic import write_atomically
 from pipeline_lib.evaluate.scores import Scores, confusion, score
 from pipeline_lib.model import NOT_OBSERVED, Confusion, MappingPlan, Record
 from pipeline_lib.steps.map_event import MappedPass
@@ -93,7 +93,7 @@ def score_event(plan: MappingPlan, mapped: list[MappedPass], truth: str, workspa
         pooled_flood_open_land=score(sum(open_counts[1:], open_counts[0])),
         pooled_flood_anywhere=score(sum(all_counts[1:], all_counts[0])),
     )
-    _write(_path(workspace), scores)
+    write_atomically(_path(workspace), json.dumps(scores.model_dump(mode="json"), indent=1))
     return scores
 
 
@@ -146,10 +146,3 @@ def _row(name: str, open_land_scores: Scores, anywhere: Scores, agreement: float
 def _path(workspace: Workspace) -> Path:
     """Where the scores of an event live."""
     return workspace.plan_path.with_name("scores.json")
-
-
-def _write(path: Path, scores: EventScores) -> None:
-    """Write atomically."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(json.dumps(scores.model_dump(mode="json"), indent=1), encoding="utf-8")
-    partial.replace(path)

@@ -1,18 +1,17 @@
 """Segment: cut any raster into regions or clusters, to a GeoTIFF of labels."""
 
-import os
-import uuid
 from pathlib import Path
 from typing import Any
 
 import dask.array as da
 import numpy as np
 import rasterio
-import rasterio.errors
 from numpy.typing import NDArray
 from pydantic import ValidationError
+from rasterio.errors import RasterioError
 
-from pipeline_lib.errors import InputError, RasterError, StoreError, UnknownNameError
+from pipeline_lib.atomic import whole_file
+from pipeline_lib.errors import InputError, RasterError, UnknownNameError
 from pipeline_lib.load.raster import load_raster
 from pipeline_lib.model import polarisations_of
 from pipeline_lib.options import Options
@@ -80,7 +79,7 @@ def _read(path: Path, *, optical: bool) -> tuple[dict[str, da.Array], dict[str, 
             if optical:
                 planes = raster.read(masked=True).astype(np.float32).filled(np.nan)
                 return {f"band {index}": da.from_array(plane) for index, plane in enumerate(planes, 1)}, profile
-    except rasterio.errors.RasterioError as error:
+    except RasterioError as error:
         raise RasterError(f"Cannot read {path}: {error}.") from error
     scene = load_raster(path)
     return {name: da.asarray(scene[name].data) for name in polarisations_of(scene)}, profile
@@ -111,14 +110,6 @@ def _grown(guide: NDArray[np.floating], options: GrowingOptions) -> NDArray[np.i
 
 
 def _write(labels: NDArray[np.int32], out: Path, profile: dict[str, Any]) -> None:
-    partial = out.with_name(f".{out.stem}-{os.getpid()}-{uuid.uuid4().hex[:8]}.tif")
     facts = {"driver": "GTiff", "count": 1, "dtype": "int32", "nodata": 0, "compress": "deflate", "tiled": True}
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with rasterio.open(partial, "w", **facts, **profile) as raster:
-            raster.write(labels, 1)
-        partial.replace(out)
-    except (OSError, rasterio.errors.RasterioError) as error:
-        raise StoreError(f"Cannot write {out}: {error}. Free space or choose another folder.") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(out, RasterioError) as partial, rasterio.open(partial, "w", **facts, **profile) as raster:
+        raster.write(labels, 1)

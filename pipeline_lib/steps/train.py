@@ -1,7 +1,6 @@
 """Train a model by a recipe: chips, the recipe's way of learning, calibration, figures, and the model folder."""
 
 import json
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -119,6 +118,16 @@ def train_model(
     return Trained(str(model.folder), model.card.metrics)
 
 
+def uses_gpu(device: str) -> bool:
+    """Whether `train_model` will train on a GPU.
+
+    Raises:
+        UnknownNameError: neither auto, cpu nor cuda.
+        ModelError: a GPU is demanded and there is none.
+    """
+    return training_device(device) == "cuda"
+
+
 def load_base(recipe: Recipe, session: Session) -> nn.Module | None:
     """The network to fine-tune, or None.
 
@@ -128,10 +137,11 @@ def load_base(recipe: Recipe, session: Session) -> nn.Module | None:
     if recipe.base_model is None:
         return None
     base = load_model(recipe.base_model)
-    if base.card.inputs != contract_of(recipe) or base.card.network != recipe.network:
+    card = base.card
+    if card.inputs != contract_of(recipe) or card.network != recipe.network or card.teacher_bands:
         raise ModelError(
-            f"{recipe.base_model} is a {base.card.network.architecture} of width {base.card.network.width} for "
-            f"{', '.join(base.card.inputs.names)} ({base.card.inputs.units}); the recipe's network and bands must be "
+            f"{recipe.base_model} is a {card.network.architecture} of width {card.network.width} for "
+            f"{', '.join(card.bands)} ({card.inputs.units}); the recipe's network and bands must be "
             "the same to fine-tune it."
         )
     session.folder.mkdir(parents=True, exist_ok=True)
@@ -140,8 +150,8 @@ def load_base(recipe: Recipe, session: Session) -> nn.Module | None:
 
 def finish(session: Session, network: nn.Module, out: Path) -> Model:
     """Calibrate on held-out groups, measure, and write the model folder."""
-    recipe = session.recipe
-    bands = session.teacher_bands if recipe.kind == "teacher" else session.student_bands
+    recipe, is_teacher = session.recipe, session.recipe.kind == "teacher"
+    bands = session.teacher_bands if is_teacher else session.student_bands
     held = session.split.valid
     odds = predict_odds([network], session.chips.images, bands, held)
     truth = np.stack([np.asarray(session.chips.labels[int(k)]) for k in held])
@@ -159,7 +169,7 @@ def finish(session: Session, network: nn.Module, out: Path) -> Model:
         description=recipe.description,
         target=recipe.target,
         inputs=contract_of(recipe),
-        network=recipe.network,
+        network=recipe.distill.teacher if is_teacher else recipe.network,
         halo_px=halo_px(network, channels),
         stride_px=coarsest_stride(network),
         scale=calibration.scale,
@@ -171,19 +181,9 @@ def finish(session: Session, network: nn.Module, out: Path) -> Model:
         metrics=metrics,
         limits=LIMITS,
         software=f"overbank {version('overbank')}",
+        teacher_bands=recipe.data.teacher_bands if is_teacher else (),
     )
-    if recipe.kind == "teacher":
-        return _teacher_report(card, network, out)
     return write_model(out, network, card)
-
-
-def _teacher_report(card: ModelCard, network: nn.Module, out: Path) -> Model:
-    """A teacher sees optical bands that no radar scene has: weights and figures are kept, but nothing to map with."""
-    from pipeline_lib.nn.checkpoint import write_tensors  # noqa: PLC0415
-
-    write_tensors(out / "weights.safetensors", dict(network.state_dict()))
-    write_text(out / "model.json", card.model_dump_json(indent=2))
-    return Model(out, card)
 
 
 def test_figures(
@@ -214,14 +214,6 @@ def figures(
             "counts": counts.model_dump(mode="json"),
         }
     }
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write beside the place, then rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
-        file.write(text + "\n")
-    Path(file.name).replace(path)
 
 
 def count_chips(recipe: Recipe, root: Path | None, workspace: Path) -> int:

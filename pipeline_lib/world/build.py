@@ -1,9 +1,7 @@
 """Writing a world to a folder that looks like an archive: complete, or not there."""
 
 import json
-import os
 import shutil
-import uuid
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,8 @@ import psutil
 import yaml
 from odc.geo.geobox import GeoBox
 
-from pipeline_lib.errors import InputError, StoreError
+from pipeline_lib.atomic import whole_folder
+from pipeline_lib.errors import InputError
 from pipeline_lib.model.record import digest_of
 from pipeline_lib.options.world import WorldOptions
 from pipeline_lib.world.ancillary_item import write_dem, write_water_history
@@ -57,18 +56,8 @@ def build_world(folder: Path, options: WorldOptions | None = None) -> Path:
         return folder
     _check_replaceable(folder)
     sweep(folder)
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.partial")
-    try:
-        partial.mkdir(parents=True)
+    with whole_folder(folder, unless=lambda: _holds(folder) == world_digest(options)) as partial:
         _write_world(partial, options)
-        if _holds(folder) != world_digest(options):
-            _swap(partial, folder)
-    except OSError as error:
-        raise StoreError(
-            f"Cannot write the world to {folder}: {error}. Free space or choose another folder."
-        ) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return folder
 
 
@@ -105,15 +94,6 @@ def _check_replaceable(folder: Path) -> None:
         raise InputError(f"{folder} is not empty and holds no simulated world; choose another folder or empty it.")
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file; a world needs a folder.")
-
-
-def _swap(partial: Path, folder: Path) -> None:
-    """Rename into place, with what was there aside until the new world stands."""
-    former = partial.with_suffix(".former")
-    if folder.exists():
-        folder.rename(former)
-    partial.rename(folder)
-    shutil.rmtree(former, ignore_errors=True)
 
 
 def _write_world(root: Path, options: WorldOptions) -> None:

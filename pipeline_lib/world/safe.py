@@ -4,8 +4,6 @@ Inverse of the chain that reads them: an orbit past the world, ground range, loo
 numbers that hold what each image cell would have received from the ground under it.
 """
 
-import shutil
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -18,6 +16,7 @@ from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 from rasterio.control import GroundControlPoint
 
+from pipeline_lib.atomic import whole_folder
 from pipeline_lib.load.geoid import geoid_of
 from pipeline_lib.model.acquisition import OrbitDirection
 from pipeline_lib.sar.annotation import GroundRange
@@ -117,8 +116,7 @@ def write_safe(
         datatake=flown.datatake,
         slice_number=slice_number,
     )
-    partial = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
-    try:
+    with whole_folder(folder) as partial:
         names = []
         for number, (pol, beta0) in enumerate(radar_brightness(geometry, ground, gamma0, seen).items(), start=1):
             mine = replace(facts, polarisation=pol)
@@ -132,11 +130,6 @@ def write_safe(
             _write_image(partial / "measurement" / f"{stem}.tiff", digital_numbers(beta0, geometry), points)
             names.append(stem)
         _put(partial / "manifest.safe", _manifest(facts, names))
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return points
 
 
