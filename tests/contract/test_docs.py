@@ -64,8 +64,9 @@ def test_the_navigation_names_every_page_and_no_other(repository):
 
 
 def test_nothing_is_fetched_when_a_page_is_read(repository):
-    theme = yaml.safe_load((repository / "mkdocs.yml").read_text())["theme"]
-    assert theme["font"] is False
+    site = yaml.safe_load((repository / "mkdocs.yml").read_text())
+    assert site["theme"]["font"] is False
+    assert "repo_url" not in site, "with it every page asks the forge for stars and releases"
 
 
 def test_the_reference_names_every_command_and_option(site):
