@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import rioxarray  # noqa: F401 - registers the .rio accessor
 import xarray as xr
 
-from pipeline_lib.fresh_group import FreshGroup
+from pipeline_lib.deferred_metadata import DeferredMetadata
 from pipeline_lib.model.product import Stored
 from pipeline_lib.remote import located, modified, put_new, said, touch
 
@@ -108,7 +108,7 @@ class Store:
         place = _beside(name, group)
         try:
             with said(f"Cannot write {stored.href}"):
-                fresh = FreshGroup(_beside(stored.href, group))
+                fresh = DeferredMetadata(_beside(stored.href, group))
                 plain = _plain_encoding(dataset)
                 encoding = {name: {"_FillValue": None} for name in plain.variables if plain[name].dtype.kind in "fiu"}
                 plain.to_zarr(fresh, mode="w-", consolidated=True, zarr_format=2, encoding=encoding)

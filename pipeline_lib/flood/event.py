@@ -169,7 +169,7 @@ class _Track:
         observed, usable = flood != NOT_OBSERVED, flood < EXCLUDED
         wet = flood == 1
         self.seen |= observed
-        self.flags |= np.where(observed & ~usable, exclusion, 0).astype(np.uint16)
+        self.flags |= exclusion
         self.water_untold |= (flood == EXCLUDED) & (water == 1)
         self._time(hour, usable, wet)
         percent = np.where(usable, likelihood, 0).astype(np.uint8)

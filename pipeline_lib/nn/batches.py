@@ -92,20 +92,21 @@ class PatchSource:
 class Ahead:
     """A source whose next batch is made while the device works on this one, and travels from pinned memory."""
 
-    def __init__(self, source: BatchSource, device: str) -> None:
-        """``device`` is torch's name."""
-        self._source, self._device = source, device
+    def __init__(self, source: BatchSource, device: str, steps: int) -> None:
+        """``device`` is torch's name; no batch is made ahead for step ``steps`` or later."""
+        self._source, self._device, self._steps = source, device, steps
         self._maker = ThreadPoolExecutor(1, thread_name_prefix="batches")
         self._coming: dict[int, Future[Batch]] = {}
 
     def batch(self, step: int) -> Batch:
         """Batch of that step, on the device."""
         made = self._coming.pop(step, None) or self._maker.submit(self._pinned, step)
-        self._coming = {step + 1: self._maker.submit(self._pinned, step + 1)}
+        following = range(step + 1, min(step + 2, self._steps))
+        self._coming = {number: self._maker.submit(self._pinned, number) for number in following}
         return {name: value.to(self._device, non_blocking=True) for name, value in made.result().items()}
 
     def close(self) -> None:
-        """Wait for the batch that nobody will ask for."""
+        """Wait for the batch that nobody asks for where training stopped early."""
         self._maker.shutdown(cancel_futures=True)
 
     def _pinned(self, step: int) -> Batch:

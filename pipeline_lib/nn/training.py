@@ -134,7 +134,7 @@ class Fit:
         torch.set_num_threads(self.schedule.threads)
         if folder is not None and (folder / CHECKPOINT).is_file():
             self._restore(folder / CHECKPOINT)
-        ahead = Ahead(self.source, self.device) if self.device != "cpu" else None
+        ahead = Ahead(self.source, self.device, self.schedule.steps) if self.device != "cpu" else None
         try:
             self._train(ahead or self.source, folder, validate, report)
         finally:

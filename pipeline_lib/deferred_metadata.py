@@ -1,4 +1,4 @@
-"""A Zarr group while it is written: chunks go to their place at once, what describes them at the end, in one go.
+"""A Zarr store for writing one new group: chunks go to their place at once, metadata at the end, in one go.
 
 Writing a dataset asks for and rewrites its small metadata files about a hundred times. On a disk that is nothing; in a
 bucket each is a request, one after the other. Here they are kept in memory, and nothing is asked of the place at all.
@@ -12,31 +12,31 @@ from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import FsspecStore, LocalStore, WrapperStore
 
 
-class FreshGroup(WrapperStore[Any]):
-    """A group of a name that nobody else uses, in a folder or under an fsspec URL. It travels to Dask workers.
+class DeferredMetadata(WrapperStore[Any]):
+    """The store of a group that nobody else knows yet, in a folder or under an fsspec URL; Dask workers get it, too.
 
     Args:
-        href: folder or URL.
-        described: metadata so far; empty for a new group.
+        href: folder or URL of the group.
+        held: metadata so far; empty for a new group.
     """
 
-    def __init__(self, href: str, described: dict[str, Buffer] | None = None) -> None:
+    def __init__(self, href: str, held: dict[str, Buffer] | None = None) -> None:
         remote = "://" in href
         super().__init__(FsspecStore.from_url(href) if remote else LocalStore(Path(href)))
         self.href = href
-        self.described = {} if described is None else described
+        self.held = {} if held is None else held
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Another process opens the place anew, with its own credentials."""
-        return type(self), (self.href, self.described)
+        return type(self), (self.href, self.held)
 
     def metadata(self) -> dict[str, bytes]:
-        """What describes the group, by path within it."""
-        return {name: content.to_bytes() for name, content in self.described.items()}
+        """Metadata of the group, by path within it."""
+        return {name: content.to_bytes() for name, content in self.held.items()}
 
     async def get(self, key: str, prototype: BufferPrototype, byte_range: Any = None) -> Buffer | None:
         """Metadata from memory, chunks from their place."""
-        return self.described.get(key) if _describes(key) else await self._store.get(key, prototype, byte_range)
+        return self.held.get(key) if _is_metadata(key) else await self._store.get(key, prototype, byte_range)
 
     async def _get_many(self, requests: Iterable[Any]) -> AsyncGenerator[tuple[str, Buffer | None], None]:
         """One after the other."""
@@ -45,8 +45,8 @@ class FreshGroup(WrapperStore[Any]):
 
     async def set(self, key: str, value: Buffer) -> None:
         """Metadata into memory, chunks to their place."""
-        if _describes(key):
-            self.described[key] = value
+        if _is_metadata(key):
+            self.held[key] = value
         else:
             await self._store.set(key, value)
 
@@ -62,40 +62,40 @@ class FreshGroup(WrapperStore[Any]):
 
     async def exists(self, key: str) -> bool:
         """Whether it is known."""
-        return key in self.described if _describes(key) else await self._store.exists(key)
+        return key in self.held if _is_metadata(key) else await self._store.exists(key)
 
     async def is_empty(self, prefix: str) -> bool:
-        """Whether nothing is described under ``prefix``: a fresh group has no chunk without its description."""
-        return not any(True for key in self.described if key.startswith(prefix))
+        """Whether there is no metadata under ``prefix``: a new group has no chunk without its array's."""
+        return not any(True for key in self.held if key.startswith(prefix))
 
     async def delete(self, key: str) -> None:
         """Forget one file."""
-        self.described.pop(key, None)
+        self.held.pop(key, None)
 
     async def delete_dir(self, prefix: str) -> None:
         """Forget what is under ``prefix``."""
-        for key in [key for key in self.described if key.startswith(_folder(prefix))]:
-            del self.described[key]
+        for key in [key for key in self.held if key.startswith(_folder(prefix))]:
+            del self.held[key]
 
     async def list(self) -> AsyncIterator[str]:
-        """Everything that is described."""
-        for key in list(self.described):
+        """Paths of all metadata."""
+        for key in list(self.held):
             yield key
 
     async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
         """The same under ``prefix``."""
-        for key in list(self.described):
+        for key in list(self.held):
             if key.startswith(prefix):
                 yield key
 
     async def list_dir(self, prefix: str) -> AsyncIterator[str]:
         """Its direct members."""
         inside = _folder(prefix)
-        for name in {key.removeprefix(inside).split("/")[0] for key in self.described if key.startswith(inside)}:
+        for name in {key.removeprefix(inside).split("/")[0] for key in self.held if key.startswith(inside)}:
             yield name
 
 
-def _describes(key: str) -> bool:
+def _is_metadata(key: str) -> bool:
     """Whether a file is metadata (Zarr format 2) and no chunk."""
     return key.rpartition("/")[2].startswith(".z")
 
