@@ -32,8 +32,8 @@ format: $(VENV)/.installed-dev  ## put the code into its form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-report: $(VENV)/.installed-dev  ## every detector on every labelled set, side by side
-	$(BIN)/python benchmarks/report.py
+report: $(VENV)/.installed-dev  ## every detector on every labelled set, side by side: docs/reference/comparison.html
+	$(BIN)/python benchmarks/report.py --fresh --docs $(REPORT_ARGS)
 
 docs: $(VENV)/.installed-dev  ## the documentation as a site under site/; a broken link is an error
 	PYTHONPATH=. $(BIN)/python docs/site/stage.py build/docs

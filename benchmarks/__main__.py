@@ -31,12 +31,6 @@ def real_product() -> Path | None:
     return next(iter(sorted(folder.glob("s1_safe/**/*_IW_GRDH_*.SAFE"))), None)
 
 
-def peers_python() -> Path | None:
-    """Python of the environment of `make peers`, or None."""
-    python = record.REPOSITORY / "build" / "peers" / "bin" / "python"
-    return python if python.exists() else None
-
-
 def collect(group: str, setting: Setting) -> tuple[list[Record], str | None]:
     """Records of a group as far as it came, and why no farther."""
     records: list[Record] = []
@@ -73,7 +67,11 @@ def measure(given: argparse.Namespace, about: dict) -> dict[str, str]:
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="overbank-bench-") as work:
         setting = Setting(
-            given.quick, Path(work), given.safe or real_product(), given.peers or peers_python(), given.scene_share
+            given.quick,
+            Path(work),
+            given.safe or real_product(),
+            given.peers or record.peers_python(),
+            given.scene_share,
         )
         for group in given.only:
             if group in done:

@@ -152,3 +152,9 @@ def read(path: Path) -> tuple[list[Record], dict]:
     """What `write` wrote."""
     content = json.loads(path.read_text())
     return [Record(**one) for one in content["records"]], content["about"]
+
+
+def peers_python() -> Path | None:
+    """Python of the environment of `make peers`, or None."""
+    python = REPOSITORY / "build" / "peers" / "bin" / "python"
+    return python if python.exists() else None

@@ -4,7 +4,8 @@
 
 Each detector runs in a process of its own (its peak memory is its own) and leaves one ``scores.json`` a set under
 ``OUT/scores``; finished ones are kept, so that a broken run goes on where it stopped (``--fresh`` starts anew). The
-peers run in the environment of ``--peers`` (see benchmarks/peers/requirements.txt). ``OUT/index.html`` is the page.
+peers run in the environment of ``--peers``, that of ``make peers`` where there is one. ``OUT/index.html`` is the page
+with maps, ``OUT/every-set.md`` the table of docs/explanation/scores.md, and with ``--docs`` the page of the site.
 
 Of a set with more than ``--limit`` chips so many are drawn at random with `SEED`; of a chip larger than `WINDOW_PX` one
 window is scored: of `DRAWS` drawn with the same seed the one with most labelled pixels. All methods see the same.
@@ -43,15 +44,18 @@ def default_real() -> Path:
 
 
 def arguments() -> argparse.Namespace:
+    from benchmarks.record import peers_python
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--real", type=Path, default=default_real(), help="folder of the labelled sets")
     parser.add_argument("--out", type=Path, default=REPOSITORY / "out" / "report")
-    parser.add_argument("--peers", type=Path, help="Python of the peers' environment; without it no peer is run")
+    parser.add_argument("--peers", type=Path, default=peers_python(), help="Python of the peers' environment")
     parser.add_argument("--detector", action="append", help="only these; may be repeated; none: peers only")
     parser.add_argument("--model", action="append", default=[], help="trained model to score too; may be repeated")
     parser.add_argument("--set", action="append", dest="sets", help="only these sets; may be repeated")
     parser.add_argument("--limit", type=int, default=12, help="chips a set, drawn at random; 0 = all")
     parser.add_argument("--fresh", action="store_true", help="forget earlier scores")
+    parser.add_argument("--docs", action="store_true", help="also write docs/reference/comparison.html")
     parser.add_argument("--schema", action="store_true", help="only write docs/reference/scores.schema.json")
     parser.add_argument("--one", nargs=2, metavar=("KIND", "NAME"), help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -207,8 +211,8 @@ def write_schema() -> None:
 
 
 def main() -> None:
-    given = arguments()
     sys.path.insert(0, str(REPOSITORY))
+    given = arguments()
     if given.schema:
         write_schema()
         return
@@ -222,7 +226,7 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     if not given.sets or any(name.startswith("world") for name in given.sets):
         make_world(given)
-    from benchmarks.report_page import write_page
+    from benchmarks.report_page import write_page, write_summary
     from pipeline_lib.water import detectors
 
     names = (
@@ -235,8 +239,10 @@ def main() -> None:
             subprocess.run([sys.executable, __file__, *sys.argv[1:], "--one", kind, name], check=True)
     for peer in PEERS if given.peers else ():
         run_peer(given, peer)
-    page = write_page(given.out)
-    print(page)
+    if given.docs:
+        print(write_page(given.out, REPOSITORY / "docs" / "reference" / "comparison.html"))
+    print(write_summary(given.out, given.out / "every-set.md"))
+    print(write_page(given.out, given.out / "index.html"))
 
 
 if __name__ == "__main__":

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from pipeline_lib.evaluate import Evaluation
 from pipeline_lib.evaluate.pictures import reliability_svg
+from pipeline_lib.water import DEFAULT_DETECTOR
 
 PEER_NOTE = "peer, version"
-DEFAULT = "adaptive"
 STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:78rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a}
 table{border-collapse:collapse;font-size:.85rem;width:100%;display:block;overflow-x:auto}
@@ -30,11 +30,10 @@ COLUMNS = (
 )
 
 
-def write_page(out: Path) -> Path:
-    """Collect ``out/scores/<set>/<name>.json`` into ``out/index.html``."""
-    sets = sorted(path for path in (out / "scores").iterdir() if path.is_dir())
-    body = "".join(section(folder, out) for folder in sets)
-    page = out / "index.html"
+def write_page(out: Path, page: Path) -> Path:
+    """Collect ``out/scores/<set>/<name>.json`` into one page, with maps where it lies beside them, in ``out``."""
+    with_maps = page.parent == out
+    body = "".join(section(folder, out, with_maps=with_maps) for folder in sets_of(out))
     text = (
         f"<!doctype html><html lang='en'><meta charset='utf-8'><meta name='viewport' content='width=device-width'>"
         f"<title>Detectors compared</title><style>{STYLE}</style><h1>Detectors compared</h1>"
@@ -45,20 +44,53 @@ def write_page(out: Path) -> Path:
         "Shaded rows are peers, in their own environment, on the same pixels, without the elevation, "
         "history or whole scenes they were made for. Times and memory: the machine may have been busy; "
         "compare them with each other only.</p>"
-        f"{body}</html>"
+        f"{'' if with_maps else '<p>With the maps of each chip: <code>make report</code>.</p>'}{body}</html>"
     )
-    partial = page.with_name(".index.html")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(page)
+    write_text(page, text)
     return page
 
 
-def section(folder: Path, out: Path) -> str:
-    """One data set."""
-    found = {
+def write_summary(out: Path, page: Path) -> Path:
+    """Pooled water IoU of every method on every set as a Markdown table, best on ours' calibrated set first."""
+    sets = sets_of(out)
+    scores = {folder.name: found_in(folder) for folder in sets}
+    first = next((name for name in ("sen1floods11", *scores) if name in scores), "")
+    names = sorted({name for found in scores.values() for name in found})
+    order = {name: -(pooled(scores[first].get(name)) or 0.0) for name in names}
+    lines = [f"| method | {' | '.join(scores)} |", f"|---|{'---|' * len(scores)}"]
+    lines += [
+        f"| {name} | {' | '.join(number(pooled(found.get(name))) for found in scores.values())} |"
+        for name in sorted(names, key=lambda name: (order[name], name))
+    ]
+    write_text(page, "\n".join([*lines, ""]))
+    return page
+
+
+def sets_of(out: Path) -> list[Path]:
+    return sorted(path for path in (out / "scores").iterdir() if path.is_dir())
+
+
+def found_in(folder: Path) -> dict[str, Evaluation]:
+    """Method to what it scored on a set."""
+    return {
         path.stem: Evaluation.model_validate_json(path.read_text(encoding="utf-8"))
         for path in sorted(folder.glob("*.json"))
     }
+
+
+def pooled(evaluation: Evaluation | None) -> float | None:
+    return None if evaluation is None else evaluation.scores.pooled.water_iou
+
+
+def write_text(page: Path, text: str) -> None:
+    partial = page.with_name(f".{page.name}")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(page)
+
+
+def section(folder: Path, out: Path, *, with_maps: bool) -> str:
+    """One data set."""
+    found = found_in(folder)
     if not found:
         return ""
     ranked = dict(sorted(found.items(), key=lambda pair: -(pair[1].scores.pooled.water_iou or 0)))
@@ -70,7 +102,8 @@ def section(folder: Path, out: Path) -> str:
     return (
         f"<h2>{folder.name}</h2><p>{first.reference.chips} chips, {first.scores.per_event.events} events, label = "
         f"{first.reference.label_meaning}.</p>{verdict(ranked)}{bars(ranked)}{table(ranked)}"
-        f"{'<p>Could not answer:</p><ul>' + refused + '</ul>' if refused else ''}{pictures(folder.name, ranked, out)}"
+        f"{'<p>Could not answer:</p><ul>' + refused + '</ul>' if refused else ''}"
+        f"{pictures(folder.name, ranked, out) if with_maps else ''}{reliability(ranked)}"
     )
 
 
@@ -91,11 +124,11 @@ def verdict(ranked: dict[str, Evaluation]) -> str:
             lines.append(f"<b>A peer wins</b> by {what}: {best} {number(value(ranked[best]))}{mine}.")
         else:
             lines.append(f"Best by {what}: {best} {number(value(ranked[best]))}.")
-    default = ranked.get(DEFAULT)
+    default = ranked.get(DEFAULT_DETECTOR)
     if default is not None:
         mine = default.scores.pooled.water_iou or 0
         ahead = [n for n in ranked if is_peer(ranked[n]) and (ranked[n].scores.pooled.water_iou or 0) > mine]
-        lines.append(f"Peers ahead of our default ({DEFAULT}) pooled: {', '.join(ahead) or 'none'}.")
+        lines.append(f"Peers ahead of our default ({DEFAULT_DETECTOR}) pooled: {', '.join(ahead) or 'none'}.")
     return f"<p class='win'>{' '.join(lines)}</p>"
 
 
@@ -164,7 +197,7 @@ def bars(ranked: dict[str, Evaluation]) -> str:
 
 
 def pictures(title: str, ranked: dict[str, Evaluation], out: Path) -> str:
-    """Maps of the best of ours and of the best peer, and calibration of the best of ours."""
+    """Maps of the best of ours and of the best peer."""
     ours = next((name for name, found in ranked.items() if not is_peer(found)), None)
     peer = next((name for name, found in ranked.items() if is_peer(found)), None)
     text = ""
@@ -175,8 +208,16 @@ def pictures(title: str, ranked: dict[str, Evaluation], out: Path) -> str:
                 f"{name} on {path.stem}: radar; label; hits blue, false alarms red, missed yellow, no answer grey."
                 "</figcaption></figure>"
             )
-    calibration = ranked[ours].calibration if ours else None
-    if calibration is not None:
-        text += f"<figure style='max-width:22rem'>{reliability_svg(calibration)}<figcaption>{ours}: stated likelihood "
-        text += "against the share labelled water.</figcaption></figure>"
     return text
+
+
+def reliability(ranked: dict[str, Evaluation]) -> str:
+    """Calibration of the best of ours."""
+    ours = next((name for name, found in ranked.items() if not is_peer(found)), None)
+    calibration = ranked[ours].calibration if ours else None
+    if calibration is None:
+        return ""
+    return (
+        f"<figure style='max-width:22rem'>{reliability_svg(calibration)}<figcaption>{ours}: stated likelihood "
+        "against the share labelled water.</figcaption></figure>"
+    )
