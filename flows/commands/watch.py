@@ -1,6 +1,6 @@
 """``overbank watch``: areas that are mapped by themselves."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -112,8 +112,9 @@ def backfill(
     name: Name, since: Annotated[str, typer.Option(help="Look back to this moment (ISO 8601).")], out: Out = OUT
 ) -> None:
     """Map what was sensed since a moment in the past."""
-    moment = datetime.fromisoformat(since)
-    _poll(out, name, moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    from pipeline_lib.steps.watch_text import instant
+
+    _poll(out, name, instant(since))
 
 
 def poll_now(

@@ -16,6 +16,7 @@ from pystac_client.stac_api_io import StacApiIO
 
 from pipeline_lib.catalog.safety import AccessPolicy, HostLookupError, check_addresses, check_href
 from pipeline_lib.errors import CatalogError
+from pipeline_lib.model.instant import as_utc
 from pipeline_lib.options.search import SearchOptions
 
 logger = logging.getLogger(__name__)
@@ -189,8 +190,7 @@ def _retry_after(answer: requests.Response) -> float | None:
         until = parsedate_to_datetime(given)
     except ValueError:
         return None
-    until = until if until.tzinfo else until.replace(tzinfo=timezone.utc)
-    return max(0.0, (until - datetime.now(timezone.utc)).total_seconds())
+    return max(0.0, (as_utc(until) - datetime.now(timezone.utc)).total_seconds())
 
 
 def _reason_of(error: Exception) -> str:

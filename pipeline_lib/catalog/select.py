@@ -2,13 +2,14 @@
 
 import itertools
 from collections.abc import Iterable
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import Any
 
 from shapely.geometry import shape
 
 from pipeline_lib.catalog.footprint import area_m2, geometry_of, share_of, union_of
 from pipeline_lib.model import Acquisition, CatalogItem, Event, Grid, PlannedPass
+from pipeline_lib.model.instant import as_utc
 from pipeline_lib.options.search import Period, PlanOptions
 
 LONG_GAP = timedelta(days=7)
@@ -129,12 +130,7 @@ def _footprint(one: Acquisition) -> Any:
 
 
 def _within(one: Acquisition, period: Period) -> bool:
-    start, end = (_aware(moment) for moment in (period.start, period.end))
-    return one.start <= end and one.end >= start
-
-
-def _aware(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    return one.start <= as_utc(period.end) and one.end >= as_utc(period.start)
 
 
 def _reference_notes(

@@ -6,6 +6,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from pipeline_lib.model import OrbitDirection
+from pipeline_lib.model.instant import instant_of
 
 _PLATFORM = re.compile(r"^s(?:entinel)?[ _-]?([12])[ _-]?([a-d])$", re.IGNORECASE)
 _S1_ID = re.compile(
@@ -27,17 +28,6 @@ def platform_of(properties: Mapping[str, Any], item_id: str) -> str | None:
         if found:
             return f"S{found[1]}{found[2].upper()}"
     return None
-
-
-def instant_of(value: object) -> datetime | None:
-    """An RFC 3339 time, also with a space for the T or without a zone (then UTC), as UTC; None if it is none."""
-    if not isinstance(value, str):
-        return None
-    try:
-        parsed = datetime.fromisoformat(value.strip().replace(" ", "T", 1))
-    except ValueError:
-        return None
-    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)
 
 
 def sensing_of(properties: Mapping[str, Any], item_id: str) -> tuple[datetime, datetime] | None:

@@ -20,7 +20,7 @@ Times are whole hours since ``attrs["epoch"]`` (uint16, 65535 = never or unknown
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timezone
+from datetime import datetime
 from functools import partial
 
 import numpy as np
@@ -31,6 +31,7 @@ from pipeline_lib.flood.derive import ATTRIBUTES
 from pipeline_lib.flood.series import QUANTITIES, area_series
 from pipeline_lib.flood.window import map_windows
 from pipeline_lib.model import EXCLUDED, NOT_OBSERVED, check_flood_map
+from pipeline_lib.model.instant import as_utc
 from pipeline_lib.options.derive import MosaicRule
 
 UNKNOWN_HOURS = 65535
@@ -108,7 +109,7 @@ def mosaic(
         raise ValueError("A mosaic needs at least one pass.")
     if rule not in {"latest", "maximum", "count"}:
         raise ValueError(f"Unknown mosaic rule {rule!r}; known are latest, maximum, count.")
-    ordered = sorted(((_utc(moment), flood) for moment, flood in passes), key=lambda entry: entry[0])
+    ordered = sorted(((as_utc(moment), flood) for moment, flood in passes), key=lambda entry: entry[0])
     moments, floods = [moment for moment, _ in ordered], [check_flood_map(flood) for _, flood in ordered]
     epoch = moments[0].replace(hour=0, minute=0, second=0, microsecond=0)
     hours = tuple(round((moment - epoch).total_seconds() / 3600) for moment in moments)
@@ -125,11 +126,6 @@ def mosaic(
         "pass_ids": [str(flood.attrs.get("acquisition_id", "")) for flood in floods],
     }
     return event
-
-
-def _utc(moment: datetime) -> datetime:
-    """The moment in UTC; a naive one is read as UTC."""
-    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)
 
 
 def _join(*arrays: np.ndarray | None, hours: tuple[int, ...], rule: MosaicRule) -> tuple[np.ndarray, ...]:

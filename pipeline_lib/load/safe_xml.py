@@ -1,6 +1,6 @@
 """From the XML of a SAFE product to typed records: size-limited, with entities and external references refused."""
 
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,6 +8,7 @@ from defusedxml import ElementTree
 from defusedxml.common import DefusedXmlException
 
 from pipeline_lib.errors import AssetError
+from pipeline_lib.model.instant import as_utc
 from pipeline_lib.sar.annotation import (
     AzimuthNoise,
     CalibrationLut,
@@ -56,8 +57,7 @@ def parse_xml(content: bytes, name: str) -> "Element":
 
 def utc(text: str) -> datetime:
     """Read a SAFE or EOF time (``2021-12-23T05:11:22.594441``, with or without ``UTC=`` or ``Z``) as aware UTC."""
-    stamp = datetime.fromisoformat(text.strip().removeprefix("UTC=").removesuffix("Z"))
-    return stamp if stamp.tzinfo else stamp.replace(tzinfo=timezone.utc)
+    return as_utc(datetime.fromisoformat(text.strip().removeprefix("UTC=").removesuffix("Z")))
 
 
 class Reader:

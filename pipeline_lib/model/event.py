@@ -1,13 +1,14 @@
 """The event: the only input of a mapping run."""
 
 import re
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
 from pipeline_lib.errors import InputError
 from pipeline_lib.model.area import normalised_area
+from pipeline_lib.model.instant import as_utc
 from pipeline_lib.model.record import Record
 
 _ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")
@@ -50,7 +51,7 @@ class Event(Record):
     @field_validator("start", "end")
     @classmethod
     def _aware(cls, value: datetime) -> datetime:
-        return (value if value.tzinfo else value.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)
+        return as_utc(value)
 
     @model_validator(mode="after")
     def _ordered(self) -> "Event":

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pipeline_lib.errors import InputError
+from pipeline_lib.model.instant import instant_of
 from pipeline_lib.options.map_event import MapOptions
 from pipeline_lib.steps.event import area_of_flags
 from pipeline_lib.watch import Register, Watch
@@ -41,18 +42,29 @@ def watch_of_flags(  # noqa: PLR0913 - the flags that make a watch
     Raises:
         InputError: a flag cannot be meant.
     """
-    start = datetime.now(UTC) if since is None else datetime.fromisoformat(since)
     fields = {
         "name": name,
         "aoi": area_of_flags(bbox, aoi),
         "catalog": catalog,
-        "since": start if start.tzinfo else start.replace(tzinfo=UTC),
+        "since": datetime.now(UTC) if since is None else instant(since),
         "every_minutes": duration(every).total_seconds() / 60,
         "grace_minutes": duration(grace).total_seconds() / 60,
         "publish_if": publish_if,
         "options": options.model_dump(mode="json"),
     }
     return Watch.model_validate(fields)
+
+
+def instant(since: str) -> datetime:
+    """The moment that a flag names, UTC.
+
+    Raises:
+        InputError: it is no time.
+    """
+    found = instant_of(since)
+    if found is None:
+        raise InputError(f"--since {since!r} is no time; give ISO 8601, such as 2026-11-23 or 2026-11-23T06:30Z.")
+    return found
 
 
 def watch_lines(register: Register) -> list[str]:

@@ -12,6 +12,8 @@ from typing import Any
 import shapely
 from shapely.geometry import shape
 
+from pipeline_lib.model.instant import instant_of
+
 logger = logging.getLogger(__name__)
 
 EARLIEST = datetime.min.replace(tzinfo=timezone.utc)
@@ -90,27 +92,16 @@ class Archive:
             del self._known[path]
 
 
-def moment(value: object) -> datetime | None:
-    """An RFC 3339 time as UTC; None if it is none."""
-    if not isinstance(value, str):
-        return None
-    try:
-        parsed = datetime.fromisoformat(value)
-    except ValueError:
-        return None
-    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)
-
-
 def _entry(path: Path) -> Entry | None:
     item = _read(path)
     if item is None:
         return None
     try:
         properties = item["properties"]
-        middle = moment(properties.get("datetime"))
+        middle = instant_of(properties.get("datetime"))
         start, end = (
-            moment(properties.get("start_datetime")) or middle,
-            moment(properties.get("end_datetime")) or middle,
+            instant_of(properties.get("start_datetime")) or middle,
+            instant_of(properties.get("end_datetime")) or middle,
         )
         geometry = shape(item["geometry"])
         shapely.prepare(geometry)
@@ -121,7 +112,7 @@ def _entry(path: Path) -> Entry | None:
     if start is None or end is None:
         logger.warning("%s has no datetime and is not served", path)
         return None
-    published = moment(properties.get("published")) or EARLIEST
+    published = instant_of(properties.get("published")) or EARLIEST
     return Entry(item, collection, item_id, geometry, start, end, published)
 
 

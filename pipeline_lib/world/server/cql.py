@@ -17,7 +17,8 @@ import cql2
 from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 
-from pipeline_lib.world.server.archive import Entry, moment
+from pipeline_lib.model.instant import instant_of
+from pipeline_lib.world.server.archive import Entry
 
 Interval = tuple[datetime, datetime]
 
@@ -213,14 +214,14 @@ def _property(name: str, entry: Entry) -> Any:
 
 def _instant(node: dict[str, Any]) -> datetime | Interval | None:
     if "timestamp" in node:
-        return moment(node["timestamp"])
-    day = moment(node["date"])
+        return instant_of(node["timestamp"])
+    day = instant_of(node["date"])
     return None if day is None else (day, day + timedelta(days=1) - timedelta(microseconds=1))
 
 
 def _bound(part: Any, side: int) -> datetime:
     text = part.get("timestamp") or part.get("date") if isinstance(part, dict) else part
-    return _FOREVER[side] if text in {"..", "", None} else moment(text) or _FOREVER[side]
+    return _FOREVER[side] if text in {"..", "", None} else instant_of(text) or _FOREVER[side]
 
 
 def _interval(value: Any) -> Interval | None:
@@ -231,7 +232,7 @@ def _interval(value: Any) -> Interval | None:
 
 
 def _as_time(value: Any) -> Any:
-    return (moment(value) or value) if isinstance(value, str) else value
+    return (instant_of(value) or value) if isinstance(value, str) else value
 
 
 def _ring(bbox: list[float]) -> list[tuple[float, float]]:

@@ -9,8 +9,9 @@ from typing import Any
 import shapely
 from shapely.geometry import shape
 
+from pipeline_lib.model.instant import instant_of
 from pipeline_lib.world.server import cql
-from pipeline_lib.world.server.archive import Entry, moment
+from pipeline_lib.world.server.archive import Entry
 from pipeline_lib.world.server.query import RequestError, Search, SortBy, flat
 
 MAX_LIMIT = 10_000
@@ -93,7 +94,7 @@ def _period(text: str) -> tuple[datetime | None, datetime | None]:
     given = [part for part in parts if part not in {"", ".."}]
     if len(parts) > 2 or not given or not all(_RFC3339.fullmatch(part) for part in given):
         raise RequestError("datetime: expected an RFC 3339 time or start/end, with .. for an open end")
-    bounds = [None if part in {"", ".."} else moment(part.upper()) for part in parts]
+    bounds = [None if part in {"", ".."} else instant_of(part.upper()) for part in parts]
     start, end = bounds[0], bounds[-1]
     if len(given) != len([bound for bound in bounds if bound is not None]):
         raise RequestError("datetime: no such moment")
@@ -158,7 +159,8 @@ def _sorted(entries: list[Entry], criterion: SortBy) -> list[Entry]:
         value = _field(entry, criterion.field)
         if isinstance(value, (int, float)):
             return ("", value)
-        return (type(value).__name__, moment(value).isoformat() if moment(value) else json.dumps(value, sort_keys=True))  # type: ignore[union-attr]
+        instant = instant_of(value)
+        return (type(value).__name__, instant.isoformat() if instant else json.dumps(value, sort_keys=True))
 
     return [*sorted(have, key=key, reverse=criterion.direction == "desc"), *lack]
 

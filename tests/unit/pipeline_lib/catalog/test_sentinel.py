@@ -51,15 +51,6 @@ def test_platform_from_property_else_from_the_name(given, platform):
     assert sentinel.platform_of({"platform": given}, GRD) == platform
 
 
-def test_times_in_every_spelling_of_the_archives():
-    expected = datetime(2019, 12, 15, 0, 38, 35, 311681, tzinfo=timezone.utc)
-    for text in ("2019-12-15 00:38:35.311681+00:00", "2019-12-15T00:38:35.311681Z", "2019-12-15T01:38:35.311681+01:00"):
-        assert sentinel.instant_of(text) == expected
-    assert sentinel.instant_of("2019-12-15T00:38:35.311681") == expected
-    for text in ("", "yesterday", None, 5):
-        assert sentinel.instant_of(text) is None
-
-
 def test_sensing_falls_back_to_the_name_and_never_runs_backwards():
     start, end = sentinel.sensing_of({}, GRD)
     assert (start, end) == (

@@ -188,6 +188,21 @@ def test_the_detectors_own_doubt_reaches_the_event_by_the_rule(rule, likelihood,
     assert (event["uncertainty"].values == uncertainty).all()
 
 
+@pytest.mark.parametrize(
+    ("rule", "likelihood", "uncertainty"), [("latest", 40, 40), ("maximum", 70, 30), ("count", 55, 45)]
+)
+def test_without_a_doubt_of_its_own_a_look_is_as_unsure_as_its_likelihood(rule, likelihood, uncertainty):
+    maps = []
+    for percent in (70, 40):
+        one = flood_map(np.random.default_rng(0), (3, 3))
+        one["flood_extent"][:], one["flood_class"][:] = int(percent > 50), 2 if percent > 50 else 0
+        one["likelihood"][:], one["exclusion"][:] = percent, 0
+        maps.append(one)
+    event = mosaic([(START + timedelta(hours=10 * i), one) for i, one in enumerate(maps)], rule)
+    assert (event["likelihood"].values == likelihood).all()
+    assert (event["uncertainty"].values == uncertainty).all()
+
+
 def test_no_pass_and_unknown_rule_are_refused():
     with pytest.raises(ValueError, match="at least one pass"):
         mosaic([])
