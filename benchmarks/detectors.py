@@ -68,7 +68,8 @@ def run(name: str, given: argparse.Namespace) -> dict[str, float]:
 
     rows, columns, passes = given.rows, given.columns, given.history
     with dask.config.set(scheduler="threads", num_workers=given.workers):
-        detector(name).detect(observation(300, 300, passes, BLOCK)).compute()
+        warm = min(rows, BLOCK), min(columns, BLOCK)  # networks are compiled for the size of a tile
+        detector(name).detect(observation(*warm, passes, BLOCK)).compute()
         started, used = time.perf_counter(), time.process_time()
         extent = detector(name).detect(observation(rows, columns, passes, given.block))
         share, water = dask.compute(extent["likelihood"].data.mean(), (extent["water"].data == 1).mean())

@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+import threading
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,9 @@ from pipeline_lib.errors import ModelError, UnknownNameError
 from pipeline_lib.nn.gpu import cuda_devices
 from pipeline_lib.nn.model_folder import INT8, ONNX, Model
 from pipeline_lib.nn.tiles import Backend, Tiles
+
+KEPT_SHAPES = 2
+"""Shapes of tiles that a network stays compiled for: each takes some 100 MiB."""
 
 
 class OpenVino:
@@ -32,18 +36,27 @@ class OpenVino:
         self.settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
         if threads:
             self.settings["INFERENCE_NUM_THREADS"] = threads
-        self.compiled: dict[tuple[int, ...], Any] = {}
+        self.requests: dict[tuple[int, ...], Any] = {}
+        self._one_at_a_time = threading.Lock()
 
     def odds(self, tiles: Tiles) -> Tiles:
-        """See `Backend`; one request per thread that calls."""
-        shape = tuple(tiles.shape)
-        if shape not in self.compiled:
+        """See `Backend`; callers wait for each other.
+
+        A compiled network has memory for one request, which runs on all its threads: a second one would wait inside,
+        and at first compile the same again.
+        """
+        with self._one_at_a_time:
+            logits = next(iter(self._request(tuple(tiles.shape)).infer([tiles], share_inputs=True).values()))
+            return np.ascontiguousarray(logits[:, 1] - logits[:, 0])
+
+    def _request(self, shape: tuple[int, ...]) -> Any:
+        if shape not in self.requests:
             graph = self.graph.clone()
             graph.reshape({graph.inputs[0]: list(shape)})
-            self.compiled[shape] = self.core.compile_model(graph, "CPU", self.settings)
-        result = self.compiled[shape].create_infer_request().infer([tiles])
-        logits = next(iter(result.values()))
-        return np.ascontiguousarray(logits[:, 1] - logits[:, 0])
+            while len(self.requests) >= KEPT_SHAPES:
+                self.requests.pop(next(iter(self.requests)))
+            self.requests[shape] = self.core.compile_model(graph, "CPU", self.settings).create_infer_request()
+        return self.requests[shape]
 
 
 class OnnxRuntime:
@@ -100,8 +113,13 @@ def open_backend(model: Model, name: str = "auto", *, threads: int = 0, draw: in
 
     Raises:
         UnknownNameError: no such backend.
-        ModelError: the machine or the model does not have what it needs.
+        ModelError: the machine or the model does not have what it needs, or the model is a teacher.
     """
+    if model.card.teacher_bands:
+        raise ModelError(
+            f"{model.card.name} is a teacher: it sees {', '.join(model.card.teacher_bands)}, which no radar scene has. "
+            "It can be scored on a label set with optical images (overbank evaluate); map with its student."
+        )
     name = SHORT.get(name, name)
     if name == "auto" and draw is None:
         name = choose_backend(model)

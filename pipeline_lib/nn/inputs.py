@@ -15,6 +15,9 @@ FLOOR_POWER = 1e-5
 SPREAD_FLOOR_DB = 0.5
 """Least spread by which a scene is standardised, so that a constant scene does not blow up."""
 
+STRIP_ROWS = 32
+"""Rows that are brought to network units at once."""
+
 
 class BandContract(Record):
     """One input band."""
@@ -104,6 +107,17 @@ def normalise(
     cut = np.clip(db, low, high) if contract.units == "db" else db
     units = (cut - centre[:, None, None]) / spread[:, None, None]
     return np.clip(units, -4, 4) if contract.units == "relative" else units
+
+
+def filled_units(
+    power: NDArray[np.float32], contract: InputContract, centre: NDArray[np.float32], spread: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """`normalise` of `to_db`, 0 where not observed; some rows at a time: nothing but the answer takes memory."""
+    out = np.empty(power.shape, np.float32)
+    for top in range(0, power.shape[1], STRIP_ROWS):
+        rows = slice(top, top + STRIP_ROWS)
+        out[:, rows] = np.nan_to_num(normalise(to_db(power[:, rows]), contract, centre, spread), nan=0.0)
+    return out
 
 
 def fixed_scale(contract: InputContract) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

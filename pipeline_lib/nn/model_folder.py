@@ -71,15 +71,7 @@ def load_model(place: str | Path) -> Model:
         UnknownNameError: neither a folder nor the name of a shipped model.
         ModelError: a file is missing, changed or damaged, or the folder is not a model.
     """
-    folder = Path(place)
-    if not folder.is_dir():
-        shipped = shipped_models()
-        if str(place) not in shipped:
-            if folder.is_file():
-                refuse_pickle(folder)
-                raise ModelError(f"{folder} is a file; a model of overbank is a folder with {CARD} and {WEIGHTS}.")
-            raise UnknownNameError("model", str(place), tuple(sorted(shipped)))
-        folder = shipped[str(place)]
+    folder = folder_of(place)
     try:
         card = ModelCard.model_validate_json((folder / CARD).read_text(encoding="utf-8"))
     except (OSError, ValidationError, ValueError) as error:
@@ -96,6 +88,25 @@ def load_model(place: str | Path) -> Model:
     if WEIGHTS not in card.digests:
         raise ModelError(f"The card of {folder} lists no {WEIGHTS}; a model without weights cannot be used.")
     return Model(folder, card)
+
+
+def folder_of(place: str | Path) -> Path:
+    """A model's folder, from itself or from the name of a shipped model.
+
+    Raises:
+        UnknownNameError: neither a folder nor the name of a shipped model.
+        ModelError: a file, and no folder.
+    """
+    folder = Path(place)
+    if not folder.is_dir():
+        shipped = shipped_models()
+        if str(place) not in shipped:
+            if folder.is_file():
+                refuse_pickle(folder)
+                raise ModelError(f"{folder} is a file; a model of overbank is a folder with {CARD} and {WEIGHTS}.")
+            raise UnknownNameError("model", str(place), tuple(sorted(shipped)))
+        return shipped[str(place)]
+    return folder
 
 
 def shipped_models() -> dict[str, Path]:

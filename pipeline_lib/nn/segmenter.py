@@ -1,7 +1,7 @@
 """Inference: a model folder and a scene in, calibrated probability out, lazily and in bounded memory."""
 
+import threading
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -18,8 +18,8 @@ from pipeline_lib.model import LEAST_NOISE, refuse_decibels
 from pipeline_lib.nn.augment import dihedral, undo_dihedral
 from pipeline_lib.nn.backends import open_backend
 from pipeline_lib.nn.calibration import Calibration
-from pipeline_lib.nn.inputs import fixed_scale, normalise, relative_scale, to_db
-from pipeline_lib.nn.model_folder import Model, load_model
+from pipeline_lib.nn.inputs import filled_units, fixed_scale, normalise, relative_scale, to_db
+from pipeline_lib.nn.model_folder import CARD, Model, folder_of, load_model
 from pipeline_lib.nn.out_of_range import out_of_range
 from pipeline_lib.nn.tiling import Runner, blended, halo_odds
 
@@ -31,6 +31,9 @@ VIEWS = {1: (0,), 2: (0, 3), 4: (0, 1, 2, 3)}
 SAMPLE_STRIDE = 4
 """Relative units look at every 4th pixel of a large scene to find its median and range."""
 SMALL_PX = 1024
+
+
+_OPENING = threading.Lock()
 
 
 class PixelSizeWarning(UserWarning):
@@ -60,7 +63,7 @@ class Segmenter:
         """Travel as the way it was opened."""
         if self.opening is None:
             raise ModelError("Only a segmenter that was opened by `Segmenter.load` can be sent to another process.")
-        return _reopened, self.opening
+        return opened_once, self.opening
 
     @classmethod
     def load(
@@ -128,9 +131,9 @@ class Segmenter:
         centre, spread = self._scale(power)
         tile = self._tile_for((int(shape[0]), int(shape[1])))
         wide = self.model.card.halo_px is None or self.runner.batch > 1
-        block = tile * (WIDE_TILES if wide and max(shape) > tile else 1)
-        margin = tile // 2 if self.model.card.halo_px is None else self.model.card.halo_px
-        padded = _pad_to(power, tile).rechunk((len(arrays), block, block))
+        times = WIDE_TILES if wide and max(shape) > self.tile else 1
+        margin = self.tile // 2 if self.model.card.halo_px is None else self.model.card.halo_px
+        padded = _pad_to(power, tile).rechunk((len(arrays), times * tile[0], times * tile[1]))
         padded = _whole_chunks(padded, margin)
         around = with_halo(padded, margin, beyond=np.nan)
         result = da.map_blocks(
@@ -170,13 +173,17 @@ class Segmenter:
             return fixed_scale(contract)
         return relative_scale(to_db(np.asarray(_sampled(power).compute(), np.float32)), contract.centre_percentile)
 
-    def _tile_for(self, shape: tuple[int, int]) -> int:
-        """The tile, as small as a small scene allows where tiles are exact; blended ones are not."""
+    def _tile_for(self, shape: tuple[int, int]) -> tuple[int, int]:
+        """Height and width of the tiles: as few as `tile` allows, of one size that leaves next to nothing over.
+
+        That is for exact tiles; what blended ones say depends on their size.
+        """
         card = self.model.card
         if card.halo_px is None:
-            return self.tile
-        needed = -(-max(*shape, card.halo_px) // card.stride_px) * card.stride_px
-        return min(self.tile, needed)
+            return self.tile, self.tile
+        halo, stride = card.halo_px, card.stride_px
+        height, width = (-(-max(-(-size // -(-size // self.tile)), halo) // stride) * stride for size in shape)
+        return height, width
 
     def _block(
         self,
@@ -184,7 +191,7 @@ class Segmenter:
         centre: NDArray[np.float32],
         spread: NDArray[np.float32],
         margin: int,
-        tile: int,
+        tile: tuple[int, int],
     ) -> NDArray[np.float32]:
         """Probability of one block from its power with margin."""
         contract = self.model.card.inputs
@@ -197,16 +204,16 @@ class Segmenter:
             return np.full(seen.shape, np.nan, np.float32)
         some = power[required][:, ::SAMPLE_STRIDE, ::SAMPLE_STRIDE]
         refuse_decibels(int((some < LEAST_NOISE).sum()), int(np.isfinite(some).sum()))
-        image = np.nan_to_num(normalise(to_db(power), contract, centre, spread), nan=0.0)
-        turned = (self._turned(image, view, margin, tile) for view in VIEWS[self.views])
-        probability = np.mean(list(turned), axis=0, dtype=np.float32)
+        image = filled_units(power, contract, centre, spread)
+        first, *others = (self._turned(image, view, margin, tile) for view in VIEWS[self.views])
+        probability = np.mean([first, *others], axis=0, dtype=np.float32) if others else first
         return np.where(seen, probability, np.float32(np.nan))
 
-    def _turned(self, image: NDArray[np.float32], view: int, margin: int, tile: int) -> NDArray[np.float32]:
+    def _turned(self, image: NDArray[np.float32], view: int, margin: int, tile: tuple[int, int]) -> NDArray[np.float32]:
         """Probability of a block without its margin, seen as one of the symmetries of the square."""
         flipped = np.ascontiguousarray(dihedral(image, view), dtype=np.float32)
         if self.model.card.halo_px is None:
-            found = blended(flipped, self.runner, self.calibration.apply, tile=tile)
+            found = blended(flipped, self.runner, self.calibration.apply, tile=self.tile)
         else:
             found = self.calibration.apply(halo_odds(flipped, self.runner, tile=tile, halo=margin))
         return np.asarray(undo_dihedral(found, view), dtype=np.float32)
@@ -225,28 +232,6 @@ class Segmenter:
             )
 
 
-def ensemble_likelihood(
-    segmenters: Sequence[Segmenter], scene: xr.Dataset, history: xr.Dataset | None = None
-) -> xr.Dataset:
-    """Mean probability and disagreement of several models.
-
-    Returns:
-        ``likelihood`` (mean) and ``disagreement``, the mutual information between prediction and member in nats:
-        entropy of the mean minus mean of the entropies; 0 where all agree, ln 2 at most.
-
-    References: Houlsby et al. 2011, Eq. 2; Lakshminarayanan et al. 2017.
-    """
-    members = xr.concat([s.likelihood(scene, history) for s in segmenters], dim="member")
-    mean = members.mean("member", skipna=False).astype(np.float32)
-    spread = (_entropy(mean) - _entropy(members).mean("member", skipna=False)).clip(min=0).astype(np.float32)
-    return xr.Dataset({"likelihood": mean.assign_attrs(units="1"), "disagreement": spread.assign_attrs(units="nat")})
-
-
-def _entropy(p: xr.DataArray) -> xr.DataArray:
-    q = p.clip(1e-7, 1 - 1e-7)
-    return -(q * np.log(q) + (1 - q) * np.log(1 - q))
-
-
 def _lazy(array: xr.DataArray) -> da.Array:
     return array.data if isinstance(array.data, da.Array) else da.from_array(array.data, chunks=-1)
 
@@ -257,9 +242,9 @@ def _sampled(power: da.Array) -> da.Array:
     return power[:, ::step, ::step]
 
 
-def _pad_to(power: da.Array, tile: int) -> da.Array:
+def _pad_to(power: da.Array, tile: tuple[int, int]) -> da.Array:
     """Not-observed rows and columns up to whole tiles."""
-    rest = [(-size) % tile for size in power.shape[1:]]
+    rest = [(-size) % side for size, side in zip(power.shape[1:], tile, strict=True)]
     return da.pad(power, ((0, 0), (0, rest[0]), (0, rest[1])), constant_values=np.nan)
 
 
@@ -274,9 +259,30 @@ def _whole_chunks(power: da.Array, margin: int) -> da.Array:
     return power.rechunk((power.chunks[0], *chunks))
 
 
-@lru_cache(maxsize=32)
-def _reopened(
+def opened_once(
     path: str, backend: str, tile: int, batch: int | None, threads: int, views: int, draw: int | None
 ) -> Segmenter:
-    """The same segmenter in another process, opened once there."""
+    """`Segmenter.load`, once a process while the model's card, which lists every file's digest, is the same file.
+
+    Opening and compiling takes half a second and 100 MiB: as much as mapping a megapixel or two.
+    """
+    try:
+        card = (folder_of(path) / CARD).stat()
+    except OSError:
+        return Segmenter.load(path, backend, tile=tile, batch=batch, threads=threads, views=views, draw=draw)
+    with _OPENING:
+        return _opened((card.st_ino, card.st_mtime_ns), path, backend, tile, batch, threads, views, draw)
+
+
+@lru_cache(maxsize=8)
+def _opened(
+    _card: tuple[int, int],
+    path: str,
+    backend: str,
+    tile: int,
+    batch: int | None,
+    threads: int,
+    views: int,
+    draw: int | None,
+) -> Segmenter:
     return Segmenter.load(path, backend, tile=tile, batch=batch, threads=threads, views=views, draw=draw)

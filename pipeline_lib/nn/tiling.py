@@ -42,16 +42,16 @@ class Runner:
                     self.on_halved(self.batch)
                 continue
             start += self.batch
-        return np.concatenate(done)
+        return done[0] if len(done) == 1 else np.concatenate(done)
 
 
-def halo_odds(image: Tiles, runner: Runner, *, tile: int, halo: int) -> Tiles:
+def halo_odds(image: Tiles, runner: Runner, *, tile: tuple[int, int], halo: int) -> Tiles:
     """Log-odds of a block of whole tiles that carries its halo on all sides.
 
     Args:
-        image: ``(band, y + 2 halo, x + 2 halo)`` network units without NaN; y and x multiples of ``tile``.
+        image: ``(band, y + 2 halo, x + 2 halo)`` network units without NaN; y and x multiples of the tile's.
         runner: runs the tiles.
-        tile: side of a tile's centre, a multiple of the network's coarsest stride.
+        tile: height and width of a tile's centre, multiples of the network's coarsest stride.
         halo: margin, at least half the receptive field, a multiple of the stride too.
 
     Returns:
@@ -59,13 +59,15 @@ def halo_odds(image: Tiles, runner: Runner, *, tile: int, halo: int) -> Tiles:
     """
     height, width = image.shape[1] - 2 * halo, image.shape[2] - 2 * halo
     out = np.empty((height, width), np.float32)
-    places = [(y, x) for y in range(0, height, tile) for x in range(0, width, tile)]
-    side = tile + 2 * halo
+    places = [(y, x) for y in range(0, height, tile[0]) for x in range(0, width, tile[1])]
+    around = tile[0] + 2 * halo, tile[1] + 2 * halo
     for start in range(0, len(places), max(runner.batch, 1)):
         some = places[start : start + runner.batch]
-        odds = runner.odds(np.ascontiguousarray(np.stack([image[:, y : y + side, x : x + side] for y, x in some])))
+        cut = [image[None, :, y : y + around[0], x : x + around[1]] for y, x in some]
+        odds = runner.odds(np.ascontiguousarray(cut[0] if len(cut) == 1 else np.concatenate(cut)))
         for (y, x), tile_odds in zip(some, odds, strict=True):
-            out[y : y + tile, x : x + tile] = tile_odds[halo : halo + tile, halo : halo + tile]
+            inner = tile_odds[halo : halo + tile[0], halo : halo + tile[1]]
+            out[y : y + tile[0], x : x + tile[1]] = inner
     return out
 
 

@@ -16,6 +16,7 @@ import xarray as xr
 from scipy.special import expit, logit
 
 from pipeline_lib.errors import ContractError
+from pipeline_lib.nn.odds import sigmoid
 from pipeline_lib.options import Options
 from pipeline_lib.options.learned import FusedOptions
 from pipeline_lib.water.adaptive import AdaptiveDetector
@@ -28,16 +29,30 @@ Plane = npt.NDArray[np.float32]
 SUREST = 1e-4
 """Neither expert may be surer than this: one that is certain would leave the other no say."""
 
+STRIP_ROWS = 64
+"""Rows that are pooled at once."""
+
 
 def pooled(network: Plane, adaptive: Plane, share: float) -> Plane:
     """Probability of the weighted mean of two log-odds; where one sees nothing, the other alone; NaN where neither.
 
     References: Genest and Zidek 1986, Eq. 3.8.
     """
-    ours, theirs = (logit(np.clip(p, SUREST, 1 - SUREST)) for p in (network, adaptive))
-    odds = share * ours + (1 - share) * theirs
-    odds = np.where(np.isnan(network), theirs, np.where(np.isnan(adaptive), ours, odds))
-    return np.asarray(expit(odds), dtype=np.float32)
+    out = np.empty(network.shape, np.float32)
+    # Some rows at a time: what is in between stays in the processor's cache.
+    for top in range(0, len(out), STRIP_ROWS):
+        rows = slice(top, top + STRIP_ROWS)
+        ours, theirs = (_log_odds(p[rows]) for p in (network, adaptive))
+        odds = np.float32(share) * ours + np.float32(1 - share) * theirs
+        out[rows] = sigmoid(np.where(np.isnan(ours), theirs, np.where(np.isnan(theirs), ours, odds)))
+    return out
+
+
+def _log_odds(probability: Plane) -> Plane:
+    """Log-odds, no surer than `SUREST`."""
+    kept = np.clip(probability, np.float32(SUREST), np.float32(1 - SUREST))
+    odds: Plane = np.log(kept / (1 - kept))
+    return odds
 
 
 class FusedDetector:

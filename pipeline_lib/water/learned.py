@@ -75,11 +75,6 @@ class LearnedDetector:
             if options
             else LearnedOptions()
         )
-        self._open: dict[tuple[str, int | None], Segmenter] = {}
-
-    def __getstate__(self) -> dict[str, object]:
-        """The options alone travel to a worker; it opens the model itself."""
-        return {"options": self.options, "_open": {}}
 
     def segmenter(self, *, with_history: bool = True) -> "Segmenter":
         """The open model for a pass that has references, or has none.
@@ -113,14 +108,10 @@ class LearnedDetector:
         return [self._opened(str(one.model.folder), draw) for one in able for draw in draws] if draws else able
 
     def _opened(self, name: str, draw: int | None = None) -> "Segmenter":
-        if (name, draw) not in self._open:
-            from pipeline_lib.nn.segmenter import Segmenter  # noqa: PLC0415 - torch takes seconds to import
+        from pipeline_lib.nn.segmenter import opened_once  # noqa: PLC0415 - slow to import, and not every detector's
 
-            chosen = self.options
-            self._open[name, draw] = Segmenter.load(
-                name, chosen.backend, tile=chosen.tile_px, threads=chosen.threads, views=chosen.views, draw=draw
-            )
-        return self._open[name, draw]
+        chosen = self.options
+        return opened_once(name, chosen.backend, chosen.tile_px, None, chosen.threads, chosen.views, draw)
 
     def look(self, observation: Observation) -> Look:
         """The network's view of an observation, lazily.
@@ -129,7 +120,7 @@ class LearnedDetector:
             ContractError: a polarisation or the history that the model needs is missing.
             ModelError: the model cannot be used.
         """
-        from pipeline_lib.nn.segmenter import ensemble_likelihood  # noqa: PLC0415 - torch takes seconds to import
+        from pipeline_lib.nn.ensemble import ensemble_likelihood  # noqa: PLC0415 - torch takes seconds to import
 
         scene = check_scene(observation.scene)
         segmenter = self.segmenter(with_history=observation.has(Need.HISTORY))

@@ -1,5 +1,6 @@
 """Inference: the same pixels whatever the chunks, tiles or backend; no data stays no data; memory runs out gracefully."""
 
+import os
 import pickle
 import subprocess
 import sys
@@ -12,14 +13,17 @@ import xarray as xr
 from pipeline_lib.errors import ContractError, InputError, ModelError, UnknownNameError
 from pipeline_lib.nn import gpu
 from pipeline_lib.nn.backends import choose_backend, open_backend
+from pipeline_lib.nn.ensemble import ensemble_likelihood
 from pipeline_lib.nn.export import quantize_onnx
 from pipeline_lib.nn.inputs import fixed_scale, grey_contract, normalise, sar_contract, to_db
-from pipeline_lib.nn.model_folder import INT8
+from pipeline_lib.nn.model_folder import CARD, INT8
 from pipeline_lib.nn.model_writer import rewrite_card
 from pipeline_lib.nn.predict import odds_of
-from pipeline_lib.nn.segmenter import PixelSizeWarning, Segmenter, ensemble_likelihood
+from pipeline_lib.nn.segmenter import PixelSizeWarning, Segmenter
 from pipeline_lib.nn.tiles import OutOfMemory
 from pipeline_lib.nn.tiling import Runner, hann
+from pipeline_lib.options.learned import LearnedOptions
+from pipeline_lib.water.learned import LearnedDetector
 
 
 def make_scene(shape: tuple[int, int] = (150, 171), seed: int = 0) -> xr.Dataset:
@@ -312,3 +316,27 @@ def test_another_process_opens_the_same_segmenter(make_model, tmp_path) -> None:
     folder = make_model(tmp_path / "m", dropout=0.5).folder
     sent = pickle.loads(pickle.dumps(Segmenter.load(folder, "cpu", tile=64, threads=1, views=4, draw=3)))  # noqa: S301
     assert (sent.views, sent.tile, sent.opening[-1]) == (4, 64, 3)
+
+
+def test_tiles_are_of_one_size_that_leaves_next_to_nothing_over(small_model) -> None:
+    segmenter = Segmenter.load(small_model.folder, "cpu", tile=64)
+    halo, stride = small_model.card.halo_px, small_model.card.stride_px
+    for shape in ((1, 1), (64, 65), (150, 171), (257, 1000)):
+        for size, side in zip(shape, segmenter._tile_for(shape), strict=True):
+            assert side % stride == 0
+            assert halo <= side <= max(64, halo + stride)
+            assert -(-size // side) * side - size < max(halo, stride) + stride * -(-size // side)
+
+
+def test_a_model_is_opened_once_until_its_card_changes(make_model, tmp_path) -> None:
+    folder = make_model(tmp_path / "m").folder
+    detector = LearnedDetector(LearnedOptions(model=str(folder), backend="cpu", without_history=None))
+    first = detector.segmenter()
+    assert LearnedDetector(detector.options).segmenter() is first
+    assert LearnedDetector(detector.options.model_copy(update={"views": 2})).segmenter() is not first
+    card = folder / CARD
+    os.utime(card, ns=(0, card.stat().st_mtime_ns + 1))
+    assert detector.segmenter() is not first
+    card.unlink()
+    with pytest.raises(ModelError, match="missing"):
+        detector.segmenter()
