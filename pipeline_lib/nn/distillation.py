@@ -71,7 +71,7 @@ def channel_wise(student: Tensor, teacher: Tensor, weight: Tensor | None = None,
         weight: gate; gated positions leave both distributions.
         tau: temperature; 4 (the authors' released scripts).
 
-    References: Shu et al. 2021, Eq. 3 and 4.
+    References: Shu et al. 2021, Eq. 4 and 5.
     """
     a, b = student.flatten(2) / tau, teacher.flatten(2) / tau
     if weight is not None:
