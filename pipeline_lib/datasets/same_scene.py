@@ -25,18 +25,18 @@ from scipy.ndimage import uniform_filter, uniform_filter1d
 from scipy.sparse.csgraph import connected_components
 
 SEAM_CORRELATION = 0.55
-"""Between true seams (0.6 and more) and the best chance match (below 0.5) on OMBRIA."""
+"""Least correlation of both edges of a seam, in every date: between true seams (0.6 and more) and the best chance match
+(below 0.5) on OMBRIA."""
 DUPLICATE_CORRELATION = 0.9
 TREND_PX = 15
 SMALLEST = 4
 
 
-def seams(images: Sequence[NDArray[np.generic]], *, threshold: float = SEAM_CORRELATION) -> NDArray[np.bool_]:
+def seams(images: Sequence[NDArray[np.generic]]) -> NDArray[np.bool_]:
     """Which chips were cut side by side.
 
     Args:
         images: one array per date, dims (chip, y, x): the same chips in the same order.
-        threshold: least correlation of both edges, in every date.
 
     Returns:
         Dims (chip, chip), symmetric, False on the diagonal.
@@ -48,7 +48,7 @@ def seams(images: Sequence[NDArray[np.generic]], *, threshold: float = SEAM_CORR
         match = np.min([_edges(image[last]) @ _edges(image[first]).T for image in images], axis=0)
         np.fill_diagonal(match, -1)
         mutual = (match == match.max(axis=1, keepdims=True)) & (match == match.max(axis=0, keepdims=True))
-        linked |= mutual & (match > threshold)
+        linked |= mutual & (match > SEAM_CORRELATION)
     return linked | linked.T
 
 
@@ -61,7 +61,7 @@ def _edges(lines: NDArray[np.generic]) -> NDArray[np.float64]:
     return unit
 
 
-def duplicates(images: NDArray[np.generic], *, threshold: float = DUPLICATE_CORRELATION) -> NDArray[np.bool_]:
+def duplicates(images: NDArray[np.generic]) -> NDArray[np.bool_]:
     """Which chips show the same ground in the same image: their detail correlates as a whole; dims as `seams`.
 
     The chips are reduced 4 times and lose what is smoother than 36 stored pixels: else all even chips look alike.
@@ -72,7 +72,7 @@ def duplicates(images: NDArray[np.generic], *, threshold: float = DUPLICATE_CORR
     detail = (reduced - uniform_filter(reduced, size=(0, 9, 9))).reshape(count, -1)
     detail -= detail.mean(axis=1, keepdims=True)
     detail /= np.maximum(np.linalg.norm(detail, axis=1, keepdims=True), 1e-9)
-    alike: NDArray[np.bool_] = detail @ detail.T > threshold
+    alike: NDArray[np.bool_] = detail @ detail.T > DUPLICATE_CORRELATION
     np.fill_diagonal(alike, val=False)
     return alike
 

@@ -33,6 +33,10 @@ observation); everything seen up to it; the doubt about its flood (`area_range`)
 the whole area."""
 
 SERIES_LAYERS = ("flood_extent", "flood_class", "likelihood", "reference_water", "water_extent", "observations")
+STEADY_SHARE = 0.1
+"""Change of the flooded area, of its largest, that is none yet."""
+OVER_SHARE = 0.05
+"""Below this share of its largest area a flood is over."""
 INDEPENDENT = 4.0
 """Independent patches in a flood: errors run over whole fields, shores and towns. Chosen on simulated worlds
 (`benchmarks/event_worlds.py`, seeds 601 to 612)."""
@@ -124,20 +128,20 @@ def area_range(flood_m2: float, doubt_m2: float, usable_m2: float) -> tuple[floa
     return max(flood_m2 - half, 0.0), min(flood_m2 + half, max(usable_m2, flood_m2))
 
 
-def state_of(flood_now_m2: Sequence[float], *, tolerance: float = 0.1, over_share: float = 0.05) -> EventState:
+def state_of(flood_now_m2: Sequence[float]) -> EventState:
     """State of an event from the carried-forward flood area at each pass.
 
-    Rising: the newest area is the largest and grew by more than ``tolerance``. Peak: within ``tolerance`` of the
-    largest. Over: below ``over_share`` of the largest. Receding: anything else.
+    Rising: the newest area is the largest and grew by more than `STEADY_SHARE`. Peak: within `STEADY_SHARE` of the
+    largest. Over: below `OVER_SHARE` of the largest. Receding: anything else.
     """
     areas = list(flood_now_m2)
     largest = max(areas, default=0.0)
     if largest <= 0:
         return EventState.NONE
-    if areas[-1] < over_share * largest:
+    if areas[-1] < OVER_SHARE * largest:
         return EventState.OVER
-    if len(areas) > 1 and areas[-1] == largest and areas[-1] > (1 + tolerance) * areas[-2]:
+    if len(areas) > 1 and areas[-1] == largest and areas[-1] > (1 + STEADY_SHARE) * areas[-2]:
         return EventState.RISING
-    if areas[-1] >= (1 - tolerance) * largest:
+    if areas[-1] >= (1 - STEADY_SHARE) * largest:
         return EventState.PEAK
     return EventState.RECEDING

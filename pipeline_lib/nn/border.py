@@ -6,14 +6,14 @@ from scipy import ndimage
 
 CAP = 11.0
 """Largest weight: class weight 1 plus w0 = 10."""
+SIGMA_PX = 5.0
+"""Width of the border term: the paper's "about 5 pixels"."""
 REACH_PX = 48
 """How far from a water body distances are computed."""
 
 
-def border_weight(
-    label: NDArray[np.uint8], *, w0: float = 10.0, sigma_px: float = 5.0, class_weight: tuple[float, float] = (1, 1)
-) -> NDArray[np.float32]:
-    """Weight map ``w(x) = w_c(x) + w0 exp(-(d1 + d2)^2 / (2 sigma^2))`` of one label map.
+def border_weight(label: NDArray[np.uint8], *, w0: float = 10.0) -> NDArray[np.float32]:
+    """Weight map ``w(x) = 1 + w0 exp(-(d1 + d2)^2 / (2 sigma^2))`` of one label map.
 
     ``d1`` and ``d2`` are the distances to the nearest and to the second nearest water body (8-connected component);
     with fewer than two bodies d2 = d1. Only dry pixels get the border term: it is there to keep bodies apart. 0
@@ -22,16 +22,14 @@ def border_weight(
     Args:
         label: ``(y, x)`` uint8, 0 dry, 1 water, 255 ignored.
         w0: height of the border term; the paper's 10.
-        sigma_px: its width; the paper's "about 5 pixels".
-        class_weight: w_c of dry and of water.
 
-    References: Ronneberger et al. 2015, Eq. 2.
+    References: Ronneberger et al. 2015, Eq. 2; its class weight is the loss's (`LossOptions.water_weight`).
     """
     water = label == 1
-    weight = np.where(water, class_weight[1], class_weight[0]).astype(np.float32)
+    weight = np.ones(label.shape, np.float32)
     if w0 > 0 and water.any():
         first, second = two_nearest(water)
-        border = w0 * np.exp(-((first + second) ** 2) / (2 * sigma_px**2))
+        border = w0 * np.exp(-((first + second) ** 2) / (2 * SIGMA_PX**2))
         weight += np.where(water, 0, border).astype(np.float32)
     return np.where(label == 255, 0, np.minimum(weight, CAP)).astype(np.float32)
 

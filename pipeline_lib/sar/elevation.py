@@ -82,7 +82,6 @@ def heights_on(
     *,
     origin: tuple[int, int],
     window: tuple[int, int, int, int],
-    bilinear: bool = True,
 ) -> Heights:
     """Ellipsoidal heights on a window of the grid.
 
@@ -91,7 +90,6 @@ def heights_on(
         elevation: (row, column) part of the DEM, above the geoid, metres, NaN = void.
         origin: row and column of the part's first pixel in the DEM.
         window: row, column, rows, columns in the grid.
-        bilinear: False takes the nearest post.
 
     Returns:
         (row, column) float32; NaN where any of the four posts around is void or missing.
@@ -108,14 +106,13 @@ def heights_on(
         origin[1],
         row,
         column,
-        bilinear,
         out,
     )
     return out
 
 
 @compiled
-def _heights(nodes, first_row, first_column, step, dem, dem_row, dem_column, row0, column0, bilinear, out):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, PLR0913
+def _heights(nodes, first_row, first_column, step, dem, dem_row, dem_column, row0, column0, out):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, PLR0913
     """Bilinear between posts, exact on a post: positions within 1e-4 pixel of one are taken to be on it."""
     blend = np.empty((nodes.shape[1], nodes.shape[2]))
     for i in range(out.shape[0]):
@@ -126,9 +123,9 @@ def _heights(nodes, first_row, first_column, step, dem, dem_row, dem_column, row
             w = (c - n * step) / step
             u = blend[n, DEM] * (1.0 - w) + blend[n + 1, DEM] * w
             v = blend[n, DEM + 1] * (1.0 - w) + blend[n + 1, DEM + 1] * w
-            if not bilinear or abs(u - np.round(u)) < 1e-4:
+            if abs(u - np.round(u)) < 1e-4:
                 u = np.round(u)
-            if not bilinear or abs(v - np.round(v)) < 1e-4:
+            if abs(v - np.round(v)) < 1e-4:
                 v = np.round(v)
             p = int(np.floor(u))
             q = int(np.floor(v))

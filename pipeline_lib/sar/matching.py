@@ -58,7 +58,6 @@ class Search(NamedTuple):
 def estimate_shift(
     scene: xr.Dataset,
     other: xr.Dataset,
-    usable: xr.DataArray | None,
     features: Features,
     changed: Changed,
     search: Search,
@@ -68,7 +67,6 @@ def estimate_shift(
     Args:
         scene: layers (y, x) of the pass.
         other: layers (y, x) of the reference, on the same grid.
-        usable: (y, x) bool, False where nothing may be matched.
         features: see `Features`.
         changed: see `Changed`.
         search: how far and in how many blocks.
@@ -80,18 +78,17 @@ def estimate_shift(
     if shape != (other.sizes["y"], other.sizes["x"]):
         raise GridMismatchError(f"The pass has {shape} pixels, what it is compared with {tuple(other.sizes.values())}.")
     windows = _windows(shape, search.reach_px, search.max_blocks)
-    matched = _matched(scene, other, usable, features, windows)
+    matched = _matched(scene, other, features, windows)
     return _summary(_surfaces(matched, changed, search.reach_px), search.name)
 
 
 def _matched(
     scene: xr.Dataset,
     other: xr.Dataset,
-    usable: xr.DataArray | None,
     features: Features,
     windows: Sequence[tuple[Window, Window]],
 ) -> Iterator[tuple[Window, Matched, Mask]]:
-    """For each window where its block lies in it, the features within it, and its pixels that may be matched.
+    """For each window where its block lies in it, the features within it, and where all layers are observed.
 
     Where the windows overlap so much that together they are larger than the image, features are made of the image
     once; they reach no further than a window's margin, so that a block sees the same ones.
@@ -104,26 +101,24 @@ def _matched(
         (
             {str(band): scene[band][area].data for band in scene},
             {str(band): other[band][area].data for band in other},
-            True if usable is None else usable[area].data,
         )
         for area in areas
     ]
     # One call for all areas: whatever makes a chunk of the pass (a file read, a geocoding) runs once for all of them.
-    read: list[tuple[Layers, Layers, Mask]] = dask.compute(layers)[0]
+    read: list[tuple[Layers, Layers]] = dask.compute(layers)[0]
     if shared:
-        one, another, allowed = read[0]
-        of_image, allowed = _made(one, another, allowed, features)
+        of_image, observed = _made(*read[0], features)
         for core, window in windows:
-            yield core, _cut(of_image, window), allowed[window]
+            yield core, _cut(of_image, window), observed[window]
         return
-    for (core, _), (one, another, allowed) in zip(windows, read, strict=True):
-        yield core, *_made(one, another, allowed, features)
+    for (core, _), (one, another) in zip(windows, read, strict=True):
+        yield core, *_made(one, another, features)
 
 
-def _made(one: Layers, other: Layers, usable: Mask | bool, features: Features) -> tuple[Matched, Mask]:
-    """Features of an area, and where all layers are observed and usable."""
-    observed = np.all([np.isfinite(value) for value in (*one.values(), *other.values())], axis=0)
-    return features(one, other), observed & usable
+def _made(one: Layers, other: Layers, features: Features) -> tuple[Matched, Mask]:
+    """Features of an area, and where all layers are observed."""
+    observed: Mask = np.all([np.isfinite(value) for value in (*one.values(), *other.values())], axis=0)
+    return features(one, other), observed
 
 
 def _cut(matched: Matched, window: Window) -> Matched:
@@ -141,9 +136,9 @@ def _area(window: Window) -> int:
 def _surfaces(matched: Iterable[tuple[Window, Matched, Mask]], changed: Changed, reach: int) -> list[Image]:
     """The correlation of every block that has one, the mean over its pairs of features."""
     found: list[Image] = []
-    for core, (pairs, contrast), usable in matched:
+    for core, (pairs, contrast), observed in matched:
         same = ~_grown(np.any([changed(one) for one in contrast], axis=0), reach)
-        allowed = (usable & same)[core]
+        allowed = (observed & same)[core]
         surface = _mean(masked_correlation(fixed[core], moving[core], allowed, reach) for fixed, moving in pairs)
         if np.isfinite(surface).all():
             found.append(surface)

@@ -27,14 +27,7 @@ MAX_WATER_NIR = 0.15
 """Brighter pixels with a positive NDWI are snow or cloud."""
 
 
-def shift_between(
-    scene: xr.Dataset,
-    reference: xr.Dataset,
-    *,
-    name: str = "",
-    max_shift_px: int = 8,
-    usable: xr.DataArray | None = None,
-) -> ShiftEstimate:
+def shift_between(scene: xr.Dataset, reference: xr.Dataset, *, name: str = "", max_shift_px: int = 8) -> ShiftEstimate:
     """Shift of a pass against a reference pass of the same orbit, by the structure of all shared polarisations.
 
     Pixels whose smoothed backscatter changed by more than `CHANGE_DB` are left out, and their surroundings.
@@ -44,7 +37,6 @@ def shift_between(
         reference: Scene on the same grid; best a mean of several passes, which holds less speckle.
         name: identifier of the reference, for the record.
         max_shift_px: largest shift looked for.
-        usable: (y, x) bool, False where nothing may be matched.
 
     Raises:
         GridMismatchError: the two do not share one shape or no polarisation.
@@ -61,7 +53,7 @@ def shift_between(
             contrast=tuple(smooth(first, 2 * FINE_PX) - smooth(second, 2 * FINE_PX) for first, second in decibels),
         )
 
-    return estimate_shift(scene[shared], reference[shared], usable, features, _changed, Search(name, max_shift_px))
+    return estimate_shift(scene[shared], reference[shared], features, _changed, Search(name, max_shift_px))
 
 
 def shift_to_optical(
@@ -70,7 +62,6 @@ def shift_to_optical(
     *,
     name: str = "",
     max_shift_px: int = 8,
-    usable: xr.DataArray | None = None,
     max_blocks: int = MAX_BLOCKS,
 ) -> ShiftEstimate:
     """Shift of a pass against optical reflectance, by the strength of edges in both.
@@ -84,7 +75,6 @@ def shift_to_optical(
         optical: reflectance bands on the same grid, NaN = cloud or no data; B03 and B08 tell water.
         name: identifier of the optical image, for the record.
         max_shift_px: largest shift looked for.
-        usable: (y, x) bool, False where nothing may be matched.
         max_blocks: largest number of blocks; fewer cost less and tell less about how sure the shift is.
 
     Raises:
@@ -101,7 +91,7 @@ def shift_to_optical(
         return Matched(pairs=((seen, edges),), contrast=(_water_in_one(radar_db, other),))
 
     search = Search(name, max_shift_px, max_blocks)
-    return estimate_shift(scene[radar], optical[bands], usable, features, np.asarray, search)
+    return estimate_shift(scene[radar], optical[bands], features, np.asarray, search)
 
 
 def co_registered(

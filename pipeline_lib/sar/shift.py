@@ -38,9 +38,9 @@ class ShiftEstimate(Record):
         """Length of the shift."""
         return float(np.hypot(self.dy_px, self.dx_px))
 
-    def is_sure(self, *, min_shift_px: float = MIN_SHIFT_PX, min_confidence: float = MIN_CONFIDENCE) -> bool:
+    def is_sure(self, *, min_shift_px: float = MIN_SHIFT_PX) -> bool:
         """Whether the shift is large enough to matter and sure enough to be corrected."""
-        return self.blocks >= MIN_BLOCKS and self.length_px > min_shift_px and self.confidence >= min_confidence
+        return self.blocks >= MIN_BLOCKS and self.length_px > min_shift_px and self.confidence >= MIN_CONFIDENCE
 
 
 def moved(scene: xr.Dataset, estimate: ShiftEstimate) -> xr.Dataset:

@@ -117,9 +117,9 @@ class Mapped(Record):
     mosaic: Stored
 
 
-def publication(mapped: Mapped, store: Store, decision: dict[str, JsonValue] | None = None) -> Publication:
+def publication(mapped: Mapped, store: Store) -> Publication:
     """What publishing ``mapped`` would write."""
-    return publication_of(store, mapped.plan, *_contents(mapped), decision)
+    return publication_of(store, mapped.plan, *_contents(mapped))
 
 
 def publish(mapped: Mapped, out: str, store: Store, decision: dict[str, JsonValue] | None = None) -> Product:

@@ -13,6 +13,8 @@ from pipeline_lib.errors import InputError, StoreError, UnknownNameError
 from pipeline_lib.model import Record
 from pipeline_lib.watch.records import KnownPass, PassState, Watch
 
+KEEP_PASSES = timedelta(days=400)
+"""How much longer passes are kept than polls."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS watches (
   name TEXT PRIMARY KEY, definition TEXT NOT NULL, paused INTEGER NOT NULL DEFAULT 0,
@@ -207,7 +209,7 @@ class Register:
             for at, found, new, due, problem in rows
         ]
 
-    def prune(self, before: datetime, *, keep_passes: timedelta = timedelta(days=400)) -> int:
+    def prune(self, before: datetime) -> int:
         """Drop old history; passes are kept much longer, for a late item must still find its pass.
 
         How old a pass is counts from the newest one known: a clock that is years ahead forgets none that is needed.
@@ -217,7 +219,7 @@ class Register:
             newest = connection.execute("SELECT max(start) FROM passes").fetchone()[0]
             if newest is None:
                 return polls
-            oldest = (min(before, datetime.fromisoformat(newest)) - keep_passes).isoformat()
+            oldest = (min(before, datetime.fromisoformat(newest)) - KEEP_PASSES).isoformat()
             return polls + connection.execute("DELETE FROM passes WHERE start < ?", (oldest,)).rowcount
 
 

@@ -61,11 +61,11 @@ def test_features_of_the_image_are_those_of_each_window_alone():
         return Matched(((structure(first["vv"]), gradient(second["vv"])),), (smooth(first["vv"], 2 * FINE_PX),))
 
     windows = _windows((400, 300), 8, 64)
-    together = list(_matched(one, other, None, features, windows))
+    together = list(_matched(one, other, features, windows))
     assert len(together) == len(windows) == 20
-    for (core, (pairs, contrast), usable), window in zip(together, windows, strict=True):
-        ((_, (pairs_alone, contrast_alone), usable_alone),) = _matched(one, other, None, features, [window])
-        assert np.array_equal(usable, usable_alone)
+    for (core, (pairs, contrast), observed), window in zip(together, windows, strict=True):
+        ((_, (pairs_alone, contrast_alone), observed_alone),) = _matched(one, other, features, [window])
+        assert np.array_equal(observed, observed_alone)
         for a, b in zip((*pairs[0], *contrast), (*pairs_alone[0], *contrast_alone), strict=True):
             assert np.allclose(a[core], b[core], rtol=1e-4, atol=1e-7, equal_nan=True)
 
