@@ -5,7 +5,7 @@ Decided in square cells, because wind, frost and drought are regional and a sing
 
 import numpy as np
 
-from pipeline_lib.flood.exclusion import Evidence
+from pipeline_lib.flood.evidence import Evidence
 from pipeline_lib.model import Advisory
 
 MIN_PIXELS = 30

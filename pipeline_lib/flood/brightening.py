@@ -21,7 +21,7 @@ References:
 import numpy as np
 from scipy.ndimage import distance_transform_edt, uniform_filter
 
-from pipeline_lib.flood.exclusion import Evidence
+from pipeline_lib.flood.evidence import Evidence
 from pipeline_lib.options.derive import BrighteningOptions, DeriveOptions
 
 VEGETATION, TOWN = 3, 4

@@ -23,13 +23,23 @@ import numpy as np
 import xarray as xr
 
 from pipeline_lib.flood.advisory import advisory_flags
-from pipeline_lib.flood.archive import archive_statistics, co_and_cross, smoothed_db
+from pipeline_lib.flood.archive import archive_statistics, co_and_cross
 from pipeline_lib.flood.brightening import brightened, window_px
-from pipeline_lib.flood.exclusion import Evidence, exclusion_flags
+from pipeline_lib.flood.evidence import ARCHIVE, TERRAIN, Evidence, evidence_of
+from pipeline_lib.flood.exclusion import exclusion_flags
 from pipeline_lib.flood.objects import drop_small
 from pipeline_lib.flood.usual_rise import usual_rise_db
 from pipeline_lib.flood.window import WINDOW_PX, Window, map_windows
-from pipeline_lib.model import DRY, EXCLUDED, NOT_OBSERVED, WATER, Exclusion, check_flood_map, check_water_extent
+from pipeline_lib.model import (
+    DRY,
+    EXCLUDED,
+    NOT_OBSERVED,
+    WATER,
+    Advisory,
+    Exclusion,
+    check_flood_map,
+    check_water_extent,
+)
 from pipeline_lib.options.derive import DeriveOptions
 
 OUTPUTS = {
@@ -55,27 +65,14 @@ ATTRIBUTES: dict[str, dict[str, object]] = {
     },
     "uncertainty": {"long_name": "probability of the less likely class in percent, 0 to 50; 255 not observed"},
     "advisory": {
-        "flag_masks": [1, 2, 4, 8],
-        "flag_meanings": "rough_water frozen_or_wet_snow dry_soil out_of_distribution",
+        "flag_masks": [warning.value for warning in Advisory],
+        "flag_meanings": " ".join(str(warning.name).lower() for warning in Advisory),
     },
     "flood_class": {
         "flag_values": [0, 1, 2, 3, 4, 254, 255],
         "flag_meanings": "dry reference_water open_flood flooded_vegetation flooded_town excluded not_observed",
     },
 }
-TERRAIN = ("slope_deg", "hand_m")
-ARCHIVE = ("passes", "dark_share", "co_mean_db", "co_std_db", "cross_mean_db")
-NAMES = (
-    "water",
-    "likelihood",
-    "excluded",
-    "reference",
-    "co_db",
-    "cross_db",
-    "incidence_deg",
-    "layover_shadow",
-    "doubt",
-)
 
 
 def derive_flood(
@@ -148,18 +145,6 @@ def pixel_size_m(layer: xr.DataArray) -> float:
     return float(abs(x[-1] - x[0]) / (x.size - 1))
 
 
-def _evidence(arrays: tuple[np.ndarray | None, ...], smoothing_px: int) -> Evidence:
-    """Name the arrays of one window; power becomes smoothed dB."""
-    named = dict(zip((*NAMES, *TERRAIN, *ARCHIVE), arrays, strict=True))
-    for name in ("co_db", "cross_db"):
-        power = named[name]
-        named[name] = None if power is None else smoothed_db(power, smoothing_px)
-    for name in ARCHIVE[1:]:
-        half = named[name]
-        named[name] = None if half is None else half.astype(np.float32)
-    return Evidence(**named)  # type: ignore[arg-type]
-
-
 def _derive(
     window: Window,
     *arrays: np.ndarray | None,
@@ -170,7 +155,7 @@ def _derive(
     usual_db: float,
 ) -> tuple[np.ndarray, ...]:
     """One window, halo included: every layer."""
-    evidence = _evidence(arrays, options.reference.smoothing_px)
+    evidence = evidence_of(arrays, options.reference.smoothing_px)
     exclusion = exclusion_flags(evidence, options)
     observed = evidence.water != NOT_OBSERVED
     is_reference = np.isin(evidence.reference, (1, 2))
