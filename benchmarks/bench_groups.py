@@ -102,7 +102,9 @@ def grd_records(part: str, line: dict) -> Iterator[Record]:
     if part == "stages":
         mpx = GRD_TILE_PX**2 / 1e6
         for name, rate in line["mpx_per_cpu_s"].items():
-            yield Record(stage=f"GRD {name}", mpx=mpx, cpu_s=mpx / rate, facts={"tile_px": GRD_TILE_PX})
+            yield Record(
+                stage=f"GRD {name.replace('_', ' ')}", mpx=mpx, cpu_s=mpx / rate, facts={"tile_px": GRD_TILE_PX}
+            )
     elif part == "kernel":
         for who in (record.OURS, "numpy"):
             seconds = line[f"{'ours' if who == record.OURS else who}_cpu_s"]
