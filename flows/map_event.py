@@ -204,7 +204,7 @@ def _seen_from_above(
 def _raise_incomplete(outcome: Outcome) -> None:
     """Say what is missing from an event."""
     mapped, failures = len(outcome.assessment.passes), outcome.failures
-    reasons = "; ".join(f"{name}: {error}" for name, error in failures.items())
+    reasons = "; ".join(f"{name}: {error}".rstrip(".") for name, error in failures.items())
     event_id, version = outcome.assessment.event_id, outcome.product.version if outcome.product else 0
     state = f"Published {event_id} version {version}" if outcome.state == PUBLISHED else f"{outcome.state}: {event_id}"
     raise IncompleteEventError(

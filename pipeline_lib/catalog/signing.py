@@ -2,6 +2,7 @@
 
 import os
 import time
+from http import HTTPStatus
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -120,6 +121,30 @@ def _asked(session: requests.Session, href: str) -> tuple[str | None, bytes]:
                 ) from None
             time.sleep(PAUSE_S * 2**attempt)
     return None, b""
+
+
+def refusal(href: str) -> str | None:
+    """What the server of an http(s) address says in place of a raster, in words; None where it gives one.
+
+    GDAL calls an error page "not a supported file format": who has no valid credentials looks for a fault in the file.
+    """
+    if not href.startswith(("http://", "https://")):
+        return None
+    try:
+        with requests.get(
+            href, headers={"Range": "bytes=0-0"}, timeout=_TIMEOUT_S, allow_redirects=False, stream=True
+        ) as answer:
+            code, kind = answer.status_code, answer.headers.get("Content-Type", "")
+            said = f"its server answers HTTP {code} {answer.reason or ''}".rstrip()
+    except requests.RequestException:
+        return None
+    if code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        return f"{said}: credentials or a signature are missing, or have run out (overbank doctor)"
+    if code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+        return f"the file is empty (HTTP {code})"
+    if code >= HTTPStatus.BAD_REQUEST:
+        return said
+    return "its server answers with a web page and not with a raster" if kind.startswith("text/html") else None
 
 
 def _check_kind(href: str, head: bytes) -> None:

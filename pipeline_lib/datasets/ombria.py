@@ -11,8 +11,10 @@ Datasheet
         ``group`` are therefore found from the pixels, over every chip below the root, and splits must follow them.
     Licence: none given; not redistributed here.
     Layout read: ``OmbriaS1/<split>/{BEFORE,AFTER,MASK}/S1_{before,after,mask}_<number>.png`` and the same with S2, from
-        any root at or above an ``AFTER`` folder; a folder may hold one split only, need not hold S2, BEFORE or
-        MASK, and may hold other events. An ``events.csv`` (``chip,event``) below the root overrules the pixels.
+        any root above an ``AFTER`` folder; a folder may hold one split only, need not hold S2, BEFORE or
+        MASK, and may hold other events. GeoTIFFs (``.tif``, ``.tiff``) and endings in capitals are read as well,
+        folders that are links are followed, and a mask of 0 and 1 is one of 0 and 255. An ``events.csv``
+        (``chip,event``) below the root overrules the pixels.
 
 References:
     Drakonakis, Tsagkatakis, Fotiadou, Tsakalides: OmbriaNet - supervised flood mapping via convolutional neural
@@ -20,6 +22,7 @@ References:
 """
 
 import csv
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -35,6 +38,8 @@ STRETCH = {"vv": Stretch(db_at_0=-25.0, db_at_255=0.0)}
 PIXEL_M = 10.0
 S2_BANDS = ("red", "green", "blue")
 """Display channels of the false colour picture, in the order stored; which wavelengths they are was not published."""
+ENDINGS = (".png", ".tif", ".tiff")
+"""Of images, in small letters or capitals."""
 _NUMBER = re.compile(r"(\d+)$")
 
 
@@ -42,12 +47,17 @@ def read_ombria(root: Path) -> list[Chip]:
     """Every chip below ``root``, in order of split and number, with groups found from the pixels.
 
     Raises:
-        InputError: no ``AFTER/S1_after_*.png`` is there, or two chips share split and number.
+        InputError: no ``AFTER/S1_after_*.png`` (or .tif) is there, or two chips share split and number.
     """
-    after = sorted(root.rglob("AFTER/S1_after_*.png"))
+    files = _files(root)
+    after = [path for path in files if path.parent.name == "AFTER" and path.name.startswith("S1_after_")]
     if not after:
-        raise InputError(f"{root} holds no AFTER/S1_after_*.png; expected the layout of OMBRIA.")
-    chips = [_chip(path) for path in after]
+        raise InputError(
+            f"{root} holds no AFTER/S1_after_*.png (or .tif); expected the layout of OMBRIA: "
+            "OmbriaS1/<split>/{BEFORE,AFTER,MASK}/S1_{before,after,mask}_<number>.png."
+        )
+    known = {path.with_suffix(""): path for path in files}
+    chips = [_chip(path, known) for path in after]
     names = [chip.chip_id for chip in chips]
     if len(set(names)) < len(names):
         raise InputError(
@@ -62,11 +72,25 @@ def read_ombria(root: Path) -> list[Chip]:
     return [replace(chip, event=group, group=group) for chip, group in zip(chips, found, strict=True)]
 
 
+def _files(root: Path) -> list[Path]:
+    """Every image below the root, sorted; folders that are links are followed, each folder once."""
+    found, seen = [], set()
+    for folder, below, names in os.walk(root, followlinks=True):
+        place = os.path.realpath(folder)
+        if place in seen:
+            below.clear()
+            continue
+        seen.add(place)
+        found += [Path(folder, name) for name in names if name.lower().endswith(ENDINGS)]
+    return sorted(found)
+
+
 def _stem(chip: Chip) -> str:
     return chip.chip_id.rsplit("/", 1)[-1]
 
 
-def _chip(after: Path) -> Chip:
+def _chip(after: Path, known: dict[Path, Path]) -> Chip:
+    """One chip; ``known`` gives every image by its path without the ending."""
     number = after.stem.removeprefix("S1_after_")
     home = after.parent.parent
     split = home.name if home.name.lower() in {"train", "valid", "val", "test"} else "all"
@@ -79,10 +103,10 @@ def _chip(after: Path) -> Chip:
         split="valid" if split == "val" else split.lower(),
         meaning=Meaning.FLOOD,
         sar=_radar(after, number),
-        sar_before=_optional_radar(home / "BEFORE" / f"S1_before_{number}.png", number),
-        label=_label(home / "MASK" / f"S1_mask_{number}.png"),
-        optical=_optical(optical / "AFTER" / f"S2_after_{number}.png"),
-        optical_before=_optical(optical / "BEFORE" / f"S2_before_{number}.png"),
+        sar_before=_optional_radar(known.get(home / "BEFORE" / f"S1_before_{number}"), number),
+        label=_label(known.get(home / "MASK" / f"S1_mask_{number}")),
+        optical=_optical(known.get(optical / "AFTER" / f"S2_after_{number}")),
+        optical_before=_optical(known.get(optical / "BEFORE" / f"S2_before_{number}")),
         pixel_m=PIXEL_M,
     )
 
@@ -92,16 +116,16 @@ def _radar(path: Path, number: str) -> Layer:
     return Layer(bands={"vv": Band(path=path)}, unit=Unit.BYTE, stretch=STRETCH, facts=facts)
 
 
-def _optional_radar(path: Path, number: str) -> Layer | None:
-    return _radar(path, number) if path.is_file() else None
+def _optional_radar(path: Path | None, number: str) -> Layer | None:
+    return None if path is None else _radar(path, number)
 
 
-def _label(path: Path) -> Label | None:
-    return Label(band=Band(path=path), water=(255,), dry=(0,)) if path.is_file() else None
+def _label(path: Path | None) -> Label | None:
+    return None if path is None else Label(band=Band(path=path), water=(255,), dry=(0,))
 
 
-def _optical(path: Path) -> Layer | None:
-    if not path.is_file():
+def _optical(path: Path | None) -> Layer | None:
+    if path is None:
         return None
     return Layer(bands={name: Band(path=path, index=index) for index, name in enumerate(S2_BANDS, 1)}, unit=Unit.BYTE)
 

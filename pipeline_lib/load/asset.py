@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
+from pipeline_lib.catalog.signing import refusal
 from pipeline_lib.errors import AssetError, shown
 from pipeline_lib.load import traffic
 from pipeline_lib.model import CatalogItem
@@ -109,10 +110,11 @@ def opened(item_id: str, key: str, href: str, gdal: Mapping[str, str | int]) -> 
             yield dataset
     except (RasterioError, OSError) as error:
         _failed.add(address)
-        reason = shown(error.__cause__ or error)
+        reason = refusal(href) or (
+            f"{shown(error.__cause__ or error).rstrip('.')}. It is missing, truncated or not a raster"
+        )
         raise AssetError(
-            f"Asset {key!r} of item {item_id} cannot be read: {reason}. It is missing, truncated or not a raster; "
-            "try again later or leave the item out."
+            f"Asset {key!r} of item {item_id} cannot be read: {reason}; try again later or leave the item out."
         ) from None
 
 

@@ -59,9 +59,9 @@ def _input(card: ModelCard) -> dict[str, Any]:
     contract = card.inputs
     return {
         "name": "backscatter",
-        "bands": [{"name": name} for name in contract.names],
+        "bands": [{"name": name} for name in card.bands],
         "input": {
-            "shape": [-1, len(contract.names), -1, -1],
+            "shape": [-1, len(card.bands), -1, -1],
             "dim_order": ["batch", "bands", "height", "width"],
             "data_type": "float32",
         },
@@ -99,5 +99,5 @@ def mlm_asset(name: str, card: ModelCard, size: int, folder: str = ".") -> dict[
         "mlm:artifact_type": "safetensors.torch.save_file" if name.endswith("safetensors") else "torch.onnx.export",
         "file:size": size,
         "file:checksum": "1220" + card.digests[name],
-        "raster:bands": [{"name": band, "data_type": "float32"} for band in card.inputs.names],
+        "raster:bands": [{"name": band, "data_type": "float32"} for band in card.bands],
     }

@@ -52,6 +52,14 @@ class ModelCard(Record):
     software: str = ""
     digests: dict[str, str] = {}
     """SHA-256 of every file of the folder that is loaded."""
+    teacher_bands: tuple[str, ...] = ()
+    """The network's channels in order, where it is a teacher: it sees optical bands as well, which no Scene has, and so
+    can be scored on a label set with optical images, but cannot map."""
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """Names of the network's channels, in order."""
+        return self.teacher_bands or self.inputs.names
 
 
 DATA_TERMS = {
@@ -71,7 +79,7 @@ LIMITS = (
 
 def card_markdown(card: ModelCard) -> str:
     """The card for people, Markdown."""
-    bands = ", ".join(card.inputs.names)
+    bands = ", ".join(card.bands)
     learned = f"{card.recipe.kind}, seed {card.recipe.seed}" if card.recipe else "not recorded"
     lines = [
         f"# {card.name}",
@@ -80,7 +88,8 @@ def card_markdown(card: ModelCard) -> str:
         "",
         f"- **Finds**: {card.target}",
         f"- **Input**: {bands}; units {card.inputs.units}; {card.inputs.pixel_m:g} m pixels"
-        + ("; needs the time before the event" if card.inputs.needs_history else ""),
+        + ("; needs the time before the event" if card.inputs.needs_history else "")
+        + ("; a teacher: it needs optical images and cannot map" if card.teacher_bands else ""),
         f"- **Network**: {card.network.architecture}, {card.network.encoder} encoder, width {card.network.width}",
         f"- **Calibration**: P = sigmoid({card.scale:.4f} odds {card.bias:+.4f}), threshold {card.threshold:g}",
         f"- **Learned by**: {learned}",

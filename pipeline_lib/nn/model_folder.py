@@ -47,7 +47,7 @@ class Model:
         from pipeline_lib.nn.checkpoint import load_weights, read_tensors  # noqa: PLC0415
         from pipeline_lib.nn.networks import build_network  # noqa: PLC0415
 
-        network = build_network(self.card.network, len(self.card.inputs.bands))
+        network = build_network(self.card.network, len(self.card.bands))
         load_weights(network, read_tensors(self.folder / WEIGHTS).tensors, str(self.folder / WEIGHTS))
         return network.eval()
 

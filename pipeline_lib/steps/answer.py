@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import xarray as xr
@@ -12,6 +13,7 @@ from pipeline_lib.datasets import Chip, Meaning
 from pipeline_lib.errors import InputError
 from pipeline_lib.evaluate import Subject
 from pipeline_lib.model import DRY, WATER
+from pipeline_lib.nn.model_folder import WEIGHTS
 from pipeline_lib.options.evaluate import EvaluateOptions
 from pipeline_lib.terrain import terrain_of
 from pipeline_lib.water import Detector, Observation, detector
@@ -36,18 +38,28 @@ Answerer = Callable[[Chip], Answer]
 
 def subject_of(options: EvaluateOptions, chips: Sequence[Chip]) -> tuple[Subject, Answerer, tuple[str, ...]]:
     """Who answers, how, and what a reader of the scores should know about it."""
-    name, parameters = options.detector or "default", dict(options.parameters)
-    if options.model is not None:
-        name, parameters = "learned", parameters | {"model": str(options.model)}
-    found = detector(name, parameters)
     flood = _asks_for_flood(options, chips)
-    notes = [note for chip in chips[:1] for note in _notes(chip, is_flood=flood)]
-    subject = Subject(
-        kind="detector" if options.model is None else "model",
-        name=found.name if options.model is None else options.model.name,
-        parameters=parameters if options.model is None else {},
-    )
-    return subject, lambda chip: _detected(found, chip, is_flood=flood), tuple(notes)
+    notes = tuple(note for chip in chips[:1] for note in _notes(chip, is_flood=flood))
+    if options.model is not None:
+        return _model(options.model, options, chips, notes=notes, is_flood=flood)
+    found = detector(options.detector or "default", dict(options.parameters))
+    subject = Subject(kind="detector", name=found.name, parameters=dict(options.parameters))
+    return subject, lambda chip: _detected(found, chip, is_flood=flood), notes
+
+
+def _model(
+    place: Path, options: EvaluateOptions, chips: Sequence[Chip], *, notes: tuple[str, ...], is_flood: bool
+) -> tuple[Subject, Answerer, tuple[str, ...]]:
+    """The same of a trained model: it answers for itself, and no other in its place where a chip lacks a history."""
+    from pipeline_lib.steps.model_answer import model_to_score, teacher_answer  # noqa: PLC0415 - torch takes seconds
+
+    card = model_to_score(place, chips).card
+    subject = Subject(kind="model", name=place.name, weights_digest=card.digests[WEIGHTS])
+    if card.teacher_bands:
+        answer, blind = teacher_answer(place, chips)
+        return subject, answer, (*notes, *blind)
+    found = detector("learned", {"without_history": None, **options.parameters, "model": str(place)})
+    return subject, lambda chip: _detected(found, chip, is_flood=is_flood), notes
 
 
 def _asks_for_flood(options: EvaluateOptions, chips: Sequence[Chip]) -> bool:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from pipeline_lib.datasets.chip import Chip
@@ -22,6 +21,7 @@ from pipeline_lib.nn.model_folder import INT8, ONNX, Model, load_model, shipped_
 from pipeline_lib.nn.model_writer import rewrite_card
 from pipeline_lib.nn.segmenter import Segmenter
 from pipeline_lib.options.world import WorldOptions
+from pipeline_lib.steps.model_answer import model_to_score
 from pipeline_lib.steps.network_units import network_units
 from pipeline_lib.steps.world_chips import learning_passes, past_of, radar_dataset
 from pipeline_lib.world.simulate import simulate
@@ -49,7 +49,7 @@ def list_models() -> tuple[ModelLine, ...]:
     for name, folder in shipped_models().items():
         card = load_model(folder).card
         size = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
-        lines.append(ModelLine(name, card.target, ", ".join(card.inputs.names), round(size, 2), card.description))
+        lines.append(ModelLine(name, card.target, ", ".join(card.bands), round(size, 2), card.description))
     return tuple(lines)
 
 
@@ -71,7 +71,7 @@ def export_model(model: str, out: Path) -> Path:
     copied = load_model(out)
     if not (out / ONNX).is_file():
         card = copied.card
-        export_onnx(copied.network(), len(card.inputs.bands), out / ONNX, stride_px=card.stride_px)
+        export_onnx(copied.network(), len(card.bands), out / ONNX, stride_px=card.stride_px)
         rewrite_card(copied)
     return out
 
@@ -158,13 +158,11 @@ def compare_models(
 
 def _row(entry: str, chips: Sequence[Chip], backend: str) -> dict[str, Any]:
     name, _, own = entry.partition("@")
-    segmenter = Segmenter.load(name, own or backend)
+    segmenter = Segmenter.load(model_to_score(name, chips).folder, own or backend)
     counts, probabilities, truths, ious = [], [], [], []
     for chip in chips:
         scene = chip.sar.scene()
         history = None if chip.sar_before is None else chip.sar_before.scene()
-        if segmenter.model.card.inputs.needs_history and history is None:
-            history = scene.map(lambda array: xr.full_like(array, np.nan))
         probability = segmenter.likelihood(scene, history).to_numpy()
         truth = chip.truth()
         mapped = (np.nan_to_num(probability, nan=0.0) >= segmenter.model.card.threshold).astype(np.uint8)

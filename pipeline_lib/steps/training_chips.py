@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline_lib.datasets.chip import Chip, Layer
+from pipeline_lib.datasets.chip import Chip
 from pipeline_lib.datasets.registry import read_dataset
-from pipeline_lib.errors import InputError
+from pipeline_lib.errors import InputError, RasterError
 from pipeline_lib.model.record import digest_of
 from pipeline_lib.nn.augment import BandScale
 from pipeline_lib.nn.chips import IGNORE, ChipSet, LabelledChip, open_chips, write_chips
@@ -111,17 +111,17 @@ def _dataset_chips(recipe: Recipe, name: str, root: Path, bands: tuple[str, ...]
     for chip in read_dataset(name, root):
         if chip.label is None and chip.image_label is None:
             continue
-        image = _chip_image(chip, contract, bands)
+        image = chip_image(chip, contract, bands)
         label = chip.truth() if chip.label is not None else np.full(image.shape[1:], IGNORE, np.uint8)
         tag = IGNORE if chip.image_label is None else int(chip.image_label)
         yield from cut(image, label, chip_id=chip.chip_id, group=chip.group, event=chip.event, tag=tag)
 
 
-def _chip_image(chip: Chip, contract: InputContract, bands: tuple[str, ...]) -> NDArray[np.float32]:
+def chip_image(chip: Chip, contract: InputContract, bands: tuple[str, ...]) -> NDArray[np.float32]:
     """``(band, y, x)`` network units of a data set's chip, exactly as `Segmenter` would see it."""
     history = None if chip.sar_before is None else chip.sar_before.scene()
     radar = network_units(contract, chip.sar.scene(), history)
-    optical = _grey_optical(chip.optical, radar.shape[1:])
+    optical = _grey_optical(chip, radar.shape[1:])
     rows = []
     for name in bands:
         if name in contract.names:
@@ -133,16 +133,28 @@ def _chip_image(chip: Chip, contract: InputContract, bands: tuple[str, ...]) -> 
     return np.stack(rows)
 
 
-def _grey_optical(layer: Layer | None, shape: tuple[int, ...]) -> NDArray[np.float32]:
+def has_grey_optical(chip: Chip) -> bool:
+    """Whether the chip has an optical picture in display channels."""
+    return chip.optical is not None and {"red", "green", "blue"} <= chip.optical.bands.keys()
+
+
+def _grey_optical(chip: Chip, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Display bands of an optical picture as network units, ``(band, y, x)``: `GREY_OPTICAL`.
 
     Square roots of the greys, because most pictures are dark, and normalised differences of red and of green with
     blue, which no stretch that is common to the bands can change and by which water stands out. Exactly black in all
     bands is not observed.
+
+    Raises:
+        RasterError: the picture is not on the radar's grid.
     """
-    if layer is None:
+    if chip.optical is None or not has_grey_optical(chip):
         return np.full((len(GREY_OPTICAL), *shape), np.nan, np.float32)
-    stored = layer.read()
+    stored = chip.optical.read()
+    if stored["red"].shape != shape:
+        raise RasterError(
+            f"Chip {chip.chip_id}: optical image has {stored['red'].shape} pixels, radar {shape}; expected equal."
+        )
     red, green, blue = (np.asarray(stored[name], np.float32) / 255 for name in ("red", "green", "blue"))
     roots = [(np.sqrt(band) - 0.5) * 4 for band in (red, green, blue)]
     ratios = [2 * (band - blue) / (band + blue + 0.02) for band in (red, green)]

@@ -7,8 +7,10 @@ from collections import Counter
 import numpy as np
 import pytest
 import rasterio
+from PIL import Image
 
 from pipeline_lib.datasets import DATASETS, Band, Layer, Meaning, Unit, read_dataset
+from pipeline_lib.datasets.chip import Label, Stretch
 from pipeline_lib.errors import InputError, RasterError, UnknownNameError
 from pipeline_lib.model import check_scene
 
@@ -176,3 +178,56 @@ def test_real_sets(real_data):
     aligned = np.corrcoef(chip.sar.read()["vv"][seen], chip.sar_before.read()["vv"][seen])[0, 1]
     moved = np.roll(chip.sar_before.read()["vv"], (7, -7), axis=(0, 1))
     assert aligned > np.corrcoef(chip.sar.read()["vv"][seen], moved[seen])[0, 1] + 0.1
+
+
+def in_capitals(folder):
+    for path in list(folder.rglob("*.png")):
+        path.rename(path.with_suffix(".PNG"))
+
+
+def as_geotiff(folder, recipes):
+    for path in list(folder.rglob("*.png")):
+        pixels = np.asarray(Image.open(path))
+        recipes.raster(path.with_suffix(".tif"), pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1))
+        path.unlink()
+
+
+def with_masks_of_0_and_1(folder):
+    for path in folder.rglob("S1_mask_*.png"):
+        Image.fromarray(np.asarray(Image.open(path)) // 255).save(path)
+
+
+def behind_a_link(folder):
+    (folder / "OmbriaS1").rename(folder / "elsewhere")
+    (folder / "OmbriaS1").symlink_to(folder / "elsewhere", target_is_directory=True)
+
+
+@pytest.mark.parametrize("form", [in_capitals, as_geotiff, with_masks_of_0_and_1, behind_a_link])
+def test_ombria_in_other_forms_is_the_same_set(recipes, tmp_path, form):
+    plain = by_id(read_dataset("ombria", recipes.ombria(tmp_path / "plain", events=1)))
+    root = recipes.ombria(tmp_path / "other", events=1)
+    form(root, recipes) if form is as_geotiff else form(root)
+    other = by_id(read_dataset("ombria", root))
+    assert other.keys() == plain.keys()
+    assert any((chip.truth() == 1).any() for chip in plain.values())
+    for name, chip in plain.items():
+        np.testing.assert_array_equal(other[name].truth(), chip.truth())
+        for layer in ("sar", "sar_before"):
+            np.testing.assert_array_equal(getattr(other[name], layer).read()["vv"], getattr(chip, layer).read()["vv"])
+
+
+@pytest.mark.parametrize("pixels", [np.full((8, 8), 25700, np.uint16), np.full((8, 8), 0.5, np.float32)])
+def test_greys_that_are_not_of_8_bit_are_refused(tmp_path, recipes, pixels):
+    recipes.raster(tmp_path / "a.tif", pixels[None])
+    stretch = {"vv": Stretch(db_at_0=-25, db_at_255=0)}
+    layer = Layer(bands={"vv": Band(path=tmp_path / "a.tif")}, unit=Unit.BYTE, stretch=stretch)
+    with pytest.raises(RasterError, match="expected 8 bit greys"):
+        layer.backscatter()
+
+
+def test_a_mask_of_unknown_numbers_is_refused(tmp_path, recipes):
+    pixels = np.zeros((8, 8))
+    pixels[2:4] = 7
+    recipes.picture(tmp_path / "m.png", pixels)
+    with pytest.raises(RasterError, match=r"holds 0, 7; expected 0 \(dry\) and 255 or 1"):
+        Label(band=Band(path=tmp_path / "m.png"), water=(255,), dry=(0,)).read()

@@ -17,7 +17,7 @@ from rasterio.transform import Affine, from_origin
 
 from pipeline_lib.errors import AssetError, UnknownNameError
 from pipeline_lib.load import mosaic
-from pipeline_lib.load.asset import assets_of
+from pipeline_lib.load.asset import assets_of, opened
 from pipeline_lib.load.mosaic import _strip, aligned, load_band
 from pipeline_lib.load.resample import Kernel, Locator, kernel_named, resample
 from pipeline_lib.model import CatalogItem, Grid
@@ -274,6 +274,38 @@ class TestAssetsThatCannotBeUsed:
         finally:
             server.shutdown()
             server.server_close()
+
+    @pytest.mark.parametrize(
+        ("code", "kind", "body", "says"),
+        [
+            (403, "text/html", b"<html>Forbidden</html>", "HTTP 403 Forbidden: credentials or a signature are missing"),
+            (429, "text/plain", b"", "HTTP 429 Too Many Requests; try again later"),
+            (416, "text/plain", b"", "the file is empty"),
+            (200, "text/html", b"<html>Log in</html>", "a web page and not with a raster"),
+            (200, "image/tiff", b"II*nonsense", "not a raster"),
+        ],
+    )
+    def test_what_a_server_says_in_place_of_a_raster(self, code, kind, body, says):
+        class Refusing(SimpleHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(code)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
+        Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            href = f"http://127.0.0.1:{server.server_port}/a.tif?sig=SECRET"
+            with pytest.raises(AssetError) as caught, opened("far", "vv", href, {"GDAL_HTTP_MAX_RETRY": "0"}):
+                pytest.fail("it was opened")
+        finally:
+            server.shutdown()
+            server.server_close()
+        assert says in str(caught.value)
+        assert "SECRET" not in str(caught.value)
+        assert ".." not in str(caught.value)
 
     def test_key_not_there(self, tmp_path, field):
         path = write(tmp_path / "a.tif", field, transform=self.origin)
