@@ -29,13 +29,12 @@ import xarray as xr
 from pipeline_lib.flood.area import column_areas
 from pipeline_lib.flood.derive import ATTRIBUTES
 from pipeline_lib.flood.series import QUANTITIES, area_series
+from pipeline_lib.flood.track import PERMANENT, SEASONAL, UNKNOWN_HOURS, Track, look_of, nothing_seen, see
 from pipeline_lib.flood.window import map_windows
 from pipeline_lib.model import EXCLUDED, NOT_OBSERVED, check_flood_map
 from pipeline_lib.model.instant import as_utc
 from pipeline_lib.options.derive import MosaicRule
 
-UNKNOWN_HOURS = 65535
-"""No such time: never flooded, or never seen."""
 PASS_LAYERS = (
     "flood_extent",
     "water_extent",
@@ -132,142 +131,68 @@ def _join(*arrays: np.ndarray | None, hours: tuple[int, ...], rule: MosaicRule) 
     """One window: walk the passes in order of time, keeping only sums."""
     step = len(PASS_LAYERS)
     layers = [dict(zip(PASS_LAYERS, arrays[i : i + step], strict=True)) for i in range(0, len(arrays), step)]
-    track = _Track(_given(arrays[0]).shape)
-    for hour, layer in zip(hours, layers, strict=True):
-        track.see(hour, layer)
-    return track.layers(hours[-1], rule)
+    looks = [look_of(layer) for layer in layers]
+    track = nothing_seen(looks[0].flood.shape)
+    for hour, look in zip(hours, looks, strict=True):
+        see(track, hour, look)
+    return _layers(track, hours[-1], rule)
 
 
-class _Track:
-    """What is remembered of each pixel while its passes go by."""
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        """Nothing seen yet."""
-        self.seen = np.zeros(shape, bool)
-        self.count, self.flooded = np.zeros(shape, np.uint16), np.zeros(shape, np.uint16)
-        self.first, self.last, self.newest, self.peak = (np.full(shape, UNKNOWN_HOURS, np.uint16) for _ in range(4))
-        self.wet = np.zeros(shape, np.uint8)
-        self.before = np.full(shape, NOT_OBSERVED, np.uint8)
-        self.whole, self.turning = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-        self.best, self.best_flood, self.latest = (np.zeros(shape, np.uint8) for _ in range(3))
-        self.best_doubt, self.latest_doubt = np.full(shape, NOT_OBSERVED, np.uint8), np.zeros(shape, np.uint8)
-        self.sum, self.sum_undecided = np.zeros(shape, np.uint32), np.zeros(shape, np.uint32)
-        self.flags = np.zeros(shape, np.uint16)
-        self.reference = np.full(shape, 255, np.uint8)
-        self.water_untold = np.zeros(shape, bool)
-        self.any_class, self.latest_class = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
-
-    def see(self, hour: int, layer: dict[str, np.ndarray | None]) -> None:
-        """Take the next pass in."""
-        flood, water, likelihood, exclusion = (
-            _given(layer[name]) for name in ("flood_extent", "water_extent", "likelihood", "exclusion")
-        )
-        observed, usable = flood != NOT_OBSERVED, flood < EXCLUDED
-        wet = flood == 1
-        self.seen |= observed
-        self.flags |= exclusion
-        self.water_untold |= (flood == EXCLUDED) & (water == 1)
-        self._time(hour, usable, wet)
-        percent = np.where(usable, likelihood, 0).astype(np.uint8)
-        higher = wet & ((self.flooded == 0) | (percent > self.best_flood))
-        self.peak[higher], self.best_flood[higher] = hour, percent[higher]
-        self._weigh(percent, layer["uncertainty"], usable)
-        self.count += usable
-        self.flooded += wet
-        self._classify(layer, usable, wet)
-
-    def _weigh(self, percent: np.ndarray, doubt: np.ndarray | None, usable: np.ndarray) -> None:
-        """Likelihood and doubt of the newest look, of the likeliest, and their sums."""
-        own = np.minimum(percent, 100 - percent) if doubt is None else np.where(usable, doubt, 0).astype(np.uint8)
-        leads = usable & ((percent > self.best) | ((percent == self.best) & (own < self.best_doubt)))
-        self.best[leads], self.best_doubt[leads] = percent[leads], own[leads]
-        self.latest[usable], self.latest_doubt[usable] = percent[usable], own[usable]
-        self.sum += percent
-        self.sum_undecided += np.where(percent >= 50, 100 - own, own)
-
-    def _time(self, hour: int, usable: np.ndarray, wet: np.ndarray) -> None:
-        """First, last, duration and the state at the newest usable observation."""
-        gap = np.where(self.count > 0, np.float32(hour) - self.newest.astype(np.float32), 0)
-        both = usable & wet & (self.wet == 1)
-        turned = usable & (self.count > 0) & (wet != (self.wet == 1))
-        self.whole[both] += gap[both]
-        self.turning[turned] += gap[turned]
-        self.first[wet & (self.flooded == 0)] = hour
-        self.last[wet] = hour
-        self.before[usable] = np.where(self.count > 0, self.wet, 0)[usable]
-        self.wet[usable] = wet[usable]
-        self.newest[usable] = hour
-
-    def _classify(self, layer: dict[str, np.ndarray | None], usable: np.ndarray, wet: np.ndarray) -> None:
-        """Reference water, and the class of flood: open water goes before vegetation and town."""
-        reference = _given(layer["reference_water"])
-        rank = np.array([2, 4, 3] + [1] * 253, np.uint8)  # of codes 0, 1, 2 and 255
-        self.reference = np.where(rank[reference] > rank[self.reference], reference, self.reference)
-        classes = layer["flood_class"]
-        kind = np.where(wet, 2 if classes is None else classes, 0).astype(np.uint8)
-        better = wet & ((self.any_class == 0) | (kind < self.any_class))
-        self.any_class[better] = kind[better]
-        self.latest_class[usable] = kind[usable]
-
-    def layers(self, newest_hour: int, rule: MosaicRule) -> tuple[np.ndarray, ...]:
-        """The event's layers, in the order of `EVENT_OUTPUTS`."""
-        usable = self.count > 0
-        wet = {
-            "latest": self.wet == 1,
-            "maximum": self.flooded > 0,
-            "count": usable & (2 * self.flooded.astype(np.uint32) >= self.count),
-        }[rule] & usable
-        untold = np.where(self.seen, EXCLUDED, NOT_OBSERVED).astype(np.uint8)
-        reference = np.where(self.flooded > 0, 0, self.reference)
-        is_reference = np.isin(reference, (1, 2))
-        water = np.where(usable, (wet | is_reference).astype(np.uint8), np.where(self.water_untold, 1, untold))
-        kind = np.where(wet, self.latest_class if rule == "latest" else self.any_class, is_reference)
-        likelihood, doubt = self._certainty(rule)
-        return (
-            np.where(usable, wet, untold),
-            water,
-            reference,
-            np.where(usable, likelihood, NOT_OBSERVED),
-            np.where(usable, doubt, NOT_OBSERVED),
-            np.where(usable, 0, self.flags),
-            np.where(usable, kind, untold),
-            self.count,
-            self.flooded,
-            self.first,
-            self.last,
-            self.peak,
-            *self._durations(),
-            np.where(usable, newest_hour - self.newest.astype(np.int32), UNKNOWN_HOURS),
-            np.where(usable, self._state(), untold),
-        )
-
-    def _certainty(self, rule: MosaicRule) -> tuple[np.ndarray, np.ndarray]:
-        """Likelihood and uncertainty, percent, of the look that the rule follows."""
-        if rule == "latest":
-            return self.latest, self.latest_doubt
-        if rule == "maximum":
-            return self.best, self.best_doubt
-        mean, undecided = (
-            np.rint(each / np.maximum(self.count, 1)).astype(np.uint8) for each in (self.sum, self.sum_undecided)
-        )
-        return mean, np.minimum(undecided, 100 - undecided)
-
-    def _durations(self) -> tuple[np.ndarray, np.ndarray]:
-        """Hours under flood and half the gaps in which it came or went; unknown where never flooded."""
-        flooded = self.flooded > 0
-        limit = UNKNOWN_HOURS - 1
-        hours = np.minimum(np.rint(self.whole + self.turning / 2), limit)
-        half = np.minimum(np.rint(self.turning / 2), limit)
-        return np.where(flooded, hours, UNKNOWN_HOURS), np.where(flooded, half, UNKNOWN_HOURS)
-
-    def _state(self) -> np.ndarray:
-        """0 never flooded, 1 newly flooded, 2 still flooded, 3 receded, at the newest usable observation."""
-        now, ever = self.wet == 1, self.flooded > 0
-        return np.select([now & (self.before != 1), now, ever], [1, 2, 3], 0).astype(np.uint8)
+def _layers(track: Track, newest_hour: int, rule: MosaicRule) -> tuple[np.ndarray, ...]:
+    """The event's layers, in the order of `EVENT_OUTPUTS`."""
+    usable = track.looks > 0
+    wet = {
+        "latest": track.wet == 1,
+        "maximum": track.flooded > 0,
+        "count": usable & (2 * track.flooded.astype(np.uint32) >= track.looks),
+    }[rule] & usable
+    untold = np.where(track.seen, EXCLUDED, NOT_OBSERVED).astype(np.uint8)
+    reference = np.where(track.flooded > 0, 0, track.reference)
+    is_reference = (reference == PERMANENT) | (reference == SEASONAL)
+    water = np.where(usable, (wet | is_reference).astype(np.uint8), np.where(track.water_untold, 1, untold))
+    kind = np.where(wet, track.latest_class if rule == "latest" else track.any_class, is_reference)
+    likelihood, doubt = _certainty(track, rule)
+    return (
+        np.where(usable, wet, untold),
+        water,
+        reference,
+        np.where(usable, likelihood, NOT_OBSERVED),
+        np.where(usable, doubt, NOT_OBSERVED),
+        np.where(usable, 0, track.flags),
+        np.where(usable, kind, untold),
+        track.looks,
+        track.flooded,
+        track.first,
+        track.last,
+        track.peak,
+        *_durations(track),
+        np.where(usable, newest_hour - track.newest.astype(np.int32), UNKNOWN_HOURS),
+        np.where(usable, _state(track), untold),
+    )
 
 
-def _given(array: np.ndarray | None) -> np.ndarray:
-    """A layer that the contract of FloodMap guarantees."""
-    if array is None:
-        raise ValueError("A FloodMap without flood_extent, water_extent, likelihood, exclusion or reference_water.")
-    return array
+def _certainty(track: Track, rule: MosaicRule) -> tuple[np.ndarray, np.ndarray]:
+    """Likelihood and uncertainty, percent, of the look that the rule follows."""
+    if rule == "latest":
+        return track.latest, track.latest_doubt
+    if rule == "maximum":
+        return track.best, track.best_doubt
+    mean, undecided = (
+        np.rint(each / np.maximum(track.looks, 1)).astype(np.uint8) for each in (track.sum, track.sum_undecided)
+    )
+    return mean, np.minimum(undecided, 100 - undecided)
+
+
+def _durations(track: Track) -> tuple[np.ndarray, np.ndarray]:
+    """Hours under flood and half the gaps in which it came or went; unknown where never flooded."""
+    flooded = track.flooded > 0
+    limit = UNKNOWN_HOURS - 1
+    hours = np.minimum(np.rint(track.whole + track.turning / 2), limit)
+    half = np.minimum(np.rint(track.turning / 2), limit)
+    return np.where(flooded, hours, UNKNOWN_HOURS), np.where(flooded, half, UNKNOWN_HOURS)
+
+
+def _state(track: Track) -> np.ndarray:
+    """0 never flooded, 1 newly flooded, 2 still flooded, 3 receded, at the newest usable observation."""
+    now, ever = track.wet == 1, track.flooded > 0
+    return np.select([now & (track.before != 1), now, ever], [1, 2, 3], 0).astype(np.uint8)

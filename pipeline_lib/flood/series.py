@@ -6,6 +6,7 @@ from enum import StrEnum
 
 import dask
 import dask.array as da
+import numba
 import numpy as np
 import xarray as xr
 
@@ -80,31 +81,61 @@ def _measure(column_area_m2: np.ndarray, inside: np.ndarray | None, *arrays: np.
     """One window of the series."""
     step = len(SERIES_LAYERS)
     assert arrays[0] is not None  # noqa: S101 - guaranteed by the contract of FloodMap
-    now = np.zeros(arrays[0].shape, bool)
-    ever, seen = now.copy(), now.copy()
+    memory = np.zeros(arrays[0].shape, np.uint8)
+    counted = _plane(inside)
     rows = []
     for start in range(0, len(arrays), step):
-        flood, classes, likelihood, reference, water, looks = arrays[start : start + step]
-        assert flood is not None  # noqa: S101 - guaranteed by the contract of FloodMap
-        assert likelihood is not None  # noqa: S101
-        assert reference is not None  # noqa: S101
-        usable, wet = flood < EXCLUDED, flood == 1
-        now = np.where(usable, wet, now)
-        ever |= wet
-        seen |= usable
-        kinds = [wet & ((2 if classes is None else classes) == code) for code in (2, 3, 4)]
-        is_reference = np.isin(reference, (1, 2))
-        told = usable & ~is_reference
-        masks = [wet, *kinds, usable, flood == EXCLUDED, flood != NOT_OBSERVED, ever, now, seen]
-        counted = np.ones(flood.shape, bool) if inside is None else inside == 1
-        areas = [float(np.count_nonzero(mask & counted, axis=0) @ column_area_m2) for mask in masks]
-        doubt = np.where(told & counted, _VARIANCE[np.minimum(likelihood, 100)], 0.0)
-        if looks is not None:
-            doubt /= np.maximum(looks, 1)
-        rest = [np.asarray(water == 1), usable & is_reference, np.ones(flood.shape, bool)]
-        others = [float(np.count_nonzero(mask & counted, axis=0) @ column_area_m2) for mask in rest]
-        rows.append([*areas, float(doubt.sum(axis=0) @ column_area_m2), *others])
+        planes = tuple(_plane(array) for array in arrays[start : start + step])
+        counts, doubt = np.zeros((len(QUANTITIES), len(column_area_m2)), np.int64), np.zeros(len(column_area_m2))
+        _tally(counted, planes, memory, counts, doubt)
+        areas = [float(count @ column_area_m2) for count in counts]
+        areas[DOUBT] = float(doubt @ column_area_m2)
+        rows.append(areas)
     return np.array(rows)
+
+
+def _plane(array: np.ndarray | None) -> np.ndarray:
+    """A layer as the kernel reads it; an empty one where there is none."""
+    if array is None:
+        return np.empty((0, 0), np.uint8)
+    return np.ascontiguousarray(array, array.dtype if array.dtype == np.uint16 else np.uint8)
+
+
+DOUBT = QUANTITIES.index("doubt")
+_EVER, _NOW, _SEEN = 1, 2, 4
+"""Bits of what is remembered of a pixel: flooded once, flooded at the newest usable observation, seen."""
+
+
+@numba.njit(cache=True, nogil=True)
+def _tally(
+    counted: np.ndarray, layers: tuple[np.ndarray, ...], memory: np.ndarray, counts: np.ndarray, doubt: np.ndarray
+) -> None:
+    """Pixels of each quantity by column (``counts``), their doubt, and what is remembered (``memory``)."""
+    flood, classes, likelihood, reference, water, looks = layers
+    for y in range(flood.shape[0]):
+        for x in range(flood.shape[1]):
+            usable, wet = flood[y, x] < EXCLUDED, flood[y, x] == 1
+            if usable:
+                memory[y, x] = (memory[y, x] & ~_NOW) | _SEEN | (_EVER | _NOW if wet else 0)
+            if counted.size > 0 and counted[y, x] != 1:
+                continue
+            is_reference = reference[y, x] == 1 or reference[y, x] == 2
+            code = (classes[y, x] if classes.size > 0 else 2) if wet else 0
+            counts[0, x] += wet
+            if 2 <= code <= 4:
+                counts[code - 1, x] += 1
+            counts[4, x] += usable
+            counts[5, x] += flood[y, x] == EXCLUDED
+            counts[6, x] += flood[y, x] != NOT_OBSERVED
+            counts[7, x] += (memory[y, x] & _EVER) != 0
+            counts[8, x] += (memory[y, x] & _NOW) != 0
+            counts[9, x] += (memory[y, x] & _SEEN) != 0
+            counts[11, x] += water.size > 0 and water[y, x] == 1
+            counts[12, x] += usable and is_reference
+            counts[13, x] += 1
+            if usable and not is_reference:
+                variance = _VARIANCE[min(likelihood[y, x], 100)]
+                doubt[x] += variance / max(looks[y, x], 1) if looks.size > 0 else variance
 
 
 def area_range(flood_m2: float, doubt_m2: float, usable_m2: float) -> tuple[float, float]:
