@@ -5,7 +5,7 @@
 Each detector runs in a process of its own (its peak memory is its own) and leaves one ``scores.json`` a set under
 ``OUT/scores``; finished ones are kept, so that a broken run goes on where it stopped (``--fresh`` starts anew). The
 peers run in the environment of ``--peers``, that of ``make peers`` where there is one. ``OUT/index.html`` is the page
-with maps, ``OUT/every-set.md`` the table of docs/explanation/scores.md, and with ``--docs`` the page of the site.
+with maps; ``--docs`` writes docs/reference/comparison.html and the tables of docs/explanation/scores.md anew.
 
 Of a set with more than ``--limit`` chips so many are drawn at random with `SEED`; of a chip larger than `WINDOW_PX` one
 window is scored: of `DRAWS` drawn with the same seed the one with most labelled pixels. All methods see the same.
@@ -55,7 +55,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--set", action="append", dest="sets", help="only these sets; may be repeated")
     parser.add_argument("--limit", type=int, default=12, help="chips a set, drawn at random; 0 = all")
     parser.add_argument("--fresh", action="store_true", help="forget earlier scores")
-    parser.add_argument("--docs", action="store_true", help="also write docs/reference/comparison.html")
+    parser.add_argument("--docs", action="store_true", help="also write the page and the tables of the documentation")
     parser.add_argument("--schema", action="store_true", help="only write docs/reference/scores.schema.json")
     parser.add_argument("--one", nargs=2, metavar=("KIND", "NAME"), help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -113,8 +113,8 @@ def run_one(given: argparse.Namespace, kind: str, name: str) -> None:
     """Score one detector or model on every set it can take."""
     from pipeline_lib.errors import OverbankError
     from pipeline_lib.options.evaluate import EvaluateOptions
-    from pipeline_lib.steps.answer import subject_of
     from pipeline_lib.steps.evaluate import evaluate_chips, write_evaluation
+    from pipeline_lib.steps.subject import subject_of
 
     for title, entry in available(given).items():
         target = given.out / "scores" / title / f"{Path(name).name}.json"
@@ -226,7 +226,7 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     if not given.sets or any(name.startswith("world") for name in given.sets):
         make_world(given)
-    from benchmarks.report_page import write_page, write_summary
+    from benchmarks.report_page import fill_tables, write_page
     from pipeline_lib.water import detectors
 
     names = (
@@ -241,7 +241,7 @@ def main() -> None:
         run_peer(given, peer)
     if given.docs:
         print(write_page(given.out, REPOSITORY / "docs" / "reference" / "comparison.html"))
-    print(write_summary(given.out, given.out / "every-set.md"))
+        print(fill_tables(given.out, REPOSITORY / "docs" / "explanation" / "scores.md"))
     print(write_page(given.out, given.out / "index.html"))
 
 

@@ -50,20 +50,60 @@ def write_page(out: Path, page: Path) -> Path:
     return page
 
 
-def write_summary(out: Path, page: Path) -> Path:
-    """Pooled water IoU of every method on every set as a Markdown table, best on ours' calibrated set first."""
-    sets = sets_of(out)
-    scores = {folder.name: found_in(folder) for folder in sets}
-    first = next((name for name in ("sen1floods11", *scores) if name in scores), "")
-    names = sorted({name for found in scores.values() for name in found})
-    order = {name: -(pooled(scores[first].get(name)) or 0.0) for name in names}
-    lines = [f"| method | {' | '.join(scores)} |", f"|---|{'---|' * len(scores)}"]
-    lines += [
-        f"| {name} | {' | '.join(number(pooled(found.get(name))) for found in scores.values())} |"
-        for name in sorted(names, key=lambda name: (order[name], name))
-    ]
-    write_text(page, "\n".join([*lines, ""]))
+def fill_tables(out: Path, page: Path) -> Path:
+    """Put the tables of the scores into a Markdown page, between its marks."""
+    scores = {folder.name: found_in(folder) for folder in sets_of(out)}
+    text = page.read_text(encoding="utf-8")
+    for mark, lines in (("every set", every_set(scores)), ("sen1floods11", one_set(scores.get("sen1floods11", {})))):
+        start, end = f"<!-- {mark}: make report -->\n", "<!-- end -->"
+        before, found, rest = text.partition(start)
+        if not found:
+            raise ValueError(f"{page} has no line {start.strip()!r}.")
+        text = f"{before}{start}\n" + "\n".join([*lines, "", made(scores)]) + f"\n\n{end}{rest.partition(end)[2]}"
+    write_text(page, text)
     return page
+
+
+def every_set(scores: dict[str, dict[str, Evaluation]]) -> list[str]:
+    """Pooled water IoU of every method on every set, in the order of the first set."""
+    first = scores.get("sen1floods11", {})
+    names = sorted(
+        {name for found in scores.values() for name in found}, key=lambda name: (rank(first.get(name)), name)
+    )
+    return [
+        f"| method | {' | '.join(scores)} |",
+        f"|---|{'---|' * len(scores)}",
+        *(f"| {name} | {' | '.join(number(pooled(found.get(name))) for found in scores.values())} |" for name in names),
+    ]
+
+
+def one_set(found: dict[str, Evaluation]) -> list[str]:
+    """The scores of one set that are compared most, best pooled first."""
+    columns = [COLUMNS[index] for index in (0, 2, 3, 4)]
+    return [
+        f"| method | {' | '.join(name for name, _, _ in columns)} | 95 % of IoU pooled | false alarms, dry chips |",
+        f"|---|{'---|' * len(columns)}---|---|",
+        *(
+            f"| {name} | {' | '.join(number(value(one)) for _, value, _ in columns)} | {interval(one)} | "
+            f"{one.scores.dry_chips.false_alarm_pixels} px |"
+            for name, one in sorted(found.items(), key=lambda pair: (rank(pair[1]), pair[0]))
+        ),
+    ]
+
+
+def made(scores: dict[str, dict[str, Evaluation]]) -> str:
+    """When the scores were made."""
+    days = [one.created.date() for found in scores.values() for one in found.values()]
+    return f"Scored from {min(days)} to {max(days)}."
+
+
+def rank(evaluation: Evaluation | None) -> float:
+    return -(pooled(evaluation) or 0.0)
+
+
+def interval(evaluation: Evaluation) -> str:
+    found = evaluation.intervals.water_iou_pooled
+    return "–" if found is None else f"{found.low:.2f} to {found.high:.2f}"
 
 
 def sets_of(out: Path) -> list[Path]:
