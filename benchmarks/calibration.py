@@ -22,7 +22,7 @@ from benchmarks.report import SEED, SETS, chips_of, default_real
 from pipeline_lib.nn.calibration import fit_calibration
 from pipeline_lib.options.evaluate import EvaluateOptions
 from pipeline_lib.options.world import WorldOptions
-from pipeline_lib.steps.answer import subject_of
+from pipeline_lib.steps.subject import subject_of
 from pipeline_lib.world.build import build_world
 
 PIXELS, BINS, RESAMPLES = 20_000, 15, 1000

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pipeline_lib.flood.event import UNKNOWN_HOURS
+from pipeline_lib.flood.track import UNKNOWN_HOURS
 from pipeline_lib.model import Advisory, Exclusion
 
 Colour = tuple[int, int, int, int]

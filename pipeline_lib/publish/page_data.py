@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from pipeline_lib.flood.event import UNKNOWN_HOURS
+from pipeline_lib.flood.track import UNKNOWN_HOURS
 from pipeline_lib.model import Grid
 from pipeline_lib.options.publish import PublishOptions
 from pipeline_lib.publish.figures import hours_since

@@ -35,7 +35,8 @@ from pipeline_lib.evaluate.pictures import panel, reliability_svg
 from pipeline_lib.evaluate.summary import ChipConfusion, compared
 from pipeline_lib.model import DRY, NOT_OBSERVED, WATER
 from pipeline_lib.options.evaluate import EvaluateOptions
-from pipeline_lib.steps.answer import Answer, Answerer, subject_of
+from pipeline_lib.steps.answer import Answer, Answerer
+from pipeline_lib.steps.subject import subject_of
 
 
 @dataclass(frozen=True, kw_only=True)
