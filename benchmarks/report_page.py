@@ -94,7 +94,7 @@ def one_set(found: dict[str, Evaluation]) -> list[str]:
 def made(scores: dict[str, dict[str, Evaluation]]) -> str:
     """When the scores were made."""
     days = [one.created.date() for found in scores.values() for one in found.values()]
-    return f"Scored from {min(days)} to {max(days)}."
+    return f"Scored on {min(days)}." if min(days) == max(days) else f"Scored from {min(days)} to {max(days)}."
 
 
 def rank(evaluation: Evaluation | None) -> float:
