@@ -1,5 +1,6 @@
 """True areas of pixels: a map projection stretches, and a country's flooded square kilometres should not."""
 
+import math
 import threading
 from typing import Any
 
@@ -19,6 +20,7 @@ from shapely.ops import unary_union
 from pipeline_lib.flood.window import WINDOW_PX, windows_of
 from pipeline_lib.model import Grid
 from pipeline_lib.model.area import crosses_antimeridian
+from pipeline_lib.pixel import pixel_size_m
 
 RASTERIO_WARNINGS = threading.Lock()
 """rasterio hides GDAL's warning about its own array by swapping the warning filters, which all threads share: two at a
@@ -32,29 +34,21 @@ def column_areas(layer: xr.DataArray) -> np.ndarray:
     value a column, taken at the middle row, is exact enough for any figure. A layer without CRS counts as undistorted.
 
     Args:
-        layer: (y, x) with coordinates of a projected CRS in metres.
+        layer: (y, x) with the coordinates of its pixels, in degrees or in a projected CRS.
+
+    Raises:
+        ContractError: the coordinates do not tell the size of a pixel.
     """
-    columns = layer.sizes["x"]
-    if "x" not in layer.coords or columns < 2 or layer.sizes["y"] < 2:
-        return np.full(columns, 100.0)
-    x, y = layer["x"].values, layer["y"].values
-    nominal = abs((x[-1] - x[0]) / (columns - 1) * (y[-1] - y[0]) / (y.size - 1))
-    found = layer.rio.crs
-    if found is None:
+    nominal, columns = math.prod(pixel_size_m(layer)), layer.sizes["x"]
+    crs = None if layer.rio.crs is None else CRS.from_user_input(layer.rio.crs.to_wkt())
+    if crs is None or crs.is_geographic:
         return np.full(columns, nominal)
-    crs = CRS.from_user_input(found.to_wkt())
-    if crs.is_geographic:
-        return np.full(columns, _degree_area(nominal, float(y[y.size // 2])))
+    x, y = layer["x"].values, layer["y"].values
     middle = np.full(columns, y[y.size // 2])
     longitude, latitude = Transformer.from_crs(crs, crs.geodetic_crs, always_xy=True).transform(x, middle)
     scale = np.asarray(Proj(crs).get_factors(longitude, latitude).areal_scale, dtype=np.float64)
     areas: np.ndarray = nominal / scale
     return areas
-
-
-def _degree_area(square_degrees: float, latitude: float) -> float:
-    """Square degrees at a latitude as square metres on the sphere of authalic radius."""
-    return float(square_degrees * (np.pi / 180 * 6_371_007.2) ** 2 * np.cos(np.radians(latitude)))
 
 
 def inside_area(area: dict[str, Any], layer: xr.DataArray, grid: Grid) -> xr.DataArray:

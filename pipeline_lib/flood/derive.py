@@ -41,6 +41,7 @@ from pipeline_lib.model import (
     check_water_extent,
 )
 from pipeline_lib.options.derive import DeriveOptions
+from pipeline_lib.pixel import pixel_size_m
 
 OUTPUTS = {
     "flood_extent": "uint8",
@@ -99,7 +100,7 @@ def derive_flood(
         FloodMap (`pipeline_lib.model.check_flood_map`) with ``uncertainty``, ``advisory`` and ``flood_class``.
 
     Raises:
-        ContractError: ``water`` breaks its contract.
+        ContractError: ``water`` breaks its contract, or has no coordinates that tell the size of its pixels.
     """
     options = options or DeriveOptions()
     check_water_extent(water)
@@ -111,7 +112,7 @@ def derive_flood(
     if history is not None and history.sizes.get("time", 1) > 0:
         statistics = archive_statistics(history, options.reference)
     inputs += [None if statistics is None else statistics[name] for name in ARCHIVE]
-    pixel_m = pixel_size_m(water["water"])
+    pixel_m = math.sqrt(math.prod(pixel_size_m(water["water"])))
     min_pixels = math.ceil(options.min_mapping_unit_m2 / pixel_m**2)
     reach_px = math.ceil(options.brightening.reach_m / pixel_m) if statistics is not None else 0
     halo = min_pixels + reach_px + window_px(options.brightening, pixel_m) + options.reference.smoothing_px // 2 + 1
@@ -135,14 +136,6 @@ def derive_flood(
         flood[name].attrs = {"units": "1", **attrs}
     flood.attrs = {key: value for key, value in scene.attrs.items() if key != "backscatter"}
     return check_flood_map(flood)
-
-
-def pixel_size_m(layer: xr.DataArray) -> float:
-    """Pixel size of a layer (y, x) from its coordinates, metres; 10 where it has none."""
-    if "x" not in layer.coords or layer.sizes["x"] < 2:
-        return 10.0
-    x = layer["x"].values
-    return float(abs(x[-1] - x[0]) / (x.size - 1))
 
 
 def _derive(

@@ -3,15 +3,14 @@
 from collections.abc import Mapping, Sequence
 
 import xarray as xr
-from pyproj import CRS
 
 from pipeline_lib.errors import AssetError
 from pipeline_lib.load.asset import Asset, Sign, assets_of
 from pipeline_lib.load.mosaic import load_band
 from pipeline_lib.model import CatalogItem, Grid
+from pipeline_lib.pixel import ground_size_m
 
 ASSET_KEYS = ("data", "elevation", "dem")
-METRES_PER_DEGREE = 111_195.0
 FILL = (-32768.0, -32767.0, -9999.0)
 LOWEST_M, HIGHEST_M = -500.0, 9000.0
 """Below the shore of the Dead Sea and above Mount Everest there is no ground: such values are fill."""
@@ -53,8 +52,8 @@ def load_dem(
 
 def _pixel_m(asset: Asset) -> float:
     """Height of a pixel of a tile, metres."""
-    degrees = CRS.from_user_input(asset.crs).is_geographic
-    return round(abs(asset.transform[4]) * (METRES_PER_DEGREE if degrees else 1.0), 2)
+    height, _ = ground_size_m(asset.transform[4], asset.transform[0], asset.crs, latitude_deg=0.0)
+    return round(height, 2)
 
 
 def _key(item: CatalogItem) -> str:

@@ -25,6 +25,7 @@ from pipeline_lib.load.safe_measurement import Measurement
 from pipeline_lib.load.safe_tile import INCIDENCE, MASK, Elevation, GrdProduct, layers_of, map_tile
 from pipeline_lib.model import Acquisition, Grid, check_scene
 from pipeline_lib.options.calibrate import CalibrateOptions
+from pipeline_lib.pixel import ground_size_m
 from pipeline_lib.sar.elevation import BLOCK, Relief
 from pipeline_lib.sar.lattice import MapFrame, dem_position
 from pipeline_lib.sar.range_doppler import RadarGeometry
@@ -229,11 +230,8 @@ def _elevation(dem: xr.DataArray) -> tuple[Elevation, GeoBox]:
 
 def _pixel_m(box: GeoBox) -> float:
     """Pixel size in metres, roughly, also of grids in degrees: the smaller side."""
-    a, e = abs(box.affine.a), abs(box.affine.e)
-    if not CRS.from_user_input(str(box.crs)).is_geographic:
-        return min(a, e)
-    south, north = box.boundingbox.bottom, box.boundingbox.top
-    return float(min(a * np.cos(np.radians((south + north) / 2)), e) * 111_320.0)
+    middle = (box.boundingbox.bottom + box.boundingbox.top) / 2
+    return min(ground_size_m(box.affine.e, box.affine.a, str(box.crs), middle))
 
 
 def _horizontal(box: GeoBox) -> str:

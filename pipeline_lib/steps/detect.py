@@ -22,6 +22,7 @@ from pipeline_lib.atomic import whole_file
 from pipeline_lib.errors import GridMismatchError, RasterError
 from pipeline_lib.load.raster import Scale, load_raster
 from pipeline_lib.model import NOT_OBSERVED, WATER, Stored, polarisations_of
+from pipeline_lib.pixel import ground_size_m
 from pipeline_lib.steps.annotate import annotated, annotations_kept
 from pipeline_lib.store import Store
 from pipeline_lib.water import Need, Observation, detector, detectors
@@ -215,14 +216,9 @@ def _picture(scene: xr.Dataset, water: Path, picture: Path) -> None:
 
 def _pixel_km2(scene: xr.Dataset) -> float:
     """Area of the pixel in the middle of the raster."""
-    width, height = (abs(value) for value in scene.rio.resolution())
-    crs = scene.rio.crs
-    if crs.is_geographic:
-        _, south, _, north = scene.rio.bounds()
-        metres = 111.32 * math.cos(math.radians((south + north) / 2.0))
-        return float(width * metres * height * 111.32)
-    factor: float = crs.linear_units_factor[1] if crs.is_projected else math.nan
-    return float(width * height * factor**2 / 1e6)
+    width, height = scene.rio.resolution()
+    _, south, _, north = scene.rio.bounds()
+    return math.prod(ground_size_m(height, width, scene.rio.crs, (south + north) / 2.0)) / 1e6
 
 
 def needs_of(name: str) -> frozenset[Need]:

@@ -3,6 +3,7 @@
 Both maps are brought onto one grid and compared on the pixels that are valid in both; what is left out is counted.
 """
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -39,6 +40,7 @@ from pipeline_lib.evaluate.document import Reference
 from pipeline_lib.evaluate.summary import ChipConfusion, compared
 from pipeline_lib.model import DRY, NOT_OBSERVED, WATER
 from pipeline_lib.options.evaluate import ScoreOptions
+from pipeline_lib.pixel import ground_size_m
 from pipeline_lib.steps.evaluate import boundary_scores
 
 BLOCK = 2048
@@ -237,12 +239,9 @@ def _compared(predicted: NDArray[np.uint8], truth: NDArray[np.uint8], base: Any,
 
 
 def _pixel_km2(base: Any, window: Window) -> float:
-    """Area of the block's middle pixel; degrees on the sphere of the Earth's mean radius."""
-    width, height = abs(base.transform.a), abs(base.transform.e)
-    if not base.crs.is_geographic:
-        return float(width * height * base.crs.linear_units_factor[1] ** 2 / 1e6)
-    latitude = base.transform.f + base.transform.e * (window.row_off + window.height / 2)
-    return float(width * height * 111.195**2 * np.cos(np.radians(latitude)))
+    """Area of the block's middle pixel."""
+    y = base.transform.f + base.transform.e * (window.row_off + window.height / 2)
+    return math.prod(ground_size_m(base.transform.e, base.transform.a, base.crs, y)) / 1e6
 
 
 def _document(parts: list[_Part], ours: Path, reference: Path, options: ScoreOptions, seconds: float) -> Evaluation:

@@ -2,8 +2,8 @@
 
 import xarray as xr
 
+from pipeline_lib.pixel import pixel_size_m
 from pipeline_lib.terrain.hand import height_above_nearest_drainage
-from pipeline_lib.terrain.pixel import pixel_size_m
 from pipeline_lib.terrain.slope import slope
 
 __all__ = ["height_above_nearest_drainage", "slope", "terrain_of"]

@@ -9,8 +9,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from pipeline_lib.pixel import pixel_size_m
 from pipeline_lib.terrain.flow import drain_elevation, flow_directions, upstream_area
-from pipeline_lib.terrain.pixel import pixel_size_m
 
 TILE = 4096
 """Pixels along each side of a tile of a large grid."""

@@ -7,7 +7,7 @@ import xarray as xr
 from numba import njit
 from numpy.typing import NDArray
 
-from pipeline_lib.terrain.pixel import pixel_size_m
+from pipeline_lib.pixel import pixel_size_m
 
 
 def slope(elevation: xr.DataArray, *, reach_px: int = 1) -> xr.DataArray:

@@ -7,6 +7,7 @@ import shapely
 import xarray as xr
 from pyproj import Geod, Transformer
 
+from pipeline_lib.errors import ContractError
 from pipeline_lib.flood import area as module
 from pipeline_lib.flood.area import column_areas, inside_area, project_area
 from pipeline_lib.model import Grid
@@ -23,11 +24,9 @@ def test_without_a_crs_it_is_the_spacing_of_both_axes(rows, columns):
     np.testing.assert_allclose(column_areas(layer(y, x)), np.full(columns, 600.0))
 
 
-def test_without_coordinates_or_neighbours_a_pixel_is_ten_metres():
-    bare = xr.DataArray(np.zeros((3, 4)), dims=("y", "x"))
-    np.testing.assert_array_equal(column_areas(bare), np.full(4, 100.0))
-    np.testing.assert_array_equal(column_areas(layer(np.array([1.0, 2.0]), np.array([5.0]))), [100.0])
-    np.testing.assert_array_equal(column_areas(layer(np.array([1.0]), np.array([5.0, 6.0]))), [100.0, 100.0])
+def test_without_coordinates_no_area_is_guessed():
+    with pytest.raises(ContractError, match="pixel size"):
+        column_areas(xr.DataArray(np.zeros((3, 4)), dims=("y", "x")))
 
 
 @pytest.mark.parametrize("crs", ["EPSG:4326", "EPSG:32632"])

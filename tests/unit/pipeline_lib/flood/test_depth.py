@@ -1,9 +1,13 @@
 """Depth: exact in a plain valley, unknown where it cannot be told, never zero."""
 
+from functools import partial
+
 import numpy as np
 import xarray as xr
 
+from pipeline_lib.flood import depth as module
 from pipeline_lib.flood.depth import UNKNOWN_CM, water_depth
+from pipeline_lib.flood.window import map_windows
 
 
 def layer(values):
@@ -49,19 +53,21 @@ def test_beyond_reach_is_unknown():
 
 
 def test_windows_leave_no_seam(monkeypatch):
-    from functools import partial
-
-    from pipeline_lib.flood.depth import _depth
-    from pipeline_lib.flood.window import map_windows
-
     flood, ground = valley()
     ground = ground + np.random.default_rng(0).normal(0, 0.3, ground.shape).astype(np.float32)
-    cut = map_windows(
-        partial(_depth, reach_px=12), (layer(flood), layer(flood), layer(ground)), {"depth": "uint16"}, halo=18, size=32
-    )["depth"].values
-    assert (
-        np.abs(cut.astype(int) - water_depth(layer(flood), layer(flood), layer(ground), reach_px=12).values).max() <= 1
-    )
+    layers = layer(flood), layer(flood), layer(ground)
+    whole = water_depth(*layers, reach_px=12).values.astype(int)
+    monkeypatch.setattr(module, "map_windows", partial(map_windows, size=8))
+    assert np.abs(water_depth(*layers, reach_px=12).values - whole).max() <= 1, "a rounding of a centimetre apart"
+
+
+def test_the_surface_is_the_mean_of_those_of_five_by_five_pixels():
+    flood = np.ones((7, 20), np.uint8)
+    flood[:, 0] = 0
+    ground = np.zeros((7, 20), np.float32)
+    ground[:3, :2], ground[3:, :2] = 2.0, 3.0  # the shore of rows 0 to 2 is a metre lower
+    depth = water_depth(layer(flood), layer(flood), layer(ground)).values
+    assert depth[:, 10].tolist() == [200, 225, 240, 260, 280, 300, 300]  # beyond the map there is nothing to count
 
 
 def test_a_rivers_bank_is_no_shore():

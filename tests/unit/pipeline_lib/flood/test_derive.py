@@ -10,7 +10,7 @@ from scipy.ndimage import label
 from pipeline_lib.errors import ContractError
 from pipeline_lib.flood import derive_flood, reference_water
 from pipeline_lib.flood.archive import archive_statistics
-from pipeline_lib.flood.derive import OUTPUTS, pixel_size_m
+from pipeline_lib.flood.derive import OUTPUTS
 from pipeline_lib.flood.objects import drop_small
 from pipeline_lib.flood.usual_rise import MAX_RISE_DB, usual_rise_db
 from pipeline_lib.model import Advisory, Exclusion, check_flood_map
@@ -460,12 +460,6 @@ class TestReferenceWater:
         found = reference_water(None, history, ReferenceOptions()).values
         assert (found[:10] == 255).all()
         assert (found[10:] == 0).all()
-
-
-def test_pixel_size_is_the_spacing_of_the_columns():
-    assert pixel_size_m(layer(np.zeros((2, 2)))) == 10
-    assert pixel_size_m(layer(np.zeros((3, 7))).assign_coords(x=600_000.0 - 25 * np.arange(7))) == 25
-    assert pixel_size_m(layer(np.zeros((4, 1)))) == pixel_size_m(layer(np.zeros((4, 3))).drop_vars("x")) == 10
 
 
 @pytest.mark.parametrize(("limit", "outwards"), [("min_incidence_deg", -99), ("max_incidence_deg", 99)])
