@@ -72,11 +72,13 @@ def _geometries(value: Any) -> list[BaseGeometry]:
     if isinstance(value, dict) and value.get("type") == "FeatureCollection":
         return [geometry for feature in value.get("features", ()) for geometry in _geometries(feature)]
     if isinstance(value, dict) and value.get("type") == "Feature":
-        return _geometries(value.get("geometry"))
+        # RFC 7946, section 3.2: a feature may have no place at all.
+        return [] if value.get("geometry") is None else _geometries(value["geometry"])
     try:
         return [shape(value)]
     except (AttributeError, KeyError, TypeError, ValueError, IndexError, shapely.errors.ShapelyError) as error:
-        raise AreaError(f"The area of interest is not GeoJSON ({error}); give a Polygon or MultiPolygon.") from error
+        reason = error if isinstance(value, dict) else f"a {type(value).__name__} and not an object"
+        raise AreaError(f"The area of interest is not GeoJSON ({reason}); give a Polygon or MultiPolygon.") from error
 
 
 def _polygons(geometry: BaseGeometry) -> list[Polygon]:

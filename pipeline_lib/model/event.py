@@ -4,19 +4,20 @@ import re
 from datetime import datetime
 from typing import Any
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from pipeline_lib.errors import InputError
 from pipeline_lib.model.area import normalised_area
 from pipeline_lib.model.instant import as_utc
 from pipeline_lib.model.record import Record
 
-_ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def safe_id(value: str, what: str) -> str:
     """Return an identifier that can name a folder, or raise `InputError` saying ``what`` it was."""
-    if not _ID.match(value):
+    if not _ID.fullmatch(value):
         raise InputError(
             f"{what} {value!r} cannot name a folder; use letters, digits, '.', '_' and '-', at most 80, beginning "
             "with a letter or digit."
@@ -34,7 +35,7 @@ class Event(Record):
     start: datetime
     """First moment that may belong to the flood, UTC."""
     end: datetime
-    """Last moment that may belong to the flood, UTC."""
+    """Last moment that may belong to the flood, UTC; given as a day, the end of that day."""
     title: str = ""
     """What people call it; the identifier where empty."""
 
@@ -48,6 +49,19 @@ class Event(Record):
     def _valid_area(cls, value: object) -> dict[str, Any]:
         return normalised_area(value)
 
+    @field_validator("start", "end", mode="before")
+    @classmethod
+    def _day_or_moment(cls, value: object, info: ValidationInfo) -> object:
+        """A day as ``2025-10-28`` or ``20251028`` (no count of seconds since 1970); as an end it is all of that day."""
+        if isinstance(value, datetime | float):
+            return value
+        text = str(value).strip()
+        if text.isdigit():
+            if len(text) != len("20251028"):
+                raise InputError(f"{text} is not a time; expected a date or a time as 2025-10-28 or 2025-10-28T18:00Z.")
+            text = f"{text[:4]}-{text[4:6]}-{text[6:]}"
+        return f"{text}T23:59:59Z" if info.field_name == "end" and _DAY.fullmatch(text) else text
+
     @field_validator("start", "end")
     @classmethod
     def _aware(cls, value: datetime) -> datetime:
@@ -56,7 +70,8 @@ class Event(Record):
     @model_validator(mode="after")
     def _ordered(self) -> "Event":
         if self.end <= self.start:
+            order = "when" if self.end == self.start else "before"
             raise InputError(
-                f"The event ends ({self.end:%Y-%m-%d %H:%M}) before it starts ({self.start:%Y-%m-%d %H:%M})."
+                f"The event ends ({self.end:%Y-%m-%d %H:%M}) {order} it starts ({self.start:%Y-%m-%d %H:%M})."
             )
         return self

@@ -108,11 +108,14 @@ def _mapping(path: Path, what: str) -> dict[str, Any]:
 def _geojson(path: Path) -> Any:
     """A GeoJSON file, not yet checked."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise AreaError(f"The area file {path} cannot be read: {error.strerror or error}.") from error
     except ValueError as error:
-        raise AreaError(f"The area file {path} is not JSON: {error}.") from error
+        raise AreaError(
+            f"The area file {path} is not JSON: {error}. Expected GeoJSON in longitude and latitude; GDAL makes it of "
+            "KML, GeoPackage or a shapefile: ogr2ogr -t_srs EPSG:4326 area.geojson FILE."
+        ) from error
 
 
 def _four_numbers(values: Any) -> tuple[float, float, float, float]:

@@ -12,6 +12,7 @@ from shapely.geometry import shape
 
 from flows.cli import describe, main
 from pipeline_lib.model.area import area_of_bbox
+from pipeline_lib.steps.event import area_of_flags
 
 FLAGS = {"--id": "po", "--bbox": "9.2,45.2,9.3,45.3", "--start": "2025-10-28", "--end": "2025-11-09"}
 
@@ -63,7 +64,7 @@ def test_flags_that_cannot_be_meant(capsys, monkeypatch, tmp_path, changes, says
     [
         ({"type": "Point", "coordinates": [9.2, 45.2]}, "has no area"),
         ({"type": "Polygon", "coordinates": [[[9, 45], [10, 46], [10, 45], [9, 46], [9, 45]]]}, "not valid"),
-        ("not json", "not JSON"),
+        ("<kml/>", "ogr2ogr -t_srs EPSG:4326"),
     ],
 )
 def test_area_files_that_cannot_be_meant(capsys, monkeypatch, tmp_path, content, says):
@@ -71,6 +72,14 @@ def test_area_files_that_cannot_be_meant(capsys, monkeypatch, tmp_path, content,
     path.write_text(content if isinstance(content, str) else json.dumps(content))
     code, said = run(capsys, monkeypatch, "plan", *flags(bbox=None, aoi=str(path)))
     assert (code, says in said) == (2, True), said
+
+
+def test_an_area_file_as_windows_writes_it_with_a_feature_that_has_no_place(tmp_path):
+    place = area_of_bbox(9.2, 45.2, 9.3, 45.3)
+    features = [{"type": "Feature", "properties": {}, "geometry": geometry} for geometry in (None, place)]
+    path = tmp_path / "area.geojson"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}), encoding="utf-8-sig")
+    assert area_of_flags(None, path) == place
 
 
 def test_area_with_hole_and_clockwise_ring_is_planned(capsys, monkeypatch, tmp_path, archive, event):

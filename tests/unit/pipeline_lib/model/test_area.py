@@ -44,7 +44,8 @@ def test_overlapping_features_are_united():
         ({"type": "FeatureCollection", "features": []}, "empty"),
         ({"type": "Banana"}, "not GeoJSON"),
         ("here", "not GeoJSON"),
-        ({"type": "Feature", "geometry": None}, "not GeoJSON"),
+        ({"type": "Feature", "geometry": None}, "is empty"),
+        ([1, 2], "a list and not an object"),
     ],
 )
 def test_what_cannot_be_meant_is_said(value, says):

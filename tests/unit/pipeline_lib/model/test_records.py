@@ -1,6 +1,6 @@
 """Records: equal after a trip through JSON, identical where only hosts moved, strict about what they are given."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -75,11 +75,12 @@ def test_records_survive_json():
 
 
 def test_event_ends_after_it_starts():
-    with pytest.raises(ValidationError, match="before it starts"):
-        Event(event_id="po", aoi=area_of_bbox(10, 45, 11, 46), start=START, end=START)
+    for end, says in ((START, "when it starts"), (START - timedelta(hours=1), "before it starts")):
+        with pytest.raises(ValidationError, match=says):
+            Event(event_id="po", aoi=area_of_bbox(10, 45, 11, 46), start=START, end=end)
 
 
-@pytest.mark.parametrize("name", ["../up", "a/b", "", ".hidden", "x" * 81, "po\n2024"])
+@pytest.mark.parametrize("name", ["../up", "a/b", "", ".hidden", "x" * 81, "po\n2024", "po\n"])
 def test_event_id_cannot_leave_its_folder(name):
     with pytest.raises(ValidationError) as caught:
         Event(event_id=name, aoi=area_of_bbox(10, 45, 11, 46), start=START, end=START + timedelta(days=1))
@@ -90,6 +91,20 @@ def test_naive_times_are_utc():
     event = Event(event_id="po", aoi=area_of_bbox(10, 45, 11, 46), start="2024-05-11", end="2024-05-12T00:00:00+02:00")
     assert event.start == datetime(2024, 5, 11, tzinfo=UTC)
     assert event.end == datetime(2024, 5, 11, 22, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("end", ["2024-05-12", "20240512", 20240512, date(2024, 5, 12)])
+def test_an_end_that_is_a_day_is_all_of_it(end):
+    event = Event(event_id="po", aoi=area_of_bbox(10, 45, 11, 46), start="20240512", end=end)
+    assert event.start == datetime(2024, 5, 12, tzinfo=UTC)
+    assert event.end == datetime(2024, 5, 12, 23, 59, 59, tzinfo=UTC)
+    assert Event.model_validate_json(event.model_dump_json()) == event
+
+
+@pytest.mark.parametrize("start", ["1714694400", 1714694400, 5])
+def test_a_count_of_seconds_is_no_time(start):
+    with pytest.raises(ValidationError, match="is not a time; expected"):
+        Event(event_id="po", aoi=area_of_bbox(10, 45, 11, 46), start=start, end="2024-05-12")
 
 
 def scene(**changes):
