@@ -20,7 +20,7 @@ from pipeline_lib.model import Confusion
 from pipeline_lib.options.world import WorldOptions
 from pipeline_lib.terrain import terrain_of
 from pipeline_lib.water import Observation, detector
-from pipeline_lib.world.ancillary_item import _surface
+from pipeline_lib.world.ancillary_item import surface_model
 from pipeline_lib.world.inundation import Truth
 from pipeline_lib.world.land_cover import LandCover
 from pipeline_lib.world.simulate import make_land, radar_scenes
@@ -47,7 +47,7 @@ def passes_of(name: str, size: int):
     """Every flood pass of a world: whether it is windy, what a detector may know, the truth, what is judged."""
     options = options_of(name, size)
     land = make_land(options)
-    surface = _surface(land, options.seed).astype(np.float32)
+    surface = surface_model(land, options.seed).astype(np.float32)
     rows, columns = (np.arange(length) + 0.5 for length in surface.shape)
     elevation = xr.DataArray(surface, {"y": -10.0 * rows, "x": 10.0 * columns}, ("y", "x"), attrs={"units": "m"})
     terrain = terrain_of(elevation).compute()
