@@ -7,6 +7,8 @@ import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from pipeline_lib.steps.private_folder import DESK, private_folder
+
 POOL = "overbank"
 
 
@@ -31,7 +33,7 @@ class Desk:
     @property
     def state(self) -> Path:
         """Folder of pids, logs and the server's database."""
-        return self.out / ".overbank" / "desk"
+        return private_folder(self.out) / DESK
 
     @property
     def api_url(self) -> str:

@@ -18,6 +18,7 @@ from pipeline_lib.options.gate import ApprovalOptions
 from pipeline_lib.publish.publication import draw_quicklook
 from pipeline_lib.steps.gate import Assessment
 from pipeline_lib.steps.map_event import Mapped, publication, publish
+from pipeline_lib.steps.private_folder import private_folder
 from pipeline_lib.steps.workspace import APPROVALS, workspace_of
 from pipeline_lib.store import holding
 
@@ -107,7 +108,7 @@ def ask(
 
 def requests(out: Path, event_id: str | None = None) -> list[Request]:
     """Every request of one event or of all, oldest first."""
-    found = (out / ".overbank").glob(f"{event_id or '*'}/{APPROVALS}/*.json")
+    found = private_folder(out).glob(f"{event_id or '*'}/{APPROVALS}/*.json")
     return sorted((_read(path) for path in found), key=lambda one: one.asked)
 
 

@@ -24,6 +24,7 @@ from pipeline_lib.publish.catalogue import catalogue_texts, events_of
 from pipeline_lib.publish.records import need_record
 from pipeline_lib.publish.upload import copy_version, switch
 from pipeline_lib.remote import located, put_file, said
+from pipeline_lib.steps.private_folder import private_folder
 
 MIRROR_VARIABLE = "OVERBANK_MIRROR"
 """Folder or URL (``s3://bucket/prefix``) of the mirror; the one that `set_mirror` noted where it is not set."""
@@ -167,11 +168,11 @@ def _list_events(out: Path, to: str, *, check: bool) -> None:
 
 
 def _lock(out: Path) -> Path:
-    return out / ".overbank" / "mirror.lock"
+    return private_folder(out) / "mirror.lock"
 
 
 def _note(out: Path) -> Path:
-    return out / ".overbank" / "mirror.json"
+    return private_folder(out) / "mirror.json"
 
 
 def _of(out: Path, to: str) -> State:

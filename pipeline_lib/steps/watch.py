@@ -9,6 +9,7 @@ from pipeline_lib.catalog.profiles import resolve_catalog
 from pipeline_lib.errors import NoAcquisitionError, NoReferenceError, OverbankError
 from pipeline_lib.model import Event, MappingPlan, Record
 from pipeline_lib.options.map_event import MapOptions
+from pipeline_lib.steps.private_folder import private_folder
 from pipeline_lib.steps.search import search_event
 from pipeline_lib.watch import Decision, KnownPass, PassState, Register, Watch, decide
 from pipeline_lib.watch.assign import MARGIN, event_of, taken_in
@@ -47,7 +48,7 @@ class Request(Record):
 
 def register_of(out: Path) -> Register:
     """The register of watches that publish under ``out``."""
-    return Register(out / ".overbank" / "watches.sqlite")
+    return Register(private_folder(out) / "watches.sqlite")
 
 
 def poll(register: Register, name: str, now: datetime, *, since: datetime | None = None) -> PollResult:

@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline_lib.steps.private_folder import STORE, folder_of_event, private_folder
 from pipeline_lib.store import Store
 
 APPROVALS = "approvals"
@@ -30,8 +31,12 @@ class Workspace:
 
 
 def workspace_of(out: Path, event_id: str) -> Workspace:
-    """The workspace of an event: ``OUT/.overbank/<event_id>``, hidden from readers of the products."""
-    return Workspace(str(out / ".overbank" / event_id))
+    """The workspace of an event: ``OUT/.overbank/<event_id>``.
+
+    Raises:
+        InputError: the event has a name that overbank keeps for itself.
+    """
+    return Workspace(str(folder_of_event(out, event_id)))
 
 
 def store_of(out: Path) -> Store:
@@ -42,9 +47,9 @@ def store_of(out: Path) -> Store:
     Raises:
         InputError: the environment names something that no installed package can open, or holds credentials.
     """
-    return Store(os.environ.get(STORE_VARIABLE) or out / ".overbank" / "store")
+    return Store(os.environ.get(STORE_VARIABLE) or private_folder(out) / STORE)
 
 
 def any_held(out: Path) -> bool:
     """Whether any event under ``out`` was ever held for a person's approval."""
-    return any((out / ".overbank").glob(f"*/{APPROVALS}/*.json"))
+    return any(private_folder(out).glob(f"*/{APPROVALS}/*.json"))

@@ -284,3 +284,9 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()[-500:]
     assert list((tmp_path / "scene").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["store", "desk"])
+def test_no_event_shares_a_folder_with_the_store_or_the_desk(tmp_path, name):
+    with pytest.raises(InputError, match=f"called '{name}'"):
+        workspace_of(tmp_path, name)
