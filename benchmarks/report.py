@@ -229,11 +229,7 @@ def main() -> None:
     from benchmarks.report_page import fill_tables, write_page
     from pipeline_lib.water import detectors
 
-    names = (
-        []
-        if given.detector == ["none"]
-        else given.detector or [found.name for found in detectors() if found.name != "learned"]
-    )
+    names = [] if given.detector == ["none"] else given.detector or [found.name for found in detectors()]
     for kind, name in [("detector", name) for name in names] + [("model", name) for name in given.model]:
         if not is_done(given, Path(name).name):
             subprocess.run([sys.executable, __file__, *sys.argv[1:], "--one", kind, name], check=True)
