@@ -29,9 +29,19 @@ import xarray as xr
 from pipeline_lib.flood.area import column_areas
 from pipeline_lib.flood.derive import ATTRIBUTES
 from pipeline_lib.flood.series import QUANTITIES, area_series
-from pipeline_lib.flood.track import PERMANENT, SEASONAL, UNKNOWN_HOURS, Track, look_of, nothing_seen, see
+from pipeline_lib.flood.track import (
+    COUNT,
+    LATEST,
+    MAXIMUM,
+    Layers,
+    Track,
+    conclude,
+    look_of,
+    nothing_seen,
+    see,
+)
 from pipeline_lib.flood.window import map_windows
-from pipeline_lib.model import EXCLUDED, NOT_OBSERVED, check_flood_map
+from pipeline_lib.model import check_flood_map
 from pipeline_lib.model.instant import as_utc
 from pipeline_lib.options.derive import MosaicRule
 
@@ -63,6 +73,8 @@ EVENT_OUTPUTS = {
     "state": "uint8",
 }
 """Layers of an event and their types."""
+
+RULES: dict[MosaicRule, int] = {"latest": LATEST, "maximum": MAXIMUM, "count": COUNT}
 
 EVENT_ATTRIBUTES: dict[str, dict[str, object]] = {
     "observations": {"long_name": "passes with a usable observation"},
@@ -106,7 +118,7 @@ def mosaic(
     """
     if not passes:
         raise ValueError("A mosaic needs at least one pass.")
-    if rule not in {"latest", "maximum", "count"}:
+    if rule not in RULES:
         raise ValueError(f"Unknown mosaic rule {rule!r}; known are latest, maximum, count.")
     ordered = sorted(((as_utc(moment), flood) for moment, flood in passes), key=lambda entry: entry[0])
     moments, floods = [moment for moment, _ in ordered], [check_flood_map(flood) for _, flood in ordered]
@@ -140,59 +152,14 @@ def _join(*arrays: np.ndarray | None, hours: tuple[int, ...], rule: MosaicRule) 
 
 def _layers(track: Track, newest_hour: int, rule: MosaicRule) -> tuple[np.ndarray, ...]:
     """The event's layers, in the order of `EVENT_OUTPUTS`."""
-    usable = track.looks > 0
-    wet = {
-        "latest": track.wet == 1,
-        "maximum": track.flooded > 0,
-        "count": usable & (2 * track.flooded.astype(np.uint32) >= track.looks),
-    }[rule] & usable
-    untold = np.where(track.seen, EXCLUDED, NOT_OBSERVED).astype(np.uint8)
-    reference = np.where(track.flooded > 0, 0, track.reference)
-    is_reference = (reference == PERMANENT) | (reference == SEASONAL)
-    water = np.where(usable, (wet | is_reference).astype(np.uint8), np.where(track.water_untold, 1, untold))
-    kind = np.where(wet, track.latest_class if rule == "latest" else track.any_class, is_reference)
-    likelihood, doubt = _certainty(track, rule)
-    return (
-        np.where(usable, wet, untold),
-        water,
-        reference,
-        np.where(usable, likelihood, NOT_OBSERVED),
-        np.where(usable, doubt, NOT_OBSERVED),
-        np.where(usable, 0, track.flags),
-        np.where(usable, kind, untold),
-        track.looks,
-        track.flooded,
-        track.first,
-        track.last,
-        track.peak,
-        *_durations(track),
-        np.where(usable, newest_hour - track.newest.astype(np.int32), UNKNOWN_HOURS),
-        np.where(usable, _state(track), untold),
-    )
-
-
-def _certainty(track: Track, rule: MosaicRule) -> tuple[np.ndarray, np.ndarray]:
-    """Likelihood and uncertainty, percent, of the look that the rule follows."""
-    if rule == "latest":
-        return track.latest, track.latest_doubt
-    if rule == "maximum":
-        return track.best, track.best_doubt
-    mean, undecided = (
-        np.rint(each / np.maximum(track.looks, 1)).astype(np.uint8) for each in (track.sum, track.sum_undecided)
-    )
-    return mean, np.minimum(undecided, 100 - undecided)
-
-
-def _durations(track: Track) -> tuple[np.ndarray, np.ndarray]:
-    """Hours under flood and half the gaps in which it came or went; unknown where never flooded."""
-    flooded = track.flooded > 0
-    limit = UNKNOWN_HOURS - 1
-    hours = np.minimum(np.rint(track.whole + track.turning / 2), limit)
-    half = np.minimum(np.rint(track.turning / 2), limit)
-    return np.where(flooded, hours, UNKNOWN_HOURS), np.where(flooded, half, UNKNOWN_HOURS)
-
-
-def _state(track: Track) -> np.ndarray:
-    """0 never flooded, 1 newly flooded, 2 still flooded, 3 receded, at the newest usable observation."""
-    now, ever = track.wet == 1, track.flooded > 0
-    return np.select([now & (track.before != 1), now, ever], [1, 2, 3], 0).astype(np.uint8)
+    known = {
+        "observations": track.looks,
+        "flood_observations": track.flooded,
+        "first_seen": track.first,
+        "last_seen": track.last,
+        "peak_date": track.peak,
+    }
+    empty = {name: np.empty(track.looks.shape, dtype) for name, dtype in EVENT_OUTPUTS.items() if name not in known}
+    out = Layers(**known, **empty)
+    conclude(track, newest_hour, RULES[rule], out)
+    return out

@@ -183,3 +183,87 @@ def _weigh(track: Track, y: int, x: int, percent: int, own: int) -> None:
     track.latest[y, x], track.latest_doubt[y, x] = percent, own
     track.sum[y, x] += np.uint32(percent)
     track.sum_undecided[y, x] += np.uint32((100 - own) & 255 if percent >= 50 else own)
+
+
+class Layers(NamedTuple):
+    """An event's layers, as `pipeline_lib.flood.event.EVENT_OUTPUTS` names and types them."""
+
+    flood_extent: np.ndarray
+    water_extent: np.ndarray
+    reference_water: np.ndarray
+    likelihood: np.ndarray
+    uncertainty: np.ndarray
+    exclusion: np.ndarray
+    flood_class: np.ndarray
+    observations: np.ndarray
+    flood_observations: np.ndarray
+    first_seen: np.ndarray
+    last_seen: np.ndarray
+    peak_date: np.ndarray
+    duration: np.ndarray
+    duration_uncertainty: np.ndarray
+    age: np.ndarray
+    state: np.ndarray
+
+
+LATEST, MAXIMUM, COUNT = 0, 1, 2
+"""Rules by which an event's extent is made, see `pipeline_lib.flood.event`."""
+NEVER, NEW, STILL, RECEDED = 0, 1, 2, 3
+"""Codes of ``state``."""
+
+
+@numba.njit(cache=True, nogil=True)
+def conclude(track: Track, newest_hour: int, rule: int, out: Layers) -> None:
+    """Write the event's layers of what was remembered (those that are planes of the track are left as they are)."""
+    for y in range(track.looks.shape[0]):
+        for x in range(track.looks.shape[1]):
+            flooded, looks = int(track.flooded[y, x]), int(track.looks[y, x])
+            reference = 0 if flooded > 0 else int(track.reference[y, x])
+            is_reference = reference in (PERMANENT, SEASONAL)
+            out.reference_water[y, x] = reference
+            _measure_time(track, y, x, out)
+            if looks == 0:
+                untold = EXCLUDED if track.seen[y, x] else NOT_OBSERVED
+                out.flood_extent[y, x] = out.flood_class[y, x] = out.state[y, x] = untold
+                out.water_extent[y, x] = 1 if track.water_untold[y, x] else untold
+                out.likelihood[y, x] = out.uncertainty[y, x] = NOT_OBSERVED
+                out.exclusion[y, x] = track.flags[y, x]
+                out.age[y, x] = UNKNOWN_HOURS
+                continue
+            now = track.wet[y, x] == 1
+            wet = now if rule == LATEST else flooded > 0 if rule == MAXIMUM else 2 * flooded >= looks
+            kind = int(track.latest_class[y, x] if rule == LATEST else track.any_class[y, x]) if wet else is_reference
+            out.flood_extent[y, x], out.flood_class[y, x] = wet, kind
+            out.water_extent[y, x] = wet or is_reference
+            out.exclusion[y, x] = 0
+            out.age[y, x] = newest_hour - int(track.newest[y, x])
+            if now:
+                out.state[y, x] = STILL if track.before[y, x] == 1 else NEW
+            else:
+                out.state[y, x] = RECEDED if flooded > 0 else NEVER
+            _judge(track, y, x, rule, out)
+
+
+@numba.njit(cache=True, nogil=True)
+def _measure_time(track: Track, y: int, x: int, out: Layers) -> None:
+    """Hours under flood and half the gaps in which it came or went; unknown where never flooded."""
+    if track.flooded[y, x] == 0:
+        out.duration[y, x] = out.duration_uncertainty[y, x] = UNKNOWN_HOURS
+        return
+    half, limit = track.turning[y, x] / np.float32(2), np.float32(UNKNOWN_HOURS - 1)
+    out.duration[y, x] = int(min(np.rint(track.whole[y, x] + half), limit))
+    out.duration_uncertainty[y, x] = int(min(np.rint(half), limit))
+
+
+@numba.njit(cache=True, nogil=True)
+def _judge(track: Track, y: int, x: int, rule: int, out: Layers) -> None:
+    """Likelihood and uncertainty, percent, of the look that the rule follows."""
+    if rule == LATEST:
+        out.likelihood[y, x], out.uncertainty[y, x] = track.latest[y, x], track.latest_doubt[y, x]
+    elif rule == MAXIMUM:
+        out.likelihood[y, x], out.uncertainty[y, x] = track.best[y, x], track.best_doubt[y, x]
+    else:
+        looks = float(track.looks[y, x])
+        undecided = int(np.rint(track.sum_undecided[y, x] / looks))
+        out.likelihood[y, x] = int(np.rint(track.sum[y, x] / looks))
+        out.uncertainty[y, x] = min(undecided, (100 - undecided) & 255)

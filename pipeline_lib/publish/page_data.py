@@ -122,11 +122,13 @@ def _draw_pass(
 def _numbers(event: xr.Dataset, factor: int, units: dict[str, float]) -> dict[str, np.ndarray]:
     """Layers of numbers in 8 bits: dates as the number of the pass, spans in steps."""
     hours = [round(hours_since(event.attrs["epoch"], time)) for time in event.attrs["pass_times"]]
+    every = np.arange(UNKNOWN_HOURS + 1)
+    step_of = np.abs(every[:, np.newaxis] - np.array(hours)).argmin(axis=1)
+    code_of = np.where(every == UNKNOWN_HOURS, NEVER, np.minimum(step_of, STEPS)).astype(np.uint8)
     layers = {}
     for name in ("first_seen", "last_seen", "peak_date"):
         coarse = coarse_layer(event[name], factor, flood_codes=False, nodata=UNKNOWN_HOURS)
-        nearest = np.abs(coarse.astype(np.int32)[..., np.newaxis] - np.array(hours)).argmin(axis=-1)
-        layers[name] = np.where(coarse == UNKNOWN_HOURS, NEVER, np.minimum(nearest, STEPS)).astype(np.uint8)
+        layers[name] = code_of[coarse]
     for name in ("duration", "duration_uncertainty", "age", "depth", "observations"):
         if name not in event:
             continue

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline_lib.flood import EventState, mosaic, state_of
-from pipeline_lib.flood.event import EVENT_OUTPUTS, UNKNOWN_HOURS
+from pipeline_lib.flood.event import EVENT_OUTPUTS
 from pipeline_lib.flood.series import QUANTITIES, area_range, area_series
+from pipeline_lib.flood.track import UNKNOWN_HOURS, Layers
 
 START = datetime(2024, 5, 1, 6, tzinfo=timezone.utc)
 
@@ -292,3 +293,7 @@ def test_reasons_are_kept_only_where_no_look_was_usable_and_open_water_goes_firs
     assert (pixel(mosaic(hidden), "exclusion"), pixel(mosaic(both), "exclusion")) == (4, 0)
     classes = mosaic(looks((1, 80, 20, 0), (1, 80, 20, 0), (1, 80, 20, 0), classes=(4, 2, 3)))
     assert pixel(classes, "flood_class") == 2
+
+
+def test_the_layers_of_the_kernel_are_those_of_the_event():
+    assert Layers._fields == tuple(EVENT_OUTPUTS)
