@@ -9,6 +9,7 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 
 from pipeline_lib.errors import StoreError
@@ -74,6 +75,11 @@ def whole_folder(folder: Path, *, unless: Callable[[], bool] = lambda: False) ->
         raise _refused(folder, error) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def leftovers(path: Path) -> list[Path]:
+    """What killed writers of a file left beside it, and what writers that run are about to rename."""
+    return list(path.parent.glob(f".{escape(path.stem)}.*.partial{escape(path.suffix)}"))
 
 
 def _swap(partial: Path, folder: Path) -> None:

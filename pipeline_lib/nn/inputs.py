@@ -165,8 +165,8 @@ def grey_contract(*, before: bool) -> InputContract:
     return InputContract(bands=bands, units="relative")
 
 
-def sar_contract(*, before: bool, optional_vh: bool = True) -> InputContract:
-    """Contract of calibrated VV and VH after (and before) the event.
+def sar_contract(*, before: bool) -> InputContract:
+    """Contract of calibrated VV and VH after (and before) the event; VH may be missing.
 
     Means and standard deviations are round numbers near those published for land and water together (methods: VV
     -10 to -15 dB, VH -17 to -23 dB); they only bring the input near zero mean and unit spread.
@@ -179,4 +179,4 @@ def sar_contract(*, before: bool, optional_vh: bool = True) -> InputContract:
         for old in sources
         for name, clip, mean in (("vv", (-35.0, 5.0), -12.0), ("vh", (-42.0, 0.0), -19.0))
     )
-    return InputContract(bands=bands, units="db", optional=("vh",) if optional_vh else ())
+    return InputContract(bands=bands, units="db", optional=("vh",))

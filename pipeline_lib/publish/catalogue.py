@@ -12,10 +12,12 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from pipeline_lib.atomic import write_atomically
+from pipeline_lib.atomic import leftovers, write_atomically
 from pipeline_lib.publish.item import STAC_VERSION
 from pipeline_lib.publish.page_file import STATES
 from pipeline_lib.publish.records import read_record
+
+CATALOGUE, PAGE = "catalog.json", "index.html"
 
 
 def events_of(out: Path) -> list[dict[str, Any]]:
@@ -34,7 +36,7 @@ def update_catalogue(out: Path) -> None:
 
 def catalogue_texts(records: list[dict[str, Any]]) -> dict[str, str]:
     """The two files over events, by name, in the order in which they are put in place."""
-    return {"catalog.json": json.dumps(_catalog(records), indent=1), "index.html": _page(records)}
+    return {CATALOGUE: json.dumps(_catalog(records), indent=1), PAGE: _page(records)}
 
 
 @contextmanager
@@ -43,7 +45,7 @@ def _alone(out: Path) -> Iterator[None]:
     handle = os.open(out / ".catalog.lock", os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
-        for leftover in (*out.glob(".catalog.*.partial.json"), *out.glob(".index.*.partial.html")):
+        for leftover in (*leftovers(out / CATALOGUE), *leftovers(out / PAGE)):
             leftover.unlink(missing_ok=True)
         yield
     finally:

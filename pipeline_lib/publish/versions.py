@@ -117,7 +117,7 @@ def _acquire(handle: int, doing: str, wait_s: float) -> None:
 def sweep(folder: Path) -> int:
     """Remove what killed writers left: hidden folders, and versions newer than the one readers see."""
     newest = current_version(folder)
-    leftovers = [*(folder / "versions").glob(".*"), *folder.glob(".current.*"), *folder.glob(".*.partial")]
+    leftovers = [*(folder / "versions").glob(".*"), *folder.glob(".current.*")]
     leftovers += [version_folder(folder, number) for number in version_numbers(folder) if number > newest]
     for leftover in leftovers:
         if leftover.is_dir() and not leftover.is_symlink():

@@ -53,6 +53,7 @@ def teacher_answer(place: Path | str, chips: Sequence[Chip]) -> tuple[Answerer, 
     calibration = Calibration(card.scale, card.bias)
 
     def answer(chip: Chip) -> Answer:
+        """From the radar and what the chip has of the optical image."""
         start = time.perf_counter()
         image = _padded(chip_image(chip, card.inputs, card.bands), card.stride_px)
         odds = predict_odds([network], image[None], np.arange(len(image)), np.array([0]))[0]

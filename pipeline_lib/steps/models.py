@@ -85,10 +85,15 @@ def quantize_model(model: str, root: Path | None = None, dataset: str | None = N
         dataset: its name.
 
     Raises:
-        InputError: the model needs what the data set does not have, or grey chips are needed and none given.
+        InputError: the model needs what the data set does not have, grey chips are needed and none given, a data set
+            without its folder or a folder without its name is given, or the model is one that comes with overbank.
         ModelError: ONNX Runtime is missing.
     """
+    if (root is None) != (dataset is None):
+        raise InputError("A data set is its name and its folder: give both --dataset and --data, or neither.")
     opened = load_model(model)
+    if opened.folder in shipped_models().values():
+        raise InputError(f"{model} comes with overbank and stays as it is; make a copy: overbank models export {model}.")
     contract = opened.card.inputs
     if root is not None and dataset is not None:
         tiles = _dataset_tiles(contract, dataset, root)
@@ -136,15 +141,14 @@ def _cut_tiles(image: NDArray[np.float32]) -> list[NDArray[np.float32]]:
 
 
 def compare_models(
-    models: Sequence[str], dataset: str, root: Path, *, backend: str = "auto", split: str | None = None
+    models: Sequence[str], dataset: str, root: Path, *, split: str | None = None
 ) -> list[dict[str, Any]]:
     """Pooled figures of several models on one labelled set, one row a model and backend.
 
     Args:
-        models: folders or names; ``NAME@BACKEND`` overrides the backend for one of them.
+        models: folders or names; ``NAME@BACKEND`` names the backend of one of them.
         dataset: name of the data set.
         root: its folder.
-        backend: for models without ``@``.
         split: of the data set.
 
     Raises:
@@ -153,12 +157,12 @@ def compare_models(
     chips = [chip for chip in read_dataset(dataset, root, split) if chip.label is not None]
     if not chips:
         raise InputError(f"No chip of {dataset} in {root} has a pixel label; nothing can be compared.")
-    return [_row(entry, chips, backend) for entry in models]
+    return [_row(entry, chips) for entry in models]
 
 
-def _row(entry: str, chips: Sequence[Chip], backend: str) -> dict[str, Any]:
+def _row(entry: str, chips: Sequence[Chip]) -> dict[str, Any]:
     name, _, own = entry.partition("@")
-    segmenter = Segmenter.load(model_to_score(name, chips).folder, own or backend)
+    segmenter = Segmenter.load(model_to_score(name, chips).folder, own or "auto")
     counts, probabilities, truths, ious = [], [], [], []
     for chip in chips:
         scene = chip.sar.scene()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline_lib.atomic import whole_file, whole_folder, write_atomically
+from pipeline_lib.atomic import leftovers, whole_file, whole_folder, write_atomically
 from pipeline_lib.errors import StoreError
 
 KILLED = """
@@ -76,6 +76,8 @@ def test_a_killed_writer_leaves_what_stood_there_and_hidden_names_alone(tmp_path
     left = {one.name for one in tmp_path.iterdir()} - {"plan.json", "model"}
     assert len(left) == 2
     assert all(name.startswith(".") and ".partial" in name for name in left)
+    (half,) = leftovers(tmp_path / "plan.json")
+    assert half.read_text() == "half"
 
 
 def test_a_folder_replaces_the_one_before_and_is_not_mixed_with_it(tmp_path):
