@@ -93,7 +93,9 @@ def quantize_model(model: str, root: Path | None = None, dataset: str | None = N
         raise InputError("A data set is its name and its folder: give both --dataset and --data, or neither.")
     opened = load_model(model)
     if opened.folder in shipped_models().values():
-        raise InputError(f"{model} comes with overbank and stays as it is; make a copy: overbank models export {model}.")
+        raise InputError(
+            f"{model} comes with overbank and stays as it is; make a copy: overbank models export {model}."
+        )
     contract = opened.card.inputs
     if root is not None and dataset is not None:
         tiles = _dataset_tiles(contract, dataset, root)

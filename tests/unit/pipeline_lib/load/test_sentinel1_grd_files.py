@@ -376,9 +376,15 @@ def test_border_noise_of_an_old_product_is_masked(safe):
     assert np.nanmin(old.vv) > 0.01
 
 
-def test_command_writes_bands_that_say_what_they_are(safe, tmp_path):
-    dem = tmp_path / "dem.tif"
-    wrap_xr(np.full((SIZE, SIZE), 40, np.float32), BOX).odc.write_cog(str(dem))
+@pytest.fixture
+def dem(tmp_path):
+    """A flat elevation model over the image, as a file."""
+    path = tmp_path / "dem.tif"
+    wrap_xr(np.full((SIZE, SIZE), 40, np.float32), BOX).odc.write_cog(str(path))
+    return path
+
+
+def test_command_writes_bands_that_say_what_they_are(safe, dem, tmp_path):
     out = tmp_path / "out" / "gamma0.tif"
     arguments = [
         "calibrate",
@@ -409,9 +415,7 @@ def test_command_writes_bands_that_say_what_they_are(safe, tmp_path):
      (["--grid", "EPSG:999999"], InputError, "not a CRS"), (["--grid", "nowhere.tif"], RasterError, "neither"),
      (["--polarisations", "hh"], RasterError, "HH")],
 )  # fmt: skip
-def test_command_explains_what_cannot_be(safe, tmp_path, extra, error, message):
-    dem = tmp_path / "dem.tif"
-    wrap_xr(np.full((SIZE, SIZE), 40, np.float32), BOX).odc.write_cog(str(dem))
+def test_command_explains_what_cannot_be(safe, dem, tmp_path, extra, error, message):
     found = CliRunner().invoke(
         build_app(), ["calibrate", str(safe), "--dem", str(dem), "--out", str(tmp_path / "o.tif"), *extra]
     )
@@ -419,9 +423,7 @@ def test_command_explains_what_cannot_be(safe, tmp_path, extra, error, message):
     assert message in str(found.exception)
 
 
-def test_command_chooses_the_utm_grid_or_the_crs_asked_for(safe, tmp_path):
-    dem = tmp_path / "dem.tif"
-    wrap_xr(np.full((SIZE, SIZE), 40, np.float32), BOX).odc.write_cog(str(dem))
+def test_command_chooses_the_utm_grid_or_the_crs_asked_for(safe, dem, tmp_path):
     for grid, pixel, code in ((None, "20", 32632), ("EPSG:3035", "25", 3035)):
         out = tmp_path / f"{code}.tif"
         arguments = [
