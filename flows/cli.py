@@ -78,7 +78,8 @@ def describe(error: BaseException) -> tuple[str, int]:
     from pipeline_lib.errors import InputError, OverbankError
 
     if isinstance(error, OverbankError):
-        return str(error), error.exit_code
+        said = str(error)
+        return said[:-1] if said.endswith("..") and not said.endswith("...") else said, error.exit_code
     if isinstance(error, ValidationError):
         problems = []
         for problem in error.errors(include_url=False):

@@ -31,6 +31,7 @@ from pipeline_lib.options.train import DataOptions, NetworkOptions, Recipe, Sche
 Index = NDArray[np.intp]
 Labels = NDArray[np.uint8]
 DONE = "done.safetensors"
+LEAST_FOLDS = 2
 
 
 @dataclass(frozen=True)
@@ -270,7 +271,16 @@ def _validator(
 
 
 def deal(groups: list[str], count: int) -> Index:
-    """Fold of each entry, whole groups, largest first; never more folds than groups."""
+    """Fold of each entry, whole groups, largest first; never more folds than groups.
+
+    Raises:
+        InputError: fewer than two groups: what learns from the others would have nothing to learn from.
+    """
+    if len(set(groups)) < LEAST_FOLDS:
+        raise InputError(
+            f"This way of learning parts its labelled training chips (those with an optical image, where it has a "
+            f"teacher) in two at least; they hold {len(set(groups))} groups. Give more chips, or more labelled_share."
+        )
     names = sorted(set(groups), key=lambda name: (-groups.count(name), name))
     count = min(count, len(names))
     load, of = [0] * count, {}

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pipeline_lib.errors import InputError
+from pipeline_lib.grid import choose_grid
 from pipeline_lib.model.instant import instant_of
 from pipeline_lib.options.map_event import MapOptions
 from pipeline_lib.steps.event import area_of_flags
@@ -22,7 +23,12 @@ def duration(text: str) -> timedelta:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text.strip())
     if match is None:
         raise InputError(f"{text!r} is not a time span; give a number and a unit, such as 15m, 2h or 1d.")
-    return timedelta(**{_UNITS[match[2]]: float(match[1])})
+    try:
+        return timedelta(**{_UNITS[match[2]]: float(match[1])})
+    except OverflowError as error:
+        raise InputError(
+            f"{text!r} is longer than time itself; give a number and a unit, such as 15m or 1d."
+        ) from error
 
 
 def watch_of_flags(  # noqa: PLR0913 - the flags that make a watch
@@ -41,10 +47,13 @@ def watch_of_flags(  # noqa: PLR0913 - the flags that make a watch
 
     Raises:
         InputError: a flag cannot be meant.
+        AreaError: the area cannot be mapped as one event: every poll would fail.
     """
+    area = area_of_flags(bbox, aoi)
+    choose_grid(area, pixel_m=options.plan.pixel_m)
     fields = {
         "name": name,
-        "aoi": area_of_flags(bbox, aoi),
+        "aoi": area,
         "catalog": catalog,
         "since": datetime.now(UTC) if since is None else instant(since),
         "every_minutes": duration(every).total_seconds() / 60,

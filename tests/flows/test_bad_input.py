@@ -225,3 +225,23 @@ def test_help_of_every_command_names_its_purpose():
 
 def test_bbox_area_is_what_the_flags_said():
     assert area_of_bbox(9.2, 45.2, 9.3, 45.3)["type"] == "Polygon"
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"--bbox": "-180,-90,180,90"}, "mapped as one event"),
+        ({"--bbox": "9,86,10,87"}, "beyond UTM"),
+        ({"--every": "999999999999d"}, "longer than time itself"),
+    ],
+)
+def test_a_watch_whose_every_poll_would_fail_is_refused(capsys, monkeypatch, tmp_path, changes, says):
+    given = {"--bbox": "9.2,45.2,9.3,45.3", "--every": "15m", "--out": str(tmp_path)} | changes
+    code, said = run(capsys, monkeypatch, "watch", "add", "po", *(f"{flag}={value}" for flag, value in given.items()))
+    assert (code, says in said) == (2, True), said
+
+
+@pytest.mark.parametrize(("more", "says"), [((), "stays as it is"), (("--dataset", "ombria"), "give both")])
+def test_a_model_that_comes_with_overbank_is_not_changed(capsys, monkeypatch, more, says):
+    code, said = run(capsys, monkeypatch, "models", "quantize", "shipped_post_event", *more)
+    assert (code, says in said) == (2, True), said

@@ -13,7 +13,7 @@ from pipeline_lib.nn.augment import BandScale, augment, dihedral, radar_change_d
 from pipeline_lib.nn.batches import PatchSource
 from pipeline_lib.nn.chips import LabelledChip, open_chips, write_chips
 from pipeline_lib.nn.inputs import fixed_scale, grey_contract, normalise, relative_scale, sar_contract, to_db
-from pipeline_lib.nn.learning import split_chips
+from pipeline_lib.nn.learning import deal, split_chips
 from pipeline_lib.nn.sampling import BalancedSampler, UniformSampler, rng_of
 from pipeline_lib.options.train import AugmentOptions, DataOptions
 
@@ -38,6 +38,12 @@ def write_and_path(tmp_path, chips):
     )
     write_chips(folder, rows, chips.bands)
     return folder
+
+
+@pytest.mark.parametrize("groups", [[], ["a", "a"]])
+def test_what_cannot_be_parted_in_two_is_said(groups) -> None:
+    with pytest.raises(InputError, match=f"they hold {len(set(groups))} groups"):
+        deal(groups, 2)
 
 
 def test_store_refuses_unequal_chips_and_nothing(tmp_path) -> None:
