@@ -18,6 +18,7 @@ def test_degrees_are_what_the_ellipsoid_has_within_a_percent(latitude):
     north = geod.inv(10, latitude - 0.0005, 10, latitude + 0.0005)[2]
     east = geod.inv(10, latitude, 10.001, latitude)[2]
     assert found == pytest.approx((north, east), rel=0.01)
+    assert found[0] == pytest.approx(np.pi / 180 * 6371 * 1000 * 0.001, rel=1e-6), "on the sphere of 6371 km"
 
 
 @pytest.mark.parametrize(
