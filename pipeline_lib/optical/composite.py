@@ -120,7 +120,7 @@ def nearest_within(clear: NDArray[np.bool_], reach_px: int, value_of: NDArray[np
         value_of: by squared distance, 0 to ``reach_px ** 2``.
 
     References:
-        Meijster, Roerdink, Hesselink 2000; Felzenszwalb and Huttenlocher 2012, Theory of Computing 8, 415-428.
+        Felzenszwalb and Huttenlocher 2012, Theory of Computing 8, 415-428.
     """
     rows, columns = clear.shape
     along = np.empty((rows, columns), np.int16)
