@@ -1,5 +1,6 @@
 """What is installed is what is meant, and nothing else."""
 
+import ast
 import subprocess
 import sys
 import tomllib
@@ -28,6 +29,41 @@ def test_every_requirement_is_pinned_exactly(repository):
         if "extra ==" not in text
     }
     assert needed <= pins, sorted(needed - pins)
+
+
+UNSEEN = {
+    "aiohttp": "fsspec opens http(s):// with it",
+    "pyarrow": "geopandas writes GeoParquet with it",
+    "sqlalchemy": "Prefect's, held below the version that stops its schedules",
+}
+"""Requirements that no module of ours imports, and why they are ours all the same."""
+
+
+def test_what_is_required_is_imported_and_what_is_imported_required(repository):
+    """No library is installed for nothing, none is used that only another library happens to bring."""
+    declared = {one for one in map(Requirement, requires("overbank") or ()) if one.name != "editables"}  # hatch's own
+    named = {one.name.lower().replace("_", "-") for one in declared}
+    always = {one.name.lower().replace("_", "-") for one in declared if one.marker is None}
+    installed = packages_distributions()
+    owners = {
+        module: {owner.lower().replace("_", "-") for owner in installed.get(module, [module])}
+        for module in _imported(repository) - {"flows", "tasks", "pipeline_lib"}
+    }
+    assert {module for module, brought in owners.items() if not brought & named} == set()
+    assert always - set().union(*owners.values()) == set(UNSEEN)
+
+
+def _imported(repository):
+    """Top-level names of the installed modules that the packages import."""
+    found = set()
+    for package in ("pipeline_lib", "tasks", "flows"):
+        for path in (repository / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Import):
+                    found |= {alias.name.split(".")[0] for alias in node.names}
+                elif isinstance(node, ast.ImportFrom) and node.module:
+                    found.add(node.module.split(".")[0])
+    return found - set(sys.stdlib_module_names)
 
 
 def test_constraints_name_no_host(repository):
