@@ -150,7 +150,7 @@ def test_an_output_that_cannot_be_written_is_said_before_a_pixel_is_read(tiny_wo
     (tmp_path / "file").write_text("in the way")
     with (
         serve(tiny_world, port=free_port(), faults=(faults := Faults())) as url,
-        pytest.raises(StoreError, match="another folder"),
+        pytest.raises(StoreError, match="another place"),
     ):
         map_event(short_event, url, str(tmp_path / "file" / "out"), OPTIONS)
     assert not [path for _, path in faults.requests if path.startswith("/assets/")]

@@ -19,9 +19,14 @@ def blobs(shape=(230, 260), seed=0):
     return gaussian_filter(np.random.default_rng(seed).standard_normal(shape), 4) > 0.03
 
 
-def dataset(mask, **layers):
+def dataset(mask, transform=TRANSFORM, **layers):
+    rows, columns = mask.shape
     return xr.Dataset(
-        {"flood_extent": (("y", "x"), mask.astype(np.uint8)), **{k: (("y", "x"), v) for k, v in layers.items()}}
+        {"flood_extent": (("y", "x"), mask.astype(np.uint8)), **{k: (("y", "x"), v) for k, v in layers.items()}},
+        {
+            "y": transform.f + transform.e * (np.arange(rows) + 0.5),
+            "x": transform.c + transform.a * (np.arange(columns) + 0.5),
+        },
     )
 
 
@@ -101,7 +106,8 @@ def test_no_flood_gives_an_empty_table():
 def test_over_the_antimeridian_no_ring_runs_around_the_earth():
     mask = blobs((400, 400), 3)
     middle, _ = Transformer.from_crs("EPSG:4326", "EPSG:32760", always_xy=True).transform(180, -18.1)
-    found = flood_polygons(dataset(mask), from_origin(middle - 2000, 8_000_000, 10, 10))
+    across = from_origin(middle - 2000, 8_000_000, 10, 10)
+    found = flood_polygons(dataset(mask, across), across)
     placed = to_longitude_latitude(found, "EPSG:32760", 180.0)
     bounds = placed.bounds
     assert bounds.minx.min() < -179.9
