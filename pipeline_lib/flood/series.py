@@ -101,7 +101,23 @@ def _plane(array: np.ndarray | None) -> np.ndarray:
     return np.ascontiguousarray(array, array.dtype if array.dtype == np.uint16 else np.uint8)
 
 
-DOUBT = QUANTITIES.index("doubt")
+(
+    FLOOD,
+    OPEN_FLOOD,
+    FLOODED_VEGETATION,
+    FLOODED_TOWN,
+    USABLE,
+    LEFT_OUT,
+    OBSERVED,
+    FLOOD_SO_FAR,
+    FLOOD_NOW,
+    SEEN_SO_FAR,
+    DOUBT,
+    WATER_SEEN,
+    REFERENCE,
+    TOTAL,
+) = range(len(QUANTITIES))
+"""Places of `QUANTITIES`, in its order."""
 _EVER, _NOW, _SEEN = 1, 2, 4
 """Bits of what is remembered of a pixel: flooded once, flooded at the newest usable observation, seen."""
 
@@ -121,18 +137,18 @@ def _tally(
                 continue
             is_reference = reference[y, x] == 1 or reference[y, x] == 2
             code = (classes[y, x] if classes.size > 0 else 2) if wet else 0
-            counts[0, x] += wet
-            if 2 <= code <= 4:
-                counts[code - 1, x] += 1
-            counts[4, x] += usable
-            counts[5, x] += flood[y, x] == EXCLUDED
-            counts[6, x] += flood[y, x] != NOT_OBSERVED
-            counts[7, x] += (memory[y, x] & _EVER) != 0
-            counts[8, x] += (memory[y, x] & _NOW) != 0
-            counts[9, x] += (memory[y, x] & _SEEN) != 0
-            counts[11, x] += water.size > 0 and water[y, x] == 1
-            counts[12, x] += usable and is_reference
-            counts[13, x] += 1
+            counts[FLOOD, x] += wet
+            if 2 <= code <= 4:  # open flood, vegetation, town: in the order of their codes
+                counts[OPEN_FLOOD + code - 2, x] += 1
+            counts[USABLE, x] += usable
+            counts[LEFT_OUT, x] += flood[y, x] == EXCLUDED
+            counts[OBSERVED, x] += flood[y, x] != NOT_OBSERVED
+            counts[FLOOD_SO_FAR, x] += (memory[y, x] & _EVER) != 0
+            counts[FLOOD_NOW, x] += (memory[y, x] & _NOW) != 0
+            counts[SEEN_SO_FAR, x] += (memory[y, x] & _SEEN) != 0
+            counts[WATER_SEEN, x] += water.size > 0 and water[y, x] == 1
+            counts[REFERENCE, x] += usable and is_reference
+            counts[TOTAL, x] += 1
             if usable and not is_reference:
                 variance = _VARIANCE[min(likelihood[y, x], 100)]
                 doubt[x] += variance / max(looks[y, x], 1) if looks.size > 0 else variance
