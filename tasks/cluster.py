@@ -3,9 +3,10 @@
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
+import dask
 from distributed import Client
 from prefect.concurrency.sync import concurrency
 from prefect.exceptions import TerminationSignal
@@ -29,6 +30,8 @@ class _Borrowed:
     """An open client, and how many tasks use it."""
 
     client: Client
+    closing: ExitStack
+    """Closes the client, and then lets Dask compute where it did before."""
     users: int = 0
     lost: str = ""
     """Why its computations were given up; empty where they were not."""
@@ -39,8 +42,8 @@ _lock = threading.Lock()
 _clients: dict[str, _Borrowed] = {}
 """By address of the scheduler."""
 _empty_since: dict[str, float] = {}
-"""When each cluster was first seen without a worker (monotonic clock); not in it while it has one. Kept beyond the
-client: the stage after the one that gave up does not wait anew."""
+"""When each cluster was first seen without a worker (monotonic clock); not in it while it has one. Kept beyond a client
+that gave up: the stage after does not wait anew."""
 
 
 @contextmanager
@@ -51,32 +54,50 @@ def computing(address: str | None, patience_s: float = PATIENCE_S) -> Iterator[C
     them needs it: a client of its own for each would take the default away from the others when it closes.
 
     Raises:
-        ClusterError: the cluster was without any worker for ``patience_s``: Dask itself would wait for ever.
+        ClusterError: the cluster was without any worker for ``patience_s``: Dask itself would wait for ever, and with
+            its client gone it would compute on the threads of this process, which is not where it was told to.
     """
     if not address:
         yield None
         return
     borrowed = _borrow(address, patience_s)
     try:
+        _need_cluster(borrowed)
         yield borrowed.client
     except Exception as error:
-        if borrowed.lost:
-            raise ClusterError(borrowed.lost) from error
+        _need_cluster(borrowed, error)
         raise
     finally:
         _give_back(address)
+
+
+def _need_cluster(borrowed: _Borrowed, cause: Exception | None = None) -> None:
+    if borrowed.lost:
+        raise ClusterError(borrowed.lost) from cause
 
 
 def _borrow(address: str, patience_s: float) -> _Borrowed:
     with _lock:
         borrowed = _clients.get(address)
         if borrowed is None:
-            borrowed = _Borrowed(Client(address, set_as_default=True))  # type: ignore[no-untyped-call]
-            forward_logs(borrowed.client)
-            _clients[address] = borrowed
-            threading.Thread(target=_watch, args=(address, borrowed, patience_s), name="workers", daemon=True).start()
+            borrowed = _clients[address] = _opened(address)
+            if _goes_on(address, borrowed, patience_s):
+                watch = threading.Thread(
+                    target=_watch, args=(address, borrowed, patience_s), name="workers", daemon=True
+                )
+                watch.start()
         borrowed.users += 1
         return borrowed
+
+
+def _opened(address: str) -> _Borrowed:
+    """A client of a cluster; where it is lost, Dask says that it has none instead of computing somewhere else."""
+    with ExitStack() as opening:
+        opening.enter_context(dask.config.set(scheduler="dask.distributed"))
+        client = Client(address, set_as_default=True)  # type: ignore[no-untyped-call]
+        opening.callback(client.close)
+        forward_logs(client)
+        return _Borrowed(client, closing=opening.pop_all())
 
 
 def _give_back(address: str) -> None:
@@ -87,26 +108,34 @@ def _give_back(address: str) -> None:
             return
         del _clients[address]
         borrowed.over.set()
+        if not borrowed.lost:
+            _empty_since.pop(address, None)
         # Before another opens: each client puts Dask's scheduler back to what it found, and one that opened meanwhile
         # would find, and in the end leave behind, a scheduler without a client.
-        borrowed.client.close()  # type: ignore[no-untyped-call]
+        borrowed.closing.close()
 
 
 def _watch(address: str, borrowed: _Borrowed, patience_s: float) -> None:
     """Give up what is computed on a cluster that has no worker and gets none."""
-    while not borrowed.over.is_set():
-        try:
-            populated = bool(borrowed.client.scheduler_info(n_workers=1)["workers"])
-        except Exception:  # noqa: BLE001 - a scheduler that does not answer ends the computation by itself
+    while not borrowed.over.wait(CHECK_S):
+        if not _goes_on(address, borrowed, patience_s):
             return
-        if patience_s < waited_without(address, populated=populated, now=time.monotonic()):
-            borrowed.lost = (
-                f"The Dask cluster at {address} has had no worker for {patience_s:g} s (dask_patience_s). Start "
-                "workers and run again: what is done is kept."
-            )
-            borrowed.client.close()  # type: ignore[no-untyped-call]
-            return
-        borrowed.over.wait(CHECK_S)
+
+
+def _goes_on(address: str, borrowed: _Borrowed, patience_s: float) -> bool:
+    """Whether the cluster has a worker or may yet get one in time; where not, its computations end here."""
+    try:
+        populated = bool(borrowed.client.scheduler_info(n_workers=1)["workers"])
+    except Exception:  # noqa: BLE001 - a scheduler that does not answer ends the computation by itself
+        return False
+    if waited_without(address, populated=populated, now=time.monotonic()) <= patience_s:
+        return True
+    borrowed.lost = (
+        f"The Dask cluster at {address} has had no worker for {patience_s:g} s (dask_patience_s). Start "
+        "workers and run again: what is done is kept."
+    )
+    borrowed.client.close()  # type: ignore[no-untyped-call]
+    return False
 
 
 def waited_without(address: str, *, populated: bool, now: float) -> float:

@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 
+import dask
 import pytest
 from distributed import LocalCluster
 
@@ -30,6 +31,37 @@ def test_a_run_without_any_worker_ends_with_one_clear_error(empty_cluster):
     ):
         client.submit(sum, [1, 2]).result()
     assert address not in module._clients, "the next stage opens a client of its own"
+
+
+def test_what_is_computed_after_the_loss_is_not_computed_here(empty_cluster):
+    """Dask's own fall-back is the threads of the process that asks: a machine that was not meant for it."""
+
+    def computed_late():
+        with computing(empty_cluster.scheduler_address, patience_s=0.0) as client:
+            while client.status != "closed":
+                time.sleep(0.01)
+            dask.delayed(pytest.fail)("computed here").compute()
+
+    with pytest.raises(ClusterError, match=r"no worker for 0 s"):
+        computed_late()
+    assert dask.config.get("scheduler", None) is None
+    assert dask.delayed(sum)([1, 2]).compute() == 3
+
+
+def test_the_stage_after_the_loss_does_not_begin(empty_cluster):
+    address = empty_cluster.scheduler_address
+    module._empty_since[address] = time.monotonic() - 100.0
+    with pytest.raises(ClusterError, match="no worker for 99 s"), computing(address, patience_s=99.0):
+        pytest.fail("it began")
+    assert address not in module._clients
+
+
+def test_time_between_stages_that_needed_no_worker_does_not_count(empty_cluster):
+    """A cluster that grows when it is asked may stand empty while a person decides."""
+    address = empty_cluster.scheduler_address
+    with computing(address, patience_s=1e6):
+        assert address in module._empty_since
+    assert address not in module._empty_since
 
 
 def test_a_worker_that_comes_in_time_ends_the_wait(empty_cluster, monkeypatch):
