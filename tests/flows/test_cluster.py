@@ -23,6 +23,8 @@ from tasks.metering import taken, working
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("prefect"), pytest.mark.usefixtures("prefect_server")]
 
 
+WORK_CPU_S = 0.5
+"""Processor time that the work of a stage takes on its worker."""
 HAVE: dict[str, dict[str, float]] = {"plain": {}, "gpu": {"GPU": 1}}
 """Workers of a cluster, and what they have."""
 
@@ -52,13 +54,20 @@ def plan(event):
     return MappingPlan(event=event, catalog=catalog, grid=grid, passes=())
 
 
+def _work():
+    """As much as can be seen on any machine."""
+    begun = time.process_time()
+    while time.process_time() - begun < WORK_CPU_S:
+        sum(range(10_000))
+
+
 @task(name="stage")
 def stage(place, plan, text):
     with working(place, "water", "a pass", plan) as client:
         assert gpu_resources(client) == {}
         say = logging.getLogger("pipeline_lib.sar").info
         client.submit(say, "%s", text, pure=False).result()
-        client.submit(sum, range(30_000_000), pure=False).result()
+        client.submit(_work, pure=False).result()
 
 
 @flow(name="staged")
@@ -78,15 +87,15 @@ def lines_of(run_id):
 def test_lines_of_workers_reach_their_own_run_and_their_work_is_counted(cluster, library_to_api, plan, tmp_path):
     place = Place(workspace=str(tmp_path / "one"), dask_address=cluster.scheduler_address)
     first, second = staged(place, plan, "tile 7"), staged(place, plan, "tile 8")
-    deadline = time.monotonic() + 30
-    while not any("tile 8" in text for text, _ in lines_of(second)) and time.monotonic() < deadline:
-        time.sleep(0.5)
+    for run, text in ((first, "tile 7"), (second, "tile 8")):
+        while not any(text in line for line, _ in lines_of(run)):  # the test's own limit ends a wait in vain
+            time.sleep(0.5)
     mine = [(text, of) for text, of in lines_of(first) if "tile" in text]
     assert [text.partition("] ")[2] for text, _ in mine] == ["tile 7"]
     assert mine[0][1] is not None, "the line stands on the task run, too"
     notes = taken(place)
     assert [note.stage for note in notes] == ["water", "water"]
-    assert all(0.2 <= note.cpu_s < 20 for note in notes), "the worker's processor time is seen from here"
+    assert all(0.9 * WORK_CPU_S < note.cpu_s < 20 for note in notes), "the worker's processor time is seen from here"
     assert notes[0].pixels == 20_000
     assert notes[0].peak_memory_bytes > 50e6
     assert taken(place) == ()

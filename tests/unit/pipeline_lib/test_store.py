@@ -181,7 +181,7 @@ def test_looking_for_a_dataset_is_a_use_of_it(root, monkeypatch):
     written = now()
     time.sleep(1.1)  # S3 tells seconds
     assert store.has(stored)
-    assert store.forget(written - timedelta(seconds=1)) == 0
+    assert store.forget(written - timedelta(minutes=1)) == 0
     monkeypatch.setattr("pipeline_lib.store.USE", timedelta(0))
     assert store.has(stored)
     assert store.forget(written + timedelta(seconds=0.05)) == 0, "it was used after that"

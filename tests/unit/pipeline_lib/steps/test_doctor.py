@@ -1,6 +1,7 @@
 """The doctor names what is wrong, never shows a secret, and leaves with the right code."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import typer
@@ -27,6 +28,17 @@ from pipeline_lib.world.server.faults import Rule
 def _plain_environment(monkeypatch):
     for name in ("PREFECT_API_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "PC_SDK_SUBSCRIPTION_KEY"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def free_disk(monkeypatch):
+    """What the machine of the tests has free is no finding; returns what sets it, bytes."""
+
+    def free(size):
+        monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: SimpleNamespace(free=size))
+
+    free(5e10)
+    return free
 
 
 def test_versions_that_break_prefect_are_problems_with_their_consequence(monkeypatch):
@@ -75,8 +87,7 @@ def test_a_catalogue_that_answers_and_one_that_does_not(served):
     assert quiet.fix
 
 
-def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 5e10})())
+def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("x")
     assert check_folder(tmp_path / "file").level is Level.PROBLEM
     assert check_folder(tmp_path / "not" / "yet").level is Level.OK
@@ -84,8 +95,8 @@ def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("free", "level"), [(5e8, Level.PROBLEM), (5e9, Level.NOTE), (5e10, Level.OK)])
-def test_disk_space(tmp_path, monkeypatch, free, level):
-    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: type("Usage", (), {"free": free})())
+def test_disk_space(tmp_path, free_disk, free, level):
+    free_disk(free)
     assert check_folder(tmp_path).level is level
 
 
