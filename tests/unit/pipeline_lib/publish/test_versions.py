@@ -1,10 +1,11 @@
 """Readers see the old or the new version, whole, whatever happens to writers."""
 
+import itertools
 import json
 import multiprocessing
 import os
 import signal
-import time
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,21 +13,31 @@ import pytest
 from pipeline_lib.errors import StoreError
 from pipeline_lib.publish import versions
 
+OPERATIONS = {"open", "os.mkdir", "os.rename", "os.symlink", "os.remove", "os.rmdir"}
+"""What Python tells its audit hooks of when files change."""
+TEXTS = [f"{number}.txt" for number in range(9)]
 
-def build(folder: Path, number: int, *, slowly: float = 0.0) -> None:
-    """One version: forty files that all say its number."""
+
+def build(folder: Path, number: int) -> None:
+    """One version: files that all say its number."""
     place = versions.workplace(folder, number)
     (place / "top").mkdir()
-    for name in ["index.html", "quicklook.png", "top/collection.json", *(f"{i}.txt" for i in range(40))]:
+    for name in ["index.html", "quicklook.png", "top/collection.json", *TEXTS]:
         (place / name).write_text(str(number))
-        time.sleep(slowly)
     versions.switch(folder, place, number)
 
 
-def publish_for_ever(folder: Path) -> None:
-    while True:
-        with versions.writing(folder, 5):
-            build(folder, versions.current_version(folder) + 1, slowly=0.0003)
+def publish_and_die(folder: Path, moment: int) -> None:
+    """The next version; SIGKILL comes before the change of a file with that number."""
+    done = itertools.count()
+
+    def strike(event: str, _: object) -> None:
+        if event in OPERATIONS and next(done) == moment:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(strike)
+    with versions.writing(folder, 5):
+        build(folder, versions.current_version(folder) + 1)
 
 
 def read(folder: Path) -> set[str]:
@@ -38,25 +49,26 @@ def read(folder: Path) -> set[str]:
     }
 
 
-def test_kill_at_twenty_random_moments(tmp_path):
+def test_a_kill_before_every_single_change_of_a_file(tmp_path):
     folder = tmp_path / "event"
     with versions.writing(folder, 1):
         build(folder, 1)
-    context = multiprocessing.get_context("fork")
-    for moment in range(20):
+    context, ended = multiprocessing.get_context("fork"), []
+    for moment in itertools.count():
         before = versions.current_version(folder)
-        writer = context.Process(target=publish_for_ever, args=(folder,))
+        writer = context.Process(target=publish_and_die, args=(folder, moment))
         writer.start()
-        time.sleep(0.004 * moment + 0.01)
-        os.kill(writer.pid, signal.SIGKILL)
         writer.join()
         now = versions.current_version(folder)
-        assert now >= before
+        ended.append((writer.exitcode, now - before))
         assert read(folder) == {str(now)}
         assert {(folder / name).read_text() for name in versions.TOP_LINKS} == {str(now)}
-        assert len(list((folder / "current").resolve().rglob("*.*"))) >= 43
-    with versions.writing(folder, 1):
-        build(folder, versions.current_version(folder) + 1)
+        assert len(list((folder / "current").resolve().rglob("*.*"))) == 3 + len(TEXTS)
+        if writer.exitcode != -signal.SIGKILL:
+            break
+    assert ended[-1] == (0, 1), "it had less to change than the number of the moment"
+    assert len(ended) > 2 * len(TEXTS)
+    assert {new for _, new in ended} == {0, 1}, "before readers are led to the new version, and after"
     assert not list((folder / "versions").glob(".*"))
     assert sorted(path.name for path in folder.iterdir()) == sorted(
         [".lock", "current", "versions", *versions.TOP_LINKS]
