@@ -12,6 +12,7 @@ from flows.progress import Progress, run_logger
 from pipeline_lib.model import Event, PlannedPass, Stored
 from pipeline_lib.options.map_event import MapOptions
 from pipeline_lib.options.train import Recipe
+from pipeline_lib.steps.decide import refuse_impossible
 from pipeline_lib.steps.event_chips import TaughtPass, nearest_overpass
 from pipeline_lib.steps.map_event import Place
 from pipeline_lib.steps.workspace import workspace_of
@@ -62,6 +63,8 @@ def build_chips(recipe: Recipe, events: list[Event], catalog: str, out: str, opt
         OverbankError: an event has no pass, or an asset cannot be read.
     """
     wanted = options or MapOptions()
+    for event in events:
+        refuse_impossible(event, wanted)
     started = []
     for event in events:
         place = Place(workspace=workspace_of(Path(out).parent, event.event_id).folder)

@@ -16,6 +16,7 @@ from flows.progress import Progress, run_logger
 from pipeline_lib.errors import IncompleteEventError, OverbankError
 from pipeline_lib.model import Event, MappingPlan, Product, Stored
 from pipeline_lib.options.map_event import MapOptions
+from pipeline_lib.steps.decide import refuse_impossible
 from pipeline_lib.steps.gate import AWAITING, BELOW_RULE, MIRROR_BEHIND, PUBLISHED, REJECTED, Outcome
 from pipeline_lib.steps.map_event import Ancillaries, Mapped, MappedPass, Place, optical_comes_first, restricted
 from pipeline_lib.steps.mirror import mirror_of
@@ -103,6 +104,7 @@ def map_and_publish(event: Event, catalog: str, out: str, options: MapOptions, t
     Raises:
         OverbankError: nothing could be mapped.
     """
+    refuse_impossible(event, options)
     place = Place(
         workspace=workspace_of(Path(out), event.event_id).folder,
         dask_address=options.dask_address,

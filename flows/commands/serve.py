@@ -14,10 +14,9 @@ def register(app: typer.Typer) -> None:
 def serve_command(
     out: Annotated[Path, typer.Argument(help="Folder of all events, as given to `overbank map --out`.")],
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for everybody.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port.")] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
 ) -> None:
     """Serve pages, files and full-resolution map tiles of events."""
     from pipeline_lib.steps.serve import serve
 
-    typer.echo(f"http://{host}:{port}/ (stop with Ctrl-C)")
-    serve(out, host, port)
+    serve(out, host, port, ready=lambda url: typer.echo(f"{url} (stop with Ctrl-C)"))

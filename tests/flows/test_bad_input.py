@@ -46,6 +46,8 @@ def flags(**changes):
         ({"start": None}, "--start"),
         ({"id": "../elsewhere"}, "cannot name a folder"),
         ({"catalog": "nasa"}, "nasa"),
+        ({"bbox": "9,86,10,87"}, "beyond UTM"),
+        ({"detector": "nosuch"}, "Unknown detector"),
     ],
 )
 def test_flags_that_cannot_be_meant(capsys, monkeypatch, tmp_path, changes, says):
@@ -221,6 +223,27 @@ def test_help_of_every_command_names_its_purpose():
             cwd=Path(__file__).parents[2],
         )
         assert done.returncode == 0, (command, done.stderr)
+
+
+@pytest.mark.parametrize("command", ["map", "plan"])
+def test_no_catalogue_is_asked_about_what_no_answer_makes_possible(capsys, monkeypatch, tmp_path, command):
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))  # nobody listens: asking would end as a CatalogError, with another exit code
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        monkeypatch.chdir(tmp_path)
+        code, said = run(capsys, monkeypatch, command, *flags(catalog=url, bbox="0,0,20,20"))
+    assert (code, "mapped as one event" in said) == (2, True), said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_pages_that_cannot_be_served_have_no_address(capsys, monkeypatch, tmp_path):
+    code, said = run(capsys, monkeypatch, "serve", tmp_path / "nowhere")
+    assert (code, "There is no folder" in said, "http" in said) == (2, True, False)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        code, said = run(capsys, monkeypatch, "serve", tmp_path, "--port", taken.getsockname()[1])
+    assert (code, "Cannot listen" in said, "http" in said) == (2, True, False)
 
 
 def test_bbox_area_is_what_the_flags_said():

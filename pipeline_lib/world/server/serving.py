@@ -13,6 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from pipeline_lib.errors import InputError
+from pipeline_lib.listener import listening, url_of
 from pipeline_lib.world.server.api import create_app
 from pipeline_lib.world.server.archive import Archive, utc_now
 from pipeline_lib.world.server.faults import FaultInjector, Faults
@@ -87,25 +88,7 @@ def _prepared(
     app: ASGIApp = create_app(Archive(folder, clock))
     if faults is not None:
         app = FaultInjector(app, faults)
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        _bind(listener, host, port, folder)
-        listener.listen()  # whoever is told the address may ask at once: it waits until the server accepts
-    except OSError as error:
-        listener.close()
-        raise InputError(f"Cannot listen on {host}:{port} ({error.strerror}); choose another port.") from error
+    own = FIRST_OWN_PORT + zlib.crc32(str(folder.resolve()).encode()) % OWN_PORTS
+    listener = listening(host, port) if port else listening(host, own, 0)
     config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none", http="h11")
-    shown = f"[{host}]" if ":" in host else host
-    return uvicorn.Server(config), listener, f"http://{shown}:{listener.getsockname()[1]}"
-
-
-def _bind(listener: socket.socket, host: str, port: int, folder: Path) -> None:
-    """Bind to the port; for port 0 to the folder's own port, or to any where that is taken."""
-    if port == 0:
-        own = FIRST_OWN_PORT + zlib.crc32(str(folder.resolve()).encode()) % OWN_PORTS
-        with contextlib.suppress(OSError):
-            listener.bind((host, own))
-            return
-    listener.bind((host, port))
+    return uvicorn.Server(config), listener, url_of(listener)
