@@ -5,6 +5,7 @@ with seconds of imports, so that a random moment falls into the work, and fifty 
 """
 
 import contextlib
+import itertools
 import multiprocessing
 import os
 import signal
@@ -26,17 +27,31 @@ from distributed import Client
 
 from flows.embedded import set_prefect_environment
 from pipeline_lib.errors import IncompleteEventError, OverbankError
+from pipeline_lib.model.product import Stored
 from pipeline_lib.steps.watch import Request
+from pipeline_lib.store import Store
 
 PRELOADED = ["flows.map_event", "flows.watch_catalogue", "benchmarks.soak.runs", "geopandas", "distributed"]
 READY_S = 600.0
 LONGEST_S = 1800.0
 
 
+FIRST_PORT, PORTS = 10_000, 9_000
+"""Below the ports that systems give to outgoing connections, and below those of simulated archives."""
+_ports = itertools.count(os.getpid() * 101)
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port to be listened on later: no outgoing connection comes upon it meanwhile, and none is named twice.
+
+    Processes that run side by side begin their search at different places.
+    """
+    for number in itertools.islice(_ports, PORTS):
+        port = FIRST_PORT + number % PORTS
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OverbankError(f"None of the ports {FIRST_PORT} to {FIRST_PORT + PORTS - 1} is free.")
 
 
 @dataclass
@@ -213,6 +228,20 @@ def map_world(world: str, url: str, out: str, options: dict[str, Any], event: di
 
     wanted = Event.model_validate(event) if event else read_event(Path(world) / "event.yaml")
     return int(map_event(wanted, url, out, MapOptions.model_validate(options)).version)
+
+
+def map_world_until(kind: str, victim: int | None, *arguments: Any) -> int:
+    """As `map_world`; SIGKILL ends ``victim``, or this process, when the first dataset of that kind has been stored."""
+    save = Store.save
+
+    def struck(store: Store, stored: str, *given: Any) -> Stored:
+        done = save(store, stored, *given)
+        if stored == kind:
+            os.kill(victim or os.getpid(), signal.SIGKILL)
+        return done
+
+    Store.save = struck  # type: ignore[method-assign]
+    return map_world(*arguments)
 
 
 def poll_watch(out: str, name: str) -> int:

@@ -3,6 +3,7 @@
 A small part of `benchmarks/soak/kills.py`, which kills flow, poller, Dask worker and Prefect server at random moments.
 """
 
+import signal
 from datetime import UTC, datetime
 
 import pytest
@@ -28,7 +29,7 @@ OPTIONS = {
     "detector": "fixed",
     "plan": {"max_references": 1},
     "search": {"optical": False},
-    "publish": {"vectors": ["geojson"], "preview_px": 64},
+    "publish": {"vectors": ["geojson"], "preview_px": 64, "lock_wait_s": 600},
 }
 LAST_DAY = datetime(2025, 11, 2, tzinfo=UTC)
 """Two passes of the event lie before it."""
@@ -48,15 +49,15 @@ def place(tmp_path_factory, prefect_server):
 def test_a_killed_run_continues_and_publishes_what_an_undisturbed_one_does(place, tmp_path):
     world, url, event = place
 
-    def start(out):
-        return runs.start(runs.map_world, str(world), url, str(out), OPTIONS, event.model_dump(mode="json"))
+    def start(out, work=runs.map_world, *how):
+        return runs.start(work, *how, str(world), url, str(out), OPTIONS, event.model_dump(mode="json"))
 
     undisturbed = start(good := tmp_path / "good").end()
     assert undisturbed.kind == "published", undisturbed.message
-    run = start(out := tmp_path / "out")
-    while not list(out.glob(".overbank/store/flood/*.json")):
-        assert not run.answers.poll(0.005), "it ended before its first pass was done"
-    assert run.kill().kind == "killed"
+    run = start(out := tmp_path / "out", runs.map_world_until, "flood", None)
+    assert run.end().message == "the process ended without a word"
+    assert run.process.exitcode == -signal.SIGKILL
+    assert list(out.glob(".overbank/store/flood/*.json"))
     assert not list(out.glob("*/current"))
     resumed = start(out).end()
     assert resumed.kind == "published", resumed.message
@@ -65,7 +66,7 @@ def test_a_killed_run_continues_and_publishes_what_an_undisturbed_one_does(place
 
 
 def test_a_run_that_loses_its_last_worker_gives_up_clearly_and_continues_with_another(place, tmp_path):
-    """The only worker of a cluster is killed after the first pass; nobody starts it again."""
+    """The only worker of a cluster is killed when the first pass has been detected; nobody starts it again."""
     world, url, event = place
     arguments = str(world), url
     asked = event.model_dump(mode="json")
@@ -76,12 +77,10 @@ def test_a_run_that_loses_its_last_worker_gives_up_clearly_and_continues_with_an
         address = cluster.scheduler_address
         options = {**OPTIONS, "dask_address": address, "dask_patience_s": 1.0}
         with runs.dask_worker(address) as worker:
-            run = runs.start(runs.map_world, *arguments, str(out := tmp_path / "out"), options, asked)
-            while not list(out.glob(".overbank/store/water/*.json")):
-                assert not run.answers.poll(0.005), "it ended before its first pass was detected"
-            worker.kill()
-            lost = run.end()
-        assert lost.kind == "error"
+            strike = (runs.map_world_until, "water", worker.pid)
+            lost = runs.start(*strike, *arguments, str(out := tmp_path / "out"), options, asked).end()
+        assert list(out.glob(".overbank/store/water/*.json"))
+        assert lost.kind == "error", lost
         assert lost.message.startswith(f"ClusterError: The Dask cluster at {address} has had no worker for 1 s")
         assert "Start workers and run again" in lost.message
         assert not list(out.glob("*/current"))
