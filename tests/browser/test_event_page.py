@@ -1,5 +1,6 @@
 """The event's page in a real browser, from disk, with no network: what a person sees and can do."""
 
+import contextlib
 import importlib.util
 import re
 import shutil
@@ -10,6 +11,8 @@ import pytest
 
 pytestmark = [pytest.mark.browser, pytest.mark.enable_socket]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+PATIENCE_MS = 300_000
+"""A busy machine is slow to start a browser, and to draw."""
 SYNTHETIC = Path(__file__).parents[1] / "unit" / "pipeline_lib" / "publish" / "conftest.py"
 
 
@@ -38,7 +41,8 @@ def browser():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        options = {"args": ["--no-sandbox", "--disable-gpu"], "timeout": PATIENCE_MS}
+        started = playwright.chromium.launch(executable_path=CHROMIUM, **options)
         yield started
         started.close()
 
@@ -46,6 +50,7 @@ def browser():
 @pytest.fixture
 def page(browser, event_folder):
     context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(PATIENCE_MS)
     opened = context.new_page()
     opened.said, opened.asked = [], []
     opened.on("console", lambda message: opened.said.append(message.text))
@@ -68,8 +73,12 @@ def colours(page) -> dict[str, int]:
     )
 
 
-def settle(page):
-    page.wait_for_timeout(250)
+@contextlib.contextmanager
+def redrawn(page):
+    """What is done in the block has the page drawn anew once; the block ends when that is done."""
+    before = page.get_attribute("body", "data-ready")
+    yield
+    page.wait_for_function("before => document.body.dataset.ready !== before", arg=before)
 
 
 def test_opens_from_disk_without_network_or_complaint(page, event_folder):
@@ -86,14 +95,14 @@ def test_opens_from_disk_without_network_or_complaint(page, event_folder):
 
 def test_layers_opacity_and_legend(page):
     for value in page.eval_on_selector_all("#layer option", "all => all.map(o => o.value)"):
-        page.select_option("#layer", value)
-        settle(page)
+        with redrawn(page):
+            page.select_option("#layer", value)
         assert page.inner_text("#legend").strip().endswith("not observed"), value
-    page.select_option("#layer", "classes")
+    with redrawn(page):
+        page.select_option("#layer", "classes")
     page.evaluate(
         "() => { const o = document.getElementById('opacity'); o.value = 0; o.dispatchEvent(new Event('input')); }"
     )
-    settle(page)
     assert colours(page)["red"] == 0
     assert page.said == []
 
@@ -101,12 +110,12 @@ def test_layers_opacity_and_legend(page):
 def test_time_slider_shows_each_pass_and_what_it_did_not_see(page):
     whole = colours(page)["red"]
     page.focus("#time")
-    page.keyboard.press("Home")
-    settle(page)
+    with redrawn(page):
+        page.keyboard.press("Home")
     assert "10 May 2024, 05:30 UTC" in page.inner_text("#when")
     assert 0 < colours(page)["red"] < whole
-    page.keyboard.press("ArrowRight")
-    settle(page)
+    with redrawn(page):
+        page.keyboard.press("ArrowRight")
     assert "12 May 2024" in page.inner_text("#when")
     hatched = page.evaluate(
         """() => { const c = document.querySelector('#map canvas'), d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
@@ -129,16 +138,15 @@ def test_click_and_keyboard_tell_the_values(page):
 
 
 def test_swipe_with_the_keyboard(page):
-    page.click("#compare")
-    settle(page)
+    with redrawn(page):
+        page.click("#compare")
     half = colours(page)["red"]
     page.focus("#divider")
     page.keyboard.press("End")
-    settle(page)
-    assert page.get_attribute("#divider", "aria-valuenow") == "100"
+    page.wait_for_selector("#divider[aria-valuenow='100']")
     assert colours(page)["red"] == 0
     page.keyboard.press("Home")
-    settle(page)
+    page.wait_for_selector("#divider[aria-valuenow='0']")
     assert colours(page)["red"] > half > 0
 
 
@@ -164,12 +172,13 @@ def test_fits_a_phone(browser, event_folder):
     context = browser.new_context(
         viewport={"width": 360, "height": 740}, device_scale_factor=2, is_mobile=True, has_touch=True
     )
+    context.set_default_timeout(PATIENCE_MS)
     phone = context.new_page()
     phone.goto(f"file://{event_folder}/index.html")
     phone.wait_for_selector("body[data-ready]")
     assert phone.evaluate("document.documentElement.scrollWidth") <= 360
-    phone.tap("#compare")
-    settle(phone)
+    with redrawn(phone):
+        phone.tap("#compare")
     assert phone.is_visible("#divider")
     context.close()
 

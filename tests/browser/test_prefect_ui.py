@@ -22,7 +22,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.enable_socket,
     pytest.mark.xdist_group("desk"),
-    pytest.mark.timeout(1500),
 ]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PATIENCE_S = 300
@@ -53,7 +52,8 @@ def page(desk):
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        options = {"args": ["--no-sandbox", "--disable-gpu"], "timeout": PATIENCE_S * 1000}
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, **options)
         opened = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
         opened.set_default_timeout(PATIENCE_S * 1000)
         yield opened
@@ -136,8 +136,8 @@ def test_from_the_form_to_the_map(desk, api, small_world, page):
         page.get_by_role("button", name="Resume").first.click()
         form = page.locator(".p-modal")
         form.get_by_text("Your name (Optional)").wait_for()
-        picture = form.locator("img").first
-        assert picture.evaluate("image => image.complete && image.naturalWidth > 300")
+        form.locator("img").first.wait_for()
+        page.wait_for_function("() => document.querySelector('.p-modal img').naturalWidth > 300")
         form.locator("input[type=checkbox]").evaluate("box => box.click()")
         form.locator("textarea").nth(0).fill("The gauge upstream agrees.")
         form.locator("textarea").nth(1).fill("Duty desk")

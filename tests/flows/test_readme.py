@@ -23,7 +23,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.xdist_group("prefect"),
     pytest.mark.usefixtures("prefect_server"),
-    pytest.mark.timeout(900),
 ]
 
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
