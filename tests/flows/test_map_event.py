@@ -154,7 +154,7 @@ def test_the_version_is_an_asset_made_of_the_items_of_the_catalogue(mapped, even
     }
     assert by_role["asset-materialized-by"] == ["overbank"]
     assert len(by_role["flow-run"]) == 1
-    told = {httpx.get(address).raise_for_status().json()["id"] for address in by_role["asset"]}
+    told = {httpx.get(address, timeout=300).raise_for_status().json()["id"] for address in by_role["asset"]}
     assert told == set(_item_ids(json.loads((out / event.event_id / "current" / "plan.json").read_text())))
     assert made["payload"]["catalogue_items"] == len(told) == len(by_role["asset"])
     referenced = _events("prefect.asset.referenced", related={"id": by_role["flow-run"]})

@@ -18,7 +18,8 @@ from pipeline_lib.world.server.api import create_app
 from pipeline_lib.world.server.archive import Archive, utc_now
 from pipeline_lib.world.server.faults import FaultInjector, Faults
 
-START_S = 20.0
+START_S = 300.0
+"""A busy machine starts it slowly; where it cannot start, its thread ends at once."""
 FIRST_OWN_PORT, OWN_PORTS = 20_000, 12_000
 """Below the range that systems give to outgoing connections."""
 

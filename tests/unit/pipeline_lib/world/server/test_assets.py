@@ -6,7 +6,7 @@ import httpx
 import pytest
 import rasterio
 
-http = httpx.Client(timeout=20, trust_env=False)
+http = httpx.Client(timeout=300, trust_env=False)
 VV = "/assets/sentinel-1-rtc/shared/vv.tif"
 
 
@@ -90,7 +90,7 @@ def test_etag_changes_with_the_file(small_archive):
 )
 def test_nothing_outside_the_folder(served, path):
     host, port = served.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=5) as connection:
+    with socket.create_connection((host, int(port)), timeout=300) as connection:
         connection.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
         answer = b""
         while piece := connection.recv(65536):

@@ -15,8 +15,8 @@ def test_serve_until_stopped(small_archive):
         line = process.stdout.readline()
         url = line.split()[-1]
         assert url.startswith("http://127.0.0.1:"), line
-        assert httpx.post(f"{url}/search", json={}, timeout=20).status_code == 403
+        assert httpx.post(f"{url}/search", json={}, timeout=300).status_code == 403
     finally:
         process.terminate()
-        assert process.wait(timeout=20) is not None
+        process.wait(timeout=300)
         process.stdout.close()
