@@ -78,8 +78,7 @@ def describe(error: BaseException) -> tuple[str, int]:
     from pipeline_lib.errors import InputError, OverbankError
 
     if isinstance(error, OverbankError):
-        said = str(error)
-        return said[:-1] if said.endswith("..") and not said.endswith("...") else said, error.exit_code
+        return str(error), error.exit_code
     if isinstance(error, ValidationError):
         problems = []
         for problem in error.errors(include_url=False):

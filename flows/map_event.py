@@ -13,7 +13,7 @@ from flows.approval import approved
 from flows.metrics import measured_run
 from flows.passes import history_name, map_passes
 from flows.progress import Progress, run_logger
-from pipeline_lib.errors import IncompleteEventError, OverbankError
+from pipeline_lib.errors import IncompleteEventError, OverbankError, shown
 from pipeline_lib.model import Event, MappingPlan, Product, Stored
 from pipeline_lib.options.map_event import MapOptions
 from pipeline_lib.steps.decide import refuse_impossible
@@ -206,7 +206,7 @@ def _seen_from_above(
 def _raise_incomplete(outcome: Outcome) -> None:
     """Say what is missing from an event."""
     mapped, failures = len(outcome.assessment.passes), outcome.failures
-    reasons = "; ".join(f"{name}: {error}".rstrip(".") for name, error in failures.items())
+    reasons = "; ".join(f"{name}: {shown(error)}" for name, error in failures.items())
     event_id, version = outcome.assessment.event_id, outcome.product.version if outcome.product else 0
     state = f"Published {event_id} version {version}" if outcome.state == PUBLISHED else f"{outcome.state}: {event_id}"
     raise IncompleteEventError(

@@ -3,7 +3,7 @@
 from prefect import flow, get_run_logger
 
 from flows.map_event import map_event
-from pipeline_lib.errors import OverbankError
+from pipeline_lib.errors import OverbankError, shown
 from pipeline_lib.model import Event, Product
 from pipeline_lib.options.map_event import MapOptions
 
@@ -38,6 +38,6 @@ def map_events(events: list[Event], catalog: str, out: str, options: MapOptions 
             get_run_logger().exception("Event %s was not mapped", event.event_id)
             failures[event.event_id] = error
     if failures:
-        reasons = "; ".join(f"{name}: {error}" for name, error in failures.items())
-        raise OverbankError(f"{len(failures)} of {len(events)} events were not mapped: {reasons}")
+        reasons = "; ".join(f"{name}: {shown(error)}" for name, error in failures.items())
+        raise OverbankError(f"{len(failures)} of {len(events)} events were not mapped: {reasons}.")
     return products

@@ -13,7 +13,7 @@ from prefect.events import emit_event
 from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
 
-from pipeline_lib.errors import OverbankError
+from pipeline_lib.errors import OverbankError, shown
 from pipeline_lib.steps import watch as steps
 from pipeline_lib.steps.workspace import any_held
 from pipeline_lib.watch import Register
@@ -61,7 +61,8 @@ def watch_catalogue(out: str, name: str | None = None, since: datetime | None = 
             problems[one] = error
             get_run_logger().exception("Watch %s could not be polled", one)
     if problems:
-        raise OverbankError("; ".join(f"watch {one}: {error}" for one, error in problems.items()))
+        reasons = "; ".join(f"{one}: {shown(error)}" for one, error in problems.items())
+        raise OverbankError(f"{len(problems)} of {len(names)} watches could not be polled: {reasons}.")
     return asked
 
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from glob import escape
 from pathlib import Path
 
-from pipeline_lib.errors import StoreError
+from pipeline_lib.full_disk import unwritable
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -47,7 +47,7 @@ def whole_file(path: Path, *more: type[Exception]) -> Iterator[Path]:
         partial.replace(path)
     except Exception as error:
         if isinstance(error, (OSError, *more)):
-            raise _refused(path, error) from error
+            raise unwritable(f"Cannot write {path}", path, error) from error
         raise
     finally:
         if partial.parent.is_dir():
@@ -72,7 +72,7 @@ def whole_folder(folder: Path, *, unless: Callable[[], bool] = lambda: False) ->
         if not unless():
             _swap(partial, folder)
     except OSError as error:
-        raise _refused(folder, error) from error
+        raise unwritable(f"Cannot write {folder}", folder, error) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -99,7 +99,3 @@ def _swap(partial: Path, folder: Path) -> None:
 def _mark() -> str:
     """Process number first: what a dead one left can be told (`pipeline_lib.world.build.sweep`)."""
     return f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
-
-
-def _refused(path: Path, error: Exception) -> StoreError:
-    return StoreError(f"Cannot write {path}: {error}. Free space, see to permissions, or choose another place.")

@@ -6,15 +6,18 @@ expected, and what to do about it. The command line prints the message alone; a 
 
 import re
 
-_QUERY = re.compile(r"\?[^\s'\")\]>]*")
+_QUERY = re.compile(r"\?[^\s'\")\]>]+")
+_FULL_STOP = re.compile(r"(?<!\.)\.$")
 
 
 def shown(error: object) -> str:
-    """The words of an error that a message may repeat: addresses lose their queries, which may hold a signature.
+    """The words of an error that a message may repeat, for the message to punctuate: without a full stop at the end.
+
+    Addresses lose their queries, which may hold a signature.
 
     Where a library's error may name an address, raise ours ``from None``: a traceback would print the other one whole.
     """
-    return _QUERY.sub("?...", str(error))
+    return _FULL_STOP.sub("", _QUERY.sub("?...", str(error)))
 
 
 class OverbankError(Exception):

@@ -14,7 +14,7 @@ from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 from scipy import ndimage
 
-from pipeline_lib.errors import RasterError
+from pipeline_lib.errors import RasterError, shown
 from pipeline_lib.model import DRY, NOT_OBSERVED, WATER
 
 FULL = 255
@@ -67,7 +67,7 @@ class Band:
                 band: NDArray[np.generic] = raster.read(self.index)
                 return band
         except (OSError, IndexError, rasterio.errors.RasterioError) as error:
-            raise RasterError(f"Cannot read band {self.index} of {self.path}: {error}.") from error
+            raise RasterError(f"Cannot read band {self.index} of {self.path}: {shown(error)}.") from error
 
     def _warped(self, onto: Path) -> NDArray[np.float32]:
         with rasterio.open(onto) as grid:

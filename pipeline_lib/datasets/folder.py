@@ -21,7 +21,7 @@ import numpy as np
 import rasterio
 
 from pipeline_lib.datasets.chip import Band, Chip, Label, Layer, Meaning, Stretch, Unit
-from pipeline_lib.errors import InputError
+from pipeline_lib.errors import InputError, shown
 
 PICTURES = {".tif", ".tiff", ".png"}
 DEFAULT_STRETCH = {"vv": (-25.0, 0.0), "vh": (-32.0, -5.0)}
@@ -65,7 +65,7 @@ def _facts(home: Path, root: Path) -> dict[str, Any]:
     try:
         facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise InputError(f"{path} is not JSON: {error}.") from error
+        raise InputError(f"{path} is not JSON: {shown(error)}.") from error
     unknown = sorted(set(facts) - _KNOWN)
     if unknown:
         raise InputError(f"{path} has unknown entries {unknown}; known are {sorted(_KNOWN)}.")

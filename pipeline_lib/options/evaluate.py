@@ -23,7 +23,7 @@ class EvaluateOptions(Options):
     detector: str | None = None
     """Detector's name; None with ``model`` None = the default detector."""
     parameters: dict[str, JsonValue] = {}
-    """The detector's own options."""
+    """The detector's own options; with ``model`` those of the detector ``learned`` that runs it."""
     model: Path | None = None
     """Trained model instead of a detector."""
     target: Target = "auto"
@@ -36,6 +36,8 @@ class EvaluateOptions(Options):
     def _one_subject(self) -> Self:
         if self.detector is not None and self.model is not None:
             raise InputError("Give --detector or --model, not both: one is scored at a time.")
+        if self.model is not None and "model" in self.parameters:
+            raise InputError(f"Give --model {self.model} or --option model={self.parameters['model']}, not both.")
         return self
 
 

@@ -17,7 +17,7 @@ from rasterio.enums import Resampling
 from rasterio.shutil import copy as raster_copy
 from rasterio.windows import Window
 
-from pipeline_lib.errors import StoreError
+from pipeline_lib.full_disk import unwritable
 from pipeline_lib.model import Grid
 from pipeline_lib.publish.layers import Layer
 
@@ -77,7 +77,7 @@ def write_cog(path: Path, layer: Layer, pixels: xr.DataArray, grid: Grid, *, com
                 bigtiff="IF_SAFER",
             )
     except (OSError, rasterio.errors.RasterioError) as error:
-        raise StoreError(f"Cannot write {path}: {error}. Free space or choose another folder.") from error
+        raise unwritable(f"Cannot write {path}", path, error) from error
     finally:
         flat.unlink(missing_ok=True)
         flat.with_suffix(".tif.aux.xml").unlink(missing_ok=True)

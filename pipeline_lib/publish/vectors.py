@@ -7,8 +7,8 @@ import geopandas
 import pandas as pd
 import xarray as xr
 
-from pipeline_lib.errors import StoreError
 from pipeline_lib.flood.polygons import flood_polygons, smoothed, to_longitude_latitude
+from pipeline_lib.full_disk import unwritable
 from pipeline_lib.model import Grid
 from pipeline_lib.options.publish import PublishOptions
 
@@ -80,6 +80,6 @@ def write_polygons(polygons: geopandas.GeoDataFrame, folder: Path, formats: tupl
             else:
                 polygons.to_file(path, driver=DRIVERS[name], engine="pyogrio", layer="flood", **CREATION.get(name, {}))
         except (OSError, RuntimeError) as error:
-            raise StoreError(f"Cannot write {path}: {error}. Free space or choose another folder.") from error
+            raise unwritable(f"Cannot write {path}", path, error) from error
         written[name] = path
     return written

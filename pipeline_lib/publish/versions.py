@@ -32,6 +32,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from pipeline_lib.errors import StoreError
+from pipeline_lib.full_disk import unwritable
 
 TOP_LINKS = {
     "collection.json": "current/top/collection.json",
@@ -70,7 +71,7 @@ def writing(folder: Path, wait_s: float) -> Iterator[None]:
             sweep(folder)
             yield
         except OSError as error:
-            raise StoreError(f"Cannot publish into {folder}: {error}. Free space or choose another folder.") from error
+            raise unwritable(f"Cannot publish into {folder}", folder, error) from error
 
 
 @contextmanager
@@ -84,15 +85,15 @@ def alone(lock: Path, doing: str, wait_s: float) -> Iterator[None]:
         lock.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
-        raise StoreError(f"Cannot write {lock.parent}: {error}. Choose a folder that is writable.") from error
+        raise unwritable(f"Cannot write {lock.parent}", lock.parent, error) from error
     try:
-        _acquire(handle, doing, wait_s)
+        _acquire(handle, lock, doing, wait_s)
         yield
     finally:
         os.close(handle)
 
 
-def _acquire(handle: int, doing: str, wait_s: float) -> None:
+def _acquire(handle: int, lock: Path, doing: str, wait_s: float) -> None:
     """Take the lock and write down who holds it."""
     deadline = time.monotonic() + wait_s
     while True:
@@ -111,7 +112,7 @@ def _acquire(handle: int, doing: str, wait_s: float) -> None:
         os.ftruncate(handle, 0)
         os.pwrite(handle, json.dumps(owner).encode(), 0)
     except OSError as error:
-        raise StoreError(f"Cannot note who is {doing}: {error}. Free space or choose another folder.") from error
+        raise unwritable(f"Cannot note who is {doing}", lock, error) from error
 
 
 def sweep(folder: Path) -> int:
@@ -127,11 +128,16 @@ def sweep(folder: Path) -> int:
     return len(leftovers)
 
 
-def workplace(folder: Path, number: int) -> Path:
-    """A hidden folder in which to build a version."""
+@contextmanager
+def workplace(folder: Path, number: int) -> Iterator[Path]:
+    """A hidden folder in which to build a version inside the block; what is not switched to by its end is removed."""
     place = folder / "versions" / f".{number:04d}.{uuid.uuid4().hex[:8]}"
-    place.mkdir(parents=True)
-    return place
+    try:
+        place.mkdir(parents=True)
+        yield place
+    finally:
+        # At once and not by the next writer: on a full disk it would keep from others what little room there is.
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def switch(folder: Path, built: Path, number: int) -> Path:

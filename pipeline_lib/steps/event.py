@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from pipeline_lib.errors import AreaError, InputError
+from pipeline_lib.errors import AreaError, InputError, shown
 from pipeline_lib.model import Event
 from pipeline_lib.model.area import area_of_bbox, normalised_area
 from pipeline_lib.options.map_event import MapOptions
@@ -97,7 +97,7 @@ def _mapping(path: Path, what: str) -> dict[str, Any]:
     try:
         value = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(f"The {what} file {path} cannot be read: {error.strerror or error}.") from error
+        raise InputError(f"The {what} file {path} cannot be read: {shown(error.strerror or error)}.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"The {what} file {path} is not YAML: {' '.join(str(error).split())}.") from error
     if not isinstance(value, dict):
@@ -110,11 +110,11 @@ def _geojson(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
-        raise AreaError(f"The area file {path} cannot be read: {error.strerror or error}.") from error
+        raise AreaError(f"The area file {path} cannot be read: {shown(error.strerror or error)}.") from error
     except ValueError as error:
         raise AreaError(
-            f"The area file {path} is not JSON: {error}. Expected GeoJSON in longitude and latitude; GDAL makes it of "
-            "KML, GeoPackage or a shapefile: ogr2ogr -t_srs EPSG:4326 area.geojson FILE."
+            f"The area file {path} is not JSON: {shown(error)}. Expected GeoJSON in longitude and latitude; GDAL "
+            "makes it of KML, GeoPackage or a shapefile: ogr2ogr -t_srs EPSG:4326 area.geojson FILE."
         ) from error
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_lib.atomic import whole_file, whole_folder
-from pipeline_lib.errors import CatalogError, InputError, StoreError
+from pipeline_lib.errors import CatalogError, InputError, StoreError, shown
 from pipeline_lib.publish import versions
 from pipeline_lib.publish.catalogue import events_of
 from pipeline_lib.publish.changes import describe_changes
@@ -112,7 +112,7 @@ def export_event(out: Path, event_id: str, to: str, version: int | None = None) 
             return to.rstrip("/")
         return _copy(source, Path(to))
     except (OSError, InputError) as error:
-        raise StoreError(f"Cannot export {event_id} to {to}: {error}.") from error
+        raise StoreError(f"Cannot export {event_id} to {to}: {shown(error)}.") from error
 
 
 def _copy(source: Path, target: Path) -> str:
@@ -178,14 +178,14 @@ def _put(url: str, identity: str, body: dict[str, Any]) -> str:
         _send("POST", url, body)
     except urllib.error.HTTPError as error:
         if error.code != 409:
-            raise CatalogError(f"{url} refused {identity}: {error.code} {error.reason}.") from error
+            raise CatalogError(f"{url} refused {identity}: {error.code} {shown(error.reason)}.") from error
         try:
             _send("PUT", f"{url}/{identity}", body)
         except (urllib.error.URLError, OSError) as again:
-            raise CatalogError(f"{url} refused to replace {identity}: {again}.") from again
+            raise CatalogError(f"{url} refused to replace {identity}: {shown(again)}.") from again
         return f"replaced {identity}"
     except (urllib.error.URLError, OSError) as error:
-        raise CatalogError(f"{url} cannot be reached: {error}. Is the address right?") from error
+        raise CatalogError(f"{url} cannot be reached: {shown(error)}. Is the address right?") from error
     return f"created {identity}"
 
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline_lib.atomic import write_atomically
-from pipeline_lib.errors import InputError, MirrorError, OverbankError, StoreError
+from pipeline_lib.errors import InputError, MirrorError, OverbankError, StoreError, shown
 from pipeline_lib.model import Record
 from pipeline_lib.publish import versions
 from pipeline_lib.publish.catalogue import catalogue_texts, events_of
@@ -59,8 +59,8 @@ class Followed(Record):
             MirrorError: something is.
         """
         if self.problems:
-            told = "; ".join(f"{name}: {why}" for name, why in self.problems.items())
-            raise MirrorError(f"The mirror {self.to} is behind. {told} What is published stays; it is tried again.")
+            told = "; ".join(f"{name}: {shown(why)}" for name, why in self.problems.items())
+            raise MirrorError(f"The mirror {self.to} is behind. {told}. What is published stays; it is tried again.")
 
 
 def mirror_of(out: Path) -> str | None:

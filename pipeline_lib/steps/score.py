@@ -24,7 +24,7 @@ from rasterio.features import geometry_mask
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
-from pipeline_lib.errors import InputError, RasterError
+from pipeline_lib.errors import InputError, RasterError, shown
 from pipeline_lib.evaluate import (
     Boundary,
     ChipRow,
@@ -158,7 +158,7 @@ def _opened(path: Path) -> Any:
     try:
         raster = rasterio.open(path)
     except rasterio.errors.RasterioError as error:
-        raise RasterError(f"Cannot read {path}: {error}.") from error
+        raise RasterError(f"Cannot read {path}: {shown(error)}.") from error
     if raster.crs is None:
         raise RasterError(f"{path} has no coordinate reference system; it cannot be laid over another map.")
     return raster
@@ -198,7 +198,7 @@ def _polygons(path: Path, crs: Any) -> Sequence[Any]:
     try:
         frame = geopandas.read_parquet(path) if path.suffix.lower().endswith("parquet") else geopandas.read_file(path)
     except (OSError, ValueError, RuntimeError) as error:
-        raise InputError(f"Cannot read polygons from {path}: {error}.") from error
+        raise InputError(f"Cannot read polygons from {path}: {shown(error)}.") from error
     if frame.crs is None:
         raise InputError(f"{path} has no coordinate reference system; expected one, such as EPSG:4326.")
     shapes = frame.to_crs(crs).geometry

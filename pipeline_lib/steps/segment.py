@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from rasterio.errors import RasterioError
 
 from pipeline_lib.atomic import whole_file
-from pipeline_lib.errors import InputError, RasterError, UnknownNameError
+from pipeline_lib.errors import InputError, RasterError, UnknownNameError, shown
 from pipeline_lib.load.raster import load_raster
 from pipeline_lib.model import polarisations_of
 from pipeline_lib.options import Options
@@ -80,7 +80,7 @@ def _read(path: Path, *, optical: bool) -> tuple[dict[str, da.Array], dict[str, 
                 planes = raster.read(masked=True).astype(np.float32).filled(np.nan)
                 return {f"band {index}": da.from_array(plane) for index, plane in enumerate(planes, 1)}, profile
     except RasterioError as error:
-        raise RasterError(f"Cannot read {path}: {error}.") from error
+        raise RasterError(f"Cannot read {path}: {shown(error)}.") from error
     scene = load_raster(path)
     return {name: da.asarray(scene[name].data) for name in polarisations_of(scene)}, profile
 

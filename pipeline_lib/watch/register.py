@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from pipeline_lib.errors import InputError, StoreError, UnknownNameError
+from pipeline_lib.errors import InputError, StoreError, UnknownNameError, shown
 from pipeline_lib.model import Record
 from pipeline_lib.watch.records import KnownPass, PassState, Watch
 
@@ -65,7 +65,7 @@ class Register:
                 connection.execute("PRAGMA journal_mode=WAL")
                 connection.executescript(_SCHEMA)
         except (OSError, sqlite3.Error) as error:
-            raise StoreError(f"The register of watches {path} cannot be opened: {error}.") from error
+            raise StoreError(f"The register of watches {path} cannot be opened: {shown(error)}.") from error
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:

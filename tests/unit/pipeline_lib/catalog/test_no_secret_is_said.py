@@ -88,7 +88,14 @@ def test_records_that_are_written_hold_no_query_and_identities_do_not_depend_on_
 
 
 def test_words_keep_everything_but_the_query():
-    assert shown(f"HTTP 403 at '{SIGNED}', twice?") == "HTTP 403 at 'http://127.0.0.1:9/assets/vv.tif?...', twice?..."
+    assert shown(f"HTTP 403 at '{SIGNED}', twice?") == "HTTP 403 at 'http://127.0.0.1:9/assets/vv.tif?...', twice?"
+
+
+@pytest.mark.parametrize(
+    ("said", "repeated"), [("No space.", "No space"), ("and so on ...", "and so on ..."), ("", "")]
+)
+def test_a_message_that_repeats_words_sets_the_full_stop(said, repeated):
+    assert shown(OSError(said)) == repeated
 
 
 @pytest.mark.parametrize("url", [f"https://u:{PLANTED}@stac.example", f"https://stac.example/v1?api_key={PLANTED}"])

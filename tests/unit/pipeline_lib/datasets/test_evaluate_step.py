@@ -133,6 +133,8 @@ def test_mistakes_are_named(floods, tmp_path):
         evaluate(options(floods, "floods"))
     with pytest.raises(ValueError, match="not both"):
         options(floods, detector="a", model=tmp_path)
+    with pytest.raises(ValueError, match="--option model=shipped, not both"):
+        options(floods, model=tmp_path, parameters={"model": "shipped"})
 
 
 def test_command(floods, tmp_path):

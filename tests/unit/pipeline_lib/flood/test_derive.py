@@ -249,6 +249,31 @@ def test_brightening_beside_open_flood_is_flooded_vegetation_and_elsewhere_is_no
     ).any()
 
 
+@pytest.mark.parametrize(
+    ("slope_deg", "forest_vh_db", "urban_vv_db", "code"),
+    [
+        (1.0, None, None, 1),
+        (1.0, -15.0, None, 1),  # what brightens in a forest or between houses overrules that they were excluded
+        (1.0, None, -8.0, 1),
+        (30.0, None, None, 254),  # ... but a slope stays one
+        (30.0, -15.0, -8.0, 254),
+    ],
+)
+def test_brightening_overrules_forest_and_town_alone(slope_deg, forest_vh_db, urban_vv_db, code):
+    shape = (60, 100)
+    water, bright = np.zeros(shape, np.uint8), np.zeros(shape, bool)
+    water[20:40, 20:40] = 1
+    bright[20:40, 45:60] = True
+    usual = np.where(bright, 3.0, 1.0)  # -6.2 dB in VV and -13.2 dB in VH where it brightens, 4.8 dB less around
+    scene = scene_of(shape, vv=np.where(water == 1, 0.01, 0.08 * usual * np.where(bright, 10**0.5, 1)))
+    terrain = xr.Dataset({"slope_deg": layer(np.where(bright, slope_deg, 1.0), np.float32)})
+    options = DeriveOptions(forest_vh_db=forest_vh_db, urban_vv_db=urban_vv_db)
+    archive = history_of(shape, vv=0.08 * usual, vh=0.016 * usual)
+    flood = derive_flood(water_of(water), layer(np.zeros(shape), np.uint8), terrain, scene, options, archive).compute()
+    assert (flood["flood_extent"].values[25:35, 48:57] == code).all()
+    check_invariants(flood)
+
+
 def test_a_weaker_rise_leaves_doubt_that_widens_the_range():
     shape = (60, 120)
     water = np.zeros(shape, np.uint8)

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline_lib.errors import InputError, UnknownNameError
-from pipeline_lib.sar.looks import looks_of_image, looks_of_log
 from pipeline_lib.sar.speckle import FILTERS, filter_scene, gamma_map, lee, local_moments, multitemporal, refined_lee
 
 LOOKS = 4.4
@@ -181,29 +180,6 @@ def test_dates_without_the_pixel_are_left_out():
     assert np.allclose(got[:3][:, 20:], multitemporal(stack[:3])[:, 20:])
 
 
-class TestLooks:
-    @pytest.mark.parametrize("looks", [1.0, 4.4, 10.0])
-    def test_known_looks_are_found(self, looks):
-        image = speckled((400, 400), 7, looks=looks, holes=500)
-        assert looks_of_moments(image) == pytest.approx(looks, rel=0.03)
-        assert looks_of_log(image) == pytest.approx(looks, rel=0.03)
-        assert looks_of_image(image) == pytest.approx(looks, rel=0.15)
-
-    def test_an_image_of_fields_has_the_looks_of_its_speckle(self):
-        fields = np.kron(np.random.default_rng(1).uniform(0.01, 0.3, (10, 10)), np.ones((40, 40)))
-        image = speckled((400, 400), 8, reflectivity=fields)
-        assert looks_of_moments(image) < 3
-        assert looks_of_image(image) == pytest.approx(LOOKS, rel=0.15)
-
-    def test_too_few_pixels_are_refused(self):
-        for measure in (looks_of_log, looks_of_image):
-            with pytest.raises(InputError, match="needed to measure the looks"):
-                measure(np.full((2, 3), 0.1, "f4"))
-
-    def test_a_constant_has_many_looks(self):
-        assert looks_of_log(np.full((20, 20), 0.1, "f4")) == 1000
-
-
 def test_bad_options_are_refused():
     with pytest.raises(InputError, match="odd number of pixels, 3 or more; got 4"):
         lee(speckled(), window=4)
@@ -234,7 +210,6 @@ def test_real_chips_are_smoothed_and_keep_their_level(real_data):
             assert np.isnan(lee(power)).all()
             continue
         seen += 1
-        assert 2 < looks_of_image(power) < 12
         before = variation(power)
         for name, each in FILTERS.items():
             filtered = each(power, looks=LOOKS)
