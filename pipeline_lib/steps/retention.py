@@ -20,8 +20,8 @@ class RetentionOptions(Options):
     history_days: float = Field(default=400.0, ge=0)
     """Polls older than this are forgotten."""
     runs_days: float = Field(default=90.0, ge=0)
-    """Ended runs older than this are removed from the Prefect server, and their results from where Prefect keeps them
-    on the machine of the retention run."""
+    """Overbank's own runs that ended longer ago are removed from the Prefect server, and their results from the machine
+    of the retention run."""
 
 
 class Removed(Record):

@@ -1,12 +1,9 @@
-"""Retention: old runs leave neither records on the server nor results on the disk; new ones keep both."""
-
-import os
-import time
-from datetime import timedelta
+"""Retention: old runs of ours leave neither records on the server nor results on the disk; all else stays."""
 
 import pytest
-from prefect import flow
+from prefect import flow, task
 from prefect.client.orchestration import get_client
+from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_LOCAL_STORAGE_PATH, temporary_settings
 
 from flows.retention import retention
@@ -15,24 +12,40 @@ from pipeline_lib.steps.retention import RetentionOptions
 pytestmark = [pytest.mark.usefixtures("prefect_server"), pytest.mark.xdist_group("prefect")]
 
 
-@flow(result_serializer="json")
+@task
+def counted():
+    """Succeeds, and Prefect keeps what it answered."""
+    return 1
+
+
+@flow(name="struck", result_serializer="json")
 def struck():
     """Fails, so that Prefect keeps the error."""
-    raise RuntimeError("the archive burned down")
+    raise RuntimeError(f"the archive burned down {counted()} time")
 
 
-def test_results_of_old_runs_are_removed_with_their_records(tmp_path):
+@flow(name="of-others", result_serializer="json")
+def of_others():
+    """A flow of somebody who shares the server and the folder of results."""
+    return "theirs"
+
+
+def test_results_of_old_runs_are_removed_with_their_records(tmp_path, monkeypatch):
+    monkeypatch.setattr("flows.retention.OURS", ("struck",))  # the server also keeps runs of other tests
     kept = tmp_path / "kept"
     with temporary_settings({PREFECT_LOCAL_STORAGE_PATH: kept}):
-        state = struck(return_state=True)
-        (error,) = kept.iterdir()
-        assert "burned down" in error.read_text()
+        theirs = of_others(return_state=True)
+        (foreign,) = kept.iterdir()
+        ours = struck(return_state=True)
+        answered = set(kept.iterdir()) - {foreign}
+        assert any("burned down" in path.read_text() for path in answered)
+        assert len(answered) == 2, "the error, and what the task answered"
         retention(str(tmp_path), RetentionOptions(runs_days=1))
-        assert error.exists(), "it is of today"
-        long_ago = time.time() - timedelta(days=2).total_seconds()
-        os.utime(error, (long_ago, long_ago))
-        retention(str(tmp_path), RetentionOptions(runs_days=1))
-    assert not error.exists()
-    assert len(list(kept.iterdir())) == 2, "what the two runs of retention answered is new"
+        assert all(path.exists() for path in answered), "they are of today"
+        retention(str(tmp_path), RetentionOptions(runs_days=0))
+    assert not any(path.exists() for path in answered)
+    assert foreign.exists()
     with get_client(sync_client=True) as client:
-        assert client.read_flow_run(state.state_details.flow_run_id).state.is_failed(), "its record is of today"
+        assert client.read_flow_run(theirs.state_details.flow_run_id).state.is_completed()
+        with pytest.raises(ObjectNotFound):
+            client.read_flow_run(ours.state_details.flow_run_id)
