@@ -67,11 +67,16 @@ def write_images(safe: Path, target: Path) -> tuple[int, int]:
 
 
 def write_dem(work: Path, target: Path) -> None:
-    """Fractal relief at 1 arc second over the scene and 0.1 degree around."""
+    """Fractal relief over the scene and 0.1 degree around."""
     tie = read_annotation(find_safe(str(target)), "vv").geolocation
-    west, north = tie.longitude_deg.min() - 0.1, tie.latitude_deg.max() + 0.1
-    columns = int((tie.longitude_deg.max() + 0.1 - west) * 3600)
-    rows = int((north - tie.latitude_deg.min() + 0.1) * 3600)
+    west, east = tie.longitude_deg.min() - 0.1, tie.longitude_deg.max() + 0.1
+    write_relief(work / "dem.tif", (west, tie.latitude_deg.min() - 0.1, east, tie.latitude_deg.max() + 0.1))
+
+
+def write_relief(path: Path, bounds: tuple[float, float, float, float]) -> None:
+    """Fractal relief at 1 arc second within bounds (west, south, east, north; degrees)."""
+    west, south, east, north = bounds
+    columns, rows = int((east - west) * 3600), int((north - south) * 3600)
     rng, small = np.random.default_rng(2), np.zeros((rows // 8 + 2, columns // 8 + 2), np.float32)
     for sigma, weight in ((200, 1.0), (60, 0.55), (20, 0.28), (6, 0.12), (2, 0.035)):
         field = gaussian_filter(rng.standard_normal(small.shape).astype(np.float32), sigma)
@@ -83,5 +88,5 @@ def write_dem(work: Path, target: Path) -> None:
         "transform": rasterio.transform.from_origin(west, north, 1 / 3600, 1 / 3600), "tiled": True,
         "blockxsize": 512, "blockysize": 512, "compress": "deflate", "predictor": 3,
     }  # fmt: skip
-    with rasterio.open(work / "dem.tif", "w", **profile) as out:
+    with rasterio.open(path, "w", **profile) as out:
         out.write(height, 1)

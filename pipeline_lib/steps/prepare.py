@@ -7,8 +7,9 @@ from pipeline_lib.options.prepare import PrepareOptions
 from pipeline_lib.sar.registration import co_registered
 from pipeline_lib.sar.speckle import filter_scene
 from pipeline_lib.steps.optical import laid_on_optical, optical_base
-from pipeline_lib.steps.read import key_of, prepare_options, read_occurrence, read_scene, read_terrain
+from pipeline_lib.steps.read import key_of, prepare_options, read_elevation, read_occurrence, read_scene
 from pipeline_lib.store import Store
+from pipeline_lib.terrain import terrain_of
 from pipeline_lib.water import Observation
 
 
@@ -18,8 +19,17 @@ def prepare_terrain(plan: MappingPlan, store: Store) -> Stored | None:
         return None
     stored = store.place("terrain", key_of(plan, "terrain", *plan.dem))
     if not store.has(stored):
-        store.save(stored.kind, stored.key, read_terrain(plan))
+        # Slope and HAND ask for the same elevation again and again: it is resampled once and read from the store.
+        as_read = store.place("elevation", key_of(plan, "elevation", *plan.dem))
+        if not store.has(as_read):
+            store.save(as_read.kind, as_read.key, read_elevation(plan).to_dataset())
+        store.save(stored.kind, stored.key, _terrain(plan, store.open(as_read)["elevation_m"]))
     return stored
+
+
+def _terrain(plan: MappingPlan, elevation_m: xr.DataArray) -> xr.Dataset:
+    """Elevation, slope and HAND, lazily."""
+    return terrain_of(elevation_m, drainage_area_km2=prepare_options(plan).drainage_area_km2)
 
 
 def prepare_occurrence(plan: MappingPlan, store: Store) -> Stored | None:
@@ -134,6 +144,6 @@ def observe(plan: MappingPlan, planned: PlannedPass) -> Observation:
     return Observation(
         scene=read_scene(plan, planned.acquisition),
         history=stack_history(scenes, planned.references) if scenes else None,
-        terrain=read_terrain(plan) if plan.dem else None,
+        terrain=_terrain(plan, read_elevation(plan)) if plan.dem else None,
         water_occurrence=read_occurrence(plan)["water_occurrence"] if plan.water_occurrence else None,
     )

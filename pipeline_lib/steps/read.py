@@ -16,7 +16,6 @@ from pipeline_lib.load.sea import Cell, sea_cells, with_sea
 from pipeline_lib.model import Acquisition, MappingPlan, ProductType, Record, digest_of
 from pipeline_lib.options.calibrate import CalibrateOptions
 from pipeline_lib.options.prepare import PrepareOptions
-from pipeline_lib.terrain import terrain_of
 
 DEM_MARGIN_PX = 64
 DEM_CHUNK = 512
@@ -38,11 +37,9 @@ def key_of(plan: MappingPlan, step: str, *inputs: Record) -> str:
     return digest_of(key)
 
 
-def read_terrain(plan: MappingPlan) -> xr.Dataset:
-    """Elevation, slope and HAND on the grid."""
-    options = prepare_options(plan)
-    elevation = load_dem(plan.dem, plan.grid, **access_of(plan), chunk=options.chunk)
-    return terrain_of(elevation, drainage_area_km2=options.drainage_area_km2)
+def read_elevation(plan: MappingPlan) -> xr.DataArray:
+    """Elevation on the grid."""
+    return load_dem(plan.dem, plan.grid, **access_of(plan), chunk=prepare_options(plan).chunk)
 
 
 def read_occurrence(plan: MappingPlan) -> xr.Dataset:

@@ -4,6 +4,9 @@ References:
     Nobre et al. 2011, Height Above the Nearest Drainage, Journal of Hydrology 404, 13-29.
 """
 
+from functools import partial
+from typing import Any
+
 import dask.array as da
 import numpy as np
 import xarray as xr
@@ -27,9 +30,10 @@ def height_above_nearest_drainage(
     whatever flows into them: a pixel that reaches one before a channel is measured against that last pixel, which is
     exact at the sea, and a lower bound at the edge of the raster. Pixels in a depression below their drainage have 0.
 
-    A grid beyond ``tile + 2 * margin`` pixels is worked in tiles fixed to the grid: about 25 bytes a pixel of one tile
-    are held, the result does not depend on the chunks, and channels whose catchment lies farther than ``margin``
-    upstream are still found where they gather their area within it.
+    A grid beyond ``tile + 2 * margin`` pixels is worked in tiles fixed to the grid: some 15 bytes a pixel of a tile and
+    its margin are held by each thread, the result does not depend on the chunks, and channels whose catchment lies
+    farther than ``margin`` upstream are still found where they gather their area within it. Each tile reads its own
+    window of the elevation, so give one that is cheap to read again: a stored one.
 
     Args:
         elevation: (y, x), metres, NaN = unknown; Dask-chunked or not.
@@ -60,25 +64,36 @@ def hand(elevation: NDArray[np.float32], height: float, width: float, channel_pi
     """HAND of an array of elevations (y, x); ``channel_pixels`` upstream pixels make a channel."""
     directions, order = flow_directions(elevation, height, width)
     drainage = upstream_area(directions, order) >= channel_pixels
-    reference = drain_elevation(elevation, directions, order, drainage)
-    height_m: NDArray[np.float32] = np.maximum(elevation - reference, np.float32(0))
-    return height_m
+    height_m = drain_elevation(elevation, directions, order, drainage)
+    np.subtract(elevation, height_m, out=height_m)
+    return np.maximum(height_m, np.float32(0), out=height_m)
 
 
 def _tiled(values: da.Array, single: bool, tile: int, margin: int, sizes: tuple[float, float, float]) -> da.Array:
-    height, width, channel_pixels = sizes
+    """HAND tile by tile.
+
+    Tiles that share the chunks they read, as `dask.array.overlap` makes them, keep rows of them in memory.
+    """
     chunks = tuple((size,) if single else _even_cuts(size, tile) for size in values.shape)
-    return values.rechunk(chunks).map_overlap(
-        hand,
-        depth=tuple(margin if len(cuts) > 1 else 0 for cuts in chunks),
-        boundary="none",
-        allow_rechunk=False,
-        dtype="float32",
-        meta=np.empty((0, 0), "f4"),
-        height=height,
-        width=width,
-        channel_pixels=channel_pixels,
+    one = partial(_tile, values, margin=margin, sizes=sizes)
+    return da.map_blocks(one, chunks=chunks, dtype="float32", meta=np.empty((0, 0), "f4"))
+
+
+def _tile(
+    values: da.Array, margin: int, sizes: tuple[float, float, float], block_info: Any = None
+) -> NDArray[np.float32]:
+    """HAND of one tile, from the window of the elevation that it and its margin cover."""
+    own = block_info[None]["array-location"]
+    window = tuple(
+        slice(max(start - margin, 0), min(stop + margin, size))
+        for (start, stop), size in zip(own, values.shape, strict=True)
     )
+    # Inside a Dask task already: computing on this very thread cannot wait for itself.
+    height_m = hand(values[window].compute(scheduler="synchronous"), *sizes)
+    inner = tuple(
+        slice(start - around.start, stop - around.start) for (start, stop), around in zip(own, window, strict=True)
+    )
+    return height_m[inner].copy()  # a view would hold the margin
 
 
 def _even_cuts(size: int, tile: int) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ from skimage.morphology import reconstruction
 
 from pipeline_lib.terrain import height_above_nearest_drainage, terrain_of
 from pipeline_lib.terrain.flow import OUTLET, STEP_X, STEP_Y, UNKNOWN, _flood, flow_directions, upstream_area
-from pipeline_lib.terrain.hand import hand
+from pipeline_lib.terrain.hand import _tiled, hand
 
 
 def raster(values: np.ndarray, pixel=10.0) -> xr.DataArray:
@@ -150,6 +150,21 @@ def test_chunks_do_not_matter(chunks):
     again = height_above_nearest_drainage(lazy.chunk(y=50, x=200), drainage_area_km2=0.02, tile=64, margin=16)
     assert np.array_equal(tiled, again)
     assert np.array_equal(tiled, height_above_nearest_drainage(raster(z), drainage_area_km2=0.02, tile=64, margin=16))
+
+
+def test_tiles_are_those_of_an_overlap_and_hold_nothing_for_each_other():
+    z = fractal((200, 220), 4)
+    z[30:60, 90:130] = np.nan
+    lazy = raster(z).copy(data=da.from_array(z, chunks=(50, 70)))
+    tiled = height_above_nearest_drainage(lazy, drainage_area_km2=0.02, tile=64, margin=16)
+    cuts = ((50,) * 4, (55,) * 4)
+    sizes = {"height": 10, "width": 10, "channel_pixels": 200}
+    overlapping = da.from_array(z, chunks=cuts).map_overlap(hand, depth=16, boundary="none", dtype="f4", **sizes)
+    assert np.array_equal(tiled, overlapping.compute(), equal_nan=True)
+    alone = _tiled(lazy.data, single=False, tile=64, margin=16, sizes=tuple(sizes.values()))
+    assert alone.chunks == cuts
+    assert len(alone.dask) == alone.npartitions  # one task a tile: no task hands a part of its elevation to another
+    assert alone.blocks[1, 1].compute().base is None  # a view would hold the margin
 
 
 def test_tiles_agree_with_the_whole_where_the_margin_holds_the_channels():
