@@ -13,7 +13,8 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from pipeline_lib.atomic import whole_file
-from pipeline_lib.errors import InputError, StoreError, shown
+from pipeline_lib.errors import InputError
+from pipeline_lib.full_disk import unwritable
 
 UNUSABLE = "Free space, see to permissions and credentials, or choose another place."
 _LIBRARIES = ("aiobotocore", "aiohttp", "azure", "botocore", "gcsfs", "google")
@@ -44,8 +45,14 @@ def located(href: str) -> tuple[Any, str]:
 
 
 @contextmanager
-def said(what: str, advice: str = UNUSABLE, *more: type[Exception]) -> Iterator[None]:
+def said(what: str, advice: str = UNUSABLE, *more: type[Exception], near: str | None = None) -> Iterator[None]:
     """Say of a failure of folder or bucket what could not be done; what is computed inside fails as it does.
+
+    Args:
+        what: could not be done.
+        advice: what to do about it.
+        more: errors that mean the same as an ``OSError``.
+        near: folder or URL that is written: a full disk is named.
 
     Raises:
         StoreError: in place of an ``OSError``, an error of a bucket's package, or one of ``more``.
@@ -54,7 +61,7 @@ def said(what: str, advice: str = UNUSABLE, *more: type[Exception]) -> Iterator[
         yield
     except Exception as error:
         if isinstance(error, (OSError, *more)) or type(error).__module__.split(".")[0] in _LIBRARIES:
-            raise StoreError(f"{what}: {shown(error).rstrip('.')}. {advice}") from error
+            raise unwritable(what, None if near is None or "://" in near else near, error, advice) from error
         raise
 
 

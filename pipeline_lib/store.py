@@ -75,7 +75,7 @@ class Store:
         """
         filesystem, root = located(str(self.root))
         probe = f"{root}/.probe-{uuid.uuid4().hex}"
-        with said(f"Cannot write into {self.root}"):
+        with said(f"Cannot write into {self.root}", near=str(self.root)):
             filesystem.pipe_file(probe, b"")
             filesystem.rm_file(probe)
 
@@ -107,7 +107,7 @@ class Store:
         group, won = f"{key}.{uuid.uuid4().hex[:12]}.zarr", False
         place = _beside(name, group)
         try:
-            with said(f"Cannot write {stored.href}"):
+            with said(f"Cannot write {stored.href}", near=str(self.root)):
                 fresh = DeferredMetadata(_beside(stored.href, group))
                 plain = _plain_encoding(dataset)
                 encoding = {name: {"_FillValue": None} for name in plain.variables if plain[name].dtype.kind in "fiu"}
@@ -146,7 +146,7 @@ class Store:
         """
         count = 0
         filesystem, root = located(str(self.root))
-        with said(f"Cannot forget old datasets of {self.root}"):
+        with said(f"Cannot forget old datasets of {self.root}", near=str(self.root)):
             for entry in _entries(filesystem, root):
                 name = entry["name"]
                 if name.endswith(".json") and modified(filesystem, entry) < unused_since:

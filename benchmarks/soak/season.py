@@ -136,9 +136,9 @@ class Season:
                 below_rule(self.out, event.event_id).write_text(json.dumps(passes))
                 return
             number = versions.current_version(folder) + 1
-            place = versions.workplace(folder, number)
-            (place / "record.json").write_text(json.dumps(passes))
-            versions.switch(folder, place, number)
+            with versions.workplace(folder, number) as place:
+                (place / "record.json").write_text(json.dumps(passes))
+                versions.switch(folder, place, number)
         for start, fingerprint in passes.items():
             if before.get(start) != fingerprint:
                 self.mapped[area, datetime.fromisoformat(start), fingerprint] += 1

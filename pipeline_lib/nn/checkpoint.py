@@ -33,7 +33,7 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any] 
         StoreError: the file cannot be written.
     """
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    with whole_file(path) as partial:
+    with whole_file(path, SafetensorError) as partial:
         save_file(plain, str(partial), metadata={"facts": json.dumps(facts or {}, sort_keys=True)})
 
 

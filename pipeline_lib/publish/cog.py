@@ -20,6 +20,7 @@ from rasterio.windows import Window
 from pipeline_lib.full_disk import unwritable
 from pipeline_lib.model import Grid
 from pipeline_lib.publish.layers import Layer
+from pipeline_lib.whole_raster import WRITE_ERRORS, need_blocks
 
 BLOCK_PX = 512
 BAND_PX = 2048
@@ -66,6 +67,7 @@ def write_cog(path: Path, layer: Layer, pixels: xr.DataArray, grid: Grid, *, com
             with rasterio.open(flat, "r+") as target:
                 # Built uncompressed, here: left to the COG driver they cost three times the whole rest of the file.
                 target.build_overviews(_levels(grid.shape), Resampling.nearest)
+            need_blocks(flat)
             raster_copy(
                 flat,
                 path,
@@ -76,7 +78,8 @@ def write_cog(path: Path, layer: Layer, pixels: xr.DataArray, grid: Grid, *, com
                 num_threads=2,
                 bigtiff="IF_SAFER",
             )
-    except (OSError, rasterio.errors.RasterioError) as error:
+            need_blocks(path)
+    except (OSError, *WRITE_ERRORS) as error:
         raise unwritable(f"Cannot write {path}", path, error) from error
     finally:
         flat.unlink(missing_ok=True)

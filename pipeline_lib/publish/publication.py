@@ -43,7 +43,8 @@ def publish(publication: Publication, out: Path) -> Product:
         if before is not None and before["key"] == publication.key:
             return product_of(folder, before)
         number = versions.current_version(folder) + 1
-        record = _build(publication, versions.workplace(folder, number), number, before, folder)
+        with versions.workplace(folder, number) as place:
+            record = _build(publication, place, number, before, folder)
     update_catalogue(out)
     return product_of(folder, record)
 

@@ -34,7 +34,7 @@ def retract(out: Path, event_id: str, reason: str, *, now: datetime, wait_s: flo
         if before["status"] == "retracted":
             raise InputError(f"{event_id} is retracted already, since version {before['version']}.")
         number = int(before["version"]) + 1
-        place, old = versions.workplace(folder, number), versions.version_folder(folder, before["version"])
+        old = versions.version_folder(folder, before["version"])
         record = before | {
             "version": number,
             "key": f"retracted-{number}",
@@ -43,14 +43,20 @@ def retract(out: Path, event_id: str, reason: str, *, now: datetime, wait_s: flo
             "published": now.isoformat(),
             "changes": [f"Retracted: {reason}"],
         }
-        _copy(old, place, number, now)
-        page = (old / "index.html").read_text(encoding="utf-8")
-        (place / "index.html").write_text(page.replace("<!-- notices -->", banner(record), 1), encoding="utf-8")
-        write_collections(place, record, before["license"])
-        (place / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
-        versions.switch(folder, place, number)
+        with versions.workplace(folder, number) as place:
+            _build(old, place, record, now)
+            versions.switch(folder, place, number)
     update_catalogue(out)
     return record
+
+
+def _build(old: Path, place: Path, record: dict[str, Any], now: datetime) -> None:
+    """The version that says so."""
+    _copy(old, place, record["version"], now)
+    page = (old / "index.html").read_text(encoding="utf-8")
+    (place / "index.html").write_text(page.replace("<!-- notices -->", banner(record), 1), encoding="utf-8")
+    write_collections(place, record, record["license"])
+    (place / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
 
 
 def _copy(old: Path, place: Path, number: int, now: datetime) -> None:

@@ -49,7 +49,7 @@ def copy_version(source: Path, href: str, earlier: Path | None = None, *, read_b
     filesystem, root = located(href.rstrip("/"))
     paths = (path for path in sorted(source.rglob("*")) if path.is_file() and path.parent.name != "top")
     files = {path.relative_to(source).as_posix(): path for path in paths}
-    with said(f"Cannot copy version {source.name} to {href}"):
+    with said(f"Cannot copy version {source.name} to {href}", near=href):
         sizes = _sizes(filesystem, root)
         _refuse_another(filesystem, root, source, href, sizes)
         missing = [name for name, path in files.items() if sizes.get(name) != path.stat().st_size]
@@ -75,7 +75,7 @@ def switch(source: Path, href: str) -> None:
         StoreError: it cannot be written.
     """
     filesystem, root = located(href.rstrip("/"))
-    with said(f"Cannot make version {source.name} current in {href}"):
+    with said(f"Cannot make version {source.name} current in {href}", near=href):
         for name, target in SWITCHED.items():
             put_file(filesystem, source / name, f"{root}/{target}")
 

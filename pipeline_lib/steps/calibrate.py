@@ -20,13 +20,13 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 from shapely.geometry import MultiPoint, mapping
 
-from pipeline_lib.atomic import whole_file
 from pipeline_lib.errors import InputError, RasterError
 from pipeline_lib.grid import MAX_PIXELS, choose_grid
 from pipeline_lib.load.safe_tile import INCIDENCE, MASK, GrdProduct
 from pipeline_lib.load.sentinel1_grd import open_grd, scene_of
 from pipeline_lib.model import Grid, polarisations_of
 from pipeline_lib.options.calibrate import CalibrateOptions
+from pipeline_lib.whole_raster import whole_raster
 
 DEM_CHUNK = 2048
 BLOCK = 512
@@ -167,7 +167,7 @@ def _write(scene: xr.Dataset, bands: tuple[str, ...], grid: Grid, out: Path) -> 
     seen, codes = scene[bands[0]].data, scene[MASK].data
     counts = [da.isfinite(seen).sum(), ((codes & 2) > 0).sum(), ((codes & 1) > 0).sum()]
     with (
-        whole_file(out, RasterioError) as partial,
+        whole_raster(out) as partial,
         rasterio.Env(GDAL_CACHEMAX=256),
         rasterio.open(partial, "w", **profile) as target,
     ):

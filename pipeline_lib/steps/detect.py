@@ -16,7 +16,6 @@ import rioxarray  # noqa: F401 - registers the .rio accessor
 import xarray as xr
 from PIL import Image
 from pydantic import JsonValue
-from rasterio.errors import RasterioError
 
 from pipeline_lib.atomic import whole_file
 from pipeline_lib.errors import GridMismatchError, RasterError
@@ -26,6 +25,7 @@ from pipeline_lib.pixel import ground_size_m
 from pipeline_lib.steps.annotate import annotated, annotations_kept
 from pipeline_lib.store import Store
 from pipeline_lib.water import Need, Observation, detector, detectors
+from pipeline_lib.whole_raster import whole_raster
 
 QUICKLOOK_PX = 1600
 
@@ -168,7 +168,7 @@ def _write_rasters(extent: xr.Dataset, paths: dict[str, Path]) -> tuple[int, int
         Numbers of observed and of water pixels.
     """
     with ExitStack() as stack:
-        cogs = {kind: stack.enter_context(whole_file(path, RasterioError)) for kind, path in paths.items()}
+        cogs = {kind: stack.enter_context(whole_raster(path)) for kind, path in paths.items()}
         tiled = {kind: stack.enter_context(_aside(path.with_suffix(".tiled.tif"))) for kind, path in cogs.items()}
         writes = [
             extent[kind]

@@ -159,7 +159,7 @@ def _list_events(out: Path, to: str, *, check: bool) -> None:
         records = [need_record(out, name, number) for name, number in state.held.items()]
         records.sort(key=lambda record: str(record["figures"]["last_pass"]), reverse=True)
         filesystem, root = located(to)
-        with said(f"Cannot write the catalogue of {to}"):
+        with said(f"Cannot write the catalogue of {to}", near=to):
             for name, text in catalogue_texts(records).items():
                 path = Path(scratch) / name
                 path.write_text(text, encoding="utf-8")

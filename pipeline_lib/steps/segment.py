@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 from rasterio.errors import RasterioError
 
-from pipeline_lib.atomic import whole_file
 from pipeline_lib.errors import InputError, RasterError, UnknownNameError, shown
 from pipeline_lib.load.raster import load_raster
 from pipeline_lib.model import polarisations_of
 from pipeline_lib.options import Options
 from pipeline_lib.options.segmentation import ClusteringOptions, GrowingOptions, SplitMergeOptions
 from pipeline_lib.segmentation import fit, grow, hysteresis, predict_blocks, seeds_below, split_and_merge
+from pipeline_lib.whole_raster import whole_raster
 
 METHODS: dict[str, tuple[type[Options], dict[str, Any]]] = {
     "region-growing": (GrowingOptions, {"predicate": "running_mean"}),
@@ -111,5 +111,5 @@ def _grown(guide: NDArray[np.floating], options: GrowingOptions) -> NDArray[np.i
 
 def _write(labels: NDArray[np.int32], out: Path, profile: dict[str, Any]) -> None:
     facts = {"driver": "GTiff", "count": 1, "dtype": "int32", "nodata": 0, "compress": "deflate", "tiled": True}
-    with whole_file(out, RasterioError) as partial, rasterio.open(partial, "w", **facts, **profile) as raster:
+    with whole_raster(out) as partial, rasterio.open(partial, "w", **facts, **profile) as raster:
         raster.write(labels, 1)
