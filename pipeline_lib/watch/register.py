@@ -4,6 +4,7 @@ Every change is one transaction begun with ``BEGIN IMMEDIATE``: a second poller 
 """
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -15,6 +16,8 @@ from pipeline_lib.watch.records import KnownPass, PassState, Watch
 
 KEEP_PASSES = timedelta(days=400)
 """How much longer passes are kept than polls."""
+PATIENCE_S = 60.0
+"""How long another process that writes is waited for."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS watches (
   name TEXT PRIMARY KEY, definition TEXT NOT NULL, paused INTEGER NOT NULL DEFAULT 0,
@@ -61,15 +64,28 @@ class Register:
         self._path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with self._connection() as connection:
-                connection.execute("PRAGMA journal_mode=WAL")
-                connection.executescript(_SCHEMA)
+            self._prepare()
         except (OSError, sqlite3.Error) as error:
             raise StoreError(f"The register of watches {path} cannot be opened: {shown(error)}.") from error
 
+    def _prepare(self) -> None:
+        """Make of the file what it should be; SQLite itself does not wait for another process that does so just now."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                with self._connection() as connection:
+                    connection.execute("PRAGMA journal_mode=WAL")
+                    connection.executescript(_SCHEMA)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
+            else:
+                return
+
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
-        connection = sqlite3.connect(self._path, timeout=60, isolation_level=None)
+        connection = sqlite3.connect(self._path, timeout=PATIENCE_S, isolation_level=None)
         try:
             yield connection
         finally:

@@ -1,6 +1,7 @@
 """The register: survives being killed, serves two pollers, and forgets only what it may."""
 
 import multiprocessing
+import sqlite3
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from pipeline_lib.errors import InputError, StoreError, UnknownNameError
 from pipeline_lib.model.area import area_of_bbox
 from pipeline_lib.watch import PassState, Register, Watch
+from pipeline_lib.watch import register as module
 from pipeline_lib.watch.register import Poll
 
 NOW = datetime(2024, 5, 20, tzinfo=UTC)
@@ -79,6 +81,17 @@ def test_two_processes_write_side_by_side(tmp_path, known):
         writer.join()
     assert [writer.exitcode for writer in writers] == [0, 0]
     assert len(Register(path).passes("po")) == 30
+
+
+def test_a_register_that_another_process_is_making_is_waited_for(tmp_path, monkeypatch):
+    path = tmp_path / "watches.sqlite"
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    waited = []
+    monkeypatch.setattr(module.time, "sleep", lambda seconds: (waited.append(seconds), other.execute("ROLLBACK")))
+    Register(path).add(WATCH)
+    assert len(waited) == 1
+    other.close()
 
 
 def test_a_file_that_is_no_register_is_said(tmp_path):
