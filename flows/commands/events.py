@@ -109,7 +109,7 @@ def export_command(
 def retract_command(
     event_id: str, reason: Annotated[str, typer.Option(help="Why; it stands on the page.")], out: Out = Path("out")
 ) -> None:
-    """Take an event back: a new version that says so. Nothing is deleted."""
+    """Retract an event: a new version says so, and nothing is deleted."""
     from pipeline_lib.steps.events import retract_event
 
     typer.echo(f"{event_id} is retracted in version {retract_event(out, event_id, reason)}.")
