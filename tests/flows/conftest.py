@@ -14,6 +14,7 @@ from rasterio.transform import from_origin
 from rasterio.warp import Resampling, reproject, transform_bounds
 from shapely.geometry import shape
 
+from benchmarks.soak.runs import free_port
 from pipeline_lib.steps.event import read_event
 from pipeline_lib.world.server import serve
 from pipeline_lib.world.truth import flood_of, open_land, truth_for, truth_layer, truth_scenes
@@ -27,8 +28,11 @@ def prefect_server():
     """An isolated Prefect server with a database of its own."""
     from prefect.testing.utilities import prefect_test_harness
 
-    with prefect_test_harness(server_startup_timeout=800):
-        yield
+    with pytest.MonkeyPatch.context() as patch:
+        # Prefect's own choice is a port that an outgoing connection may take until the server is up.
+        patch.setattr("prefect.testing.utilities._find_available_port", free_port, raising=False)
+        with prefect_test_harness(server_startup_timeout=800):
+            yield
 
 
 @pytest.fixture(scope="session")
