@@ -46,4 +46,4 @@ def _fullness(near: Path, error: BaseException) -> str:
         return f"the quota on the disk at {place} is used up"
     if disk.f_files and not disk.f_favail:
         return f"the disk at {place} holds as many files as it can ({disk.f_files:,})"
-    return f"the disk at {place} is full ({free / 1e6:,.1f} of {size / 1e6:,.1f} MB free)"
+    return f"the disk at {place} ran full ({free / 1e6:,.1f} of {size / 1e6:,.1f} MB free now)"

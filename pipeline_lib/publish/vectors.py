@@ -79,7 +79,21 @@ def write_polygons(polygons: geopandas.GeoDataFrame, folder: Path, formats: tupl
                 polygons.to_parquet(path, index=False, compression="zstd", write_covering_bbox=True)
             else:
                 polygons.to_file(path, driver=DRIVERS[name], engine="pyogrio", layer="flood", **CREATION.get(name, {}))
+            if name == "geojson":
+                _need_end(path)
         except (OSError, RuntimeError) as error:
             raise unwritable(f"Cannot write {path}", path, error) from error
         written[name] = path
     return written
+
+
+def _need_end(path: Path) -> None:
+    """Make sure that a GeoJSON ends: GDAL says nothing where the disk had no room for what it had still to write.
+
+    Raises:
+        OSError: it was cut short.
+    """
+    with path.open("rb") as file:
+        file.seek(max(path.stat().st_size - 16, 0))
+        if not file.read().rstrip().endswith(b"]\n}"):
+            raise OSError(f"{path.name} was not written to its end")

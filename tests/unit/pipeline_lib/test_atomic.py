@@ -102,7 +102,7 @@ def test_a_folder_whose_place_is_refused_stays_as_it_was(tmp_path, monkeypatch):
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", refused)
-    with pytest.raises(StoreError, match="is full"), whole_folder(tmp_path / "model") as partial:
+    with pytest.raises(StoreError, match="ran full"), whole_folder(tmp_path / "model") as partial:
         (partial / "weights").write_text("new")
     assert (tmp_path / "model" / "weights").read_text() == "old"
     assert [one.name for one in tmp_path.iterdir()] == ["model"]

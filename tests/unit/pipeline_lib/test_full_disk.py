@@ -5,8 +5,10 @@ import os
 import resource
 from contextlib import contextmanager
 
+import geopandas
 import numpy as np
 import pytest
+import shapely
 import xarray as xr
 
 from pipeline_lib.errors import StoreError
@@ -14,6 +16,7 @@ from pipeline_lib.full_disk import unwritable
 from pipeline_lib.model import Grid
 from pipeline_lib.publish.cog import write_cog
 from pipeline_lib.publish.layers import PASS_LAYERS
+from pipeline_lib.publish.vectors import write_polygons
 
 FULL = {"f_bavail": 3, "f_frsize": 4096, "f_blocks": 250_000, "f_files": 1000, "f_favail": 500}
 
@@ -45,12 +48,12 @@ def test_a_raster_that_cannot_be_ended_is_one_sentence_wherever_it_stops(tmp_pat
 @pytest.mark.parametrize(
     ("error", "disk", "says"),
     [
-        (OSError(errno.ENOSPC, "No space left"), {}, "is full (0.0 of 1,024.0 MB free). Make room there"),
+        (OSError(errno.ENOSPC, "No space left"), {}, "ran full (0.0 of 1,024.0 MB free now). Make room there"),
         (OSError(errno.ENOSPC, "No space left"), {"f_favail": 0}, "holds as many files as it can (1,000)"),
         (OSError(errno.EDQUOT, "Disk quota exceeded"), {"f_bavail": 9000}, "the quota on the disk at /"),
-        (RuntimeError("Write failed. See above."), {}, "is full"),
+        (RuntimeError("Write failed. See above."), {}, "ran full"),
         (RuntimeError("Write failed. See above."), {"f_bavail": 9000}, "Write failed. See above. Free space"),
-        (RuntimeError(os.strerror(errno.ENOSPC)), {"f_bavail": 9000}, "is full"),
+        (RuntimeError(os.strerror(errno.ENOSPC)), {"f_bavail": 9000}, "ran full"),
         (OSError(errno.EACCES, "Permission denied"), {}, "Permission denied. Free space, see to permissions"),
     ],
 )
@@ -60,4 +63,14 @@ def test_the_disk_is_named_where_it_is_full_and_the_error_where_it_is_not(tmp_pa
     said = str(unwritable("Cannot write a.tif", tmp_path / "not" / "there" / "a.tif", error))
     assert said.startswith("Cannot write a.tif: ")
     assert says in said
-    assert "is full" not in str(unwritable("Cannot write s3://bucket/a", None, error))
+    assert "ran full" not in str(unwritable("Cannot write s3://bucket/a", None, error))
+
+
+def test_polygons_without_their_end_are_refused(tmp_path):
+    spots = [shapely.Point(x, 45).buffer(0.01) for x in np.linspace(9, 10, 300)]
+    polygons = geopandas.GeoDataFrame({"kind": ["open"] * 300}, geometry=spots, crs="EPSG:4326")
+    whole = write_polygons(polygons, tmp_path, ("geojson",))["geojson"].stat().st_size
+    for lacking in (2, 4, 1000, whole // 2):
+        with files_up_to(whole - lacking), pytest.raises(StoreError, match=r"Cannot write .*flood\.geojson"):
+            write_polygons(polygons, tmp_path, ("geojson",))
+    assert len(geopandas.read_file(write_polygons(polygons, tmp_path, ("geojson",))["geojson"])) == 300

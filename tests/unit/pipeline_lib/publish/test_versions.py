@@ -101,7 +101,7 @@ def test_an_error_while_writing_leaves_the_old_version(tmp_path):
     with versions.writing(tmp_path, 0):
         build(tmp_path, 1)
     with (  # noqa: PT012 - what fails is the block
-        pytest.raises(StoreError, match=r"the disk at /.* is full \(.* MB free\)"),
+        pytest.raises(StoreError, match=r"the disk at /.* ran full \(.* MB free now\)"),
         versions.writing(tmp_path, 0),
         versions.workplace(tmp_path, 2) as place,
     ):
