@@ -97,6 +97,8 @@ class Store:
     def save(self, kind: str, key: str, dataset: xr.Dataset) -> Stored:
         """Compute and write a dataset chunk by chunk; return at once where it is already there.
 
+        Any variables and dims: Dask arrays are computed chunk by chunk, in their chunks.
+
         Raises:
             StoreError: the store cannot be written (permissions, disk full).
         """

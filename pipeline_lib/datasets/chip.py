@@ -126,7 +126,14 @@ class Layer:
         return moved if self.crop is None else moved[self.crop]
 
     def observed(self, stored: Mapping[str, NDArray[np.generic]] | None = None) -> NDArray[np.bool_]:
-        """True where any band holds data; rolled-in edges of a shifted image are not data."""
+        """True where any band holds data; rolled-in edges of a shifted image are not data.
+
+        Args:
+            stored: the bands as `read` gives them, (y, x) each; read now where None.
+
+        Returns:
+            (y, x) bool.
+        """
         arrays = list((stored or self.read()).values())
         seen = np.zeros(arrays[0].shape, bool)
         for array in arrays:
@@ -148,6 +155,8 @@ class Layer:
 
         8 bit bands go through their nominal stretch: thresholds in dB mean little there.
 
+        Each array has dims (y, x).
+
         Raises:
             RasterError: a file is missing or damaged, or greys of an 8 bit set are not of 8 bit.
         """
@@ -167,7 +176,13 @@ class Layer:
         return linear
 
     def scene(self) -> xr.Dataset:
-        """The layer as a Scene (see `pipeline_lib.model.check_scene`), without a map grid."""
+        """The layer as a Scene (see `pipeline_lib.model.check_scene`), without a map grid.
+
+        Variables have dims (y, x): linear power, NaN = not observed.
+
+        Raises:
+            RasterError: as `backscatter`.
+        """
         bands = {name: (("y", "x"), values, {"units": "1"}) for name, values in self.backscatter().items()}
         nominal = "nominal 8 bit stretch" if self.unit is Unit.BYTE else "as stored"
         return xr.Dataset(bands, attrs={"backscatter": "gamma0", "scaling": nominal, **self.facts})

@@ -81,6 +81,10 @@ def groups(linked: NDArray[np.bool_], numbers: Sequence[int] | None = None) -> l
     """Group index of every chip: connected chips, joined further by interlocking number ranges where given.
 
     Groups are numbered in order of their first chip.
+
+    Args:
+        linked: (chip, chip) bool, symmetric: two chips that show the same ground or scene.
+        numbers: the running number of each chip in its archive, where it has one.
     """
     _, labels = connected_components(linked, directed=False)
     if numbers is not None:

@@ -24,7 +24,10 @@ STATISTICS = {
 
 
 def co_and_cross(dataset: xr.Dataset) -> tuple[xr.DataArray | None, xr.DataArray | None]:
-    """The co-polarised (vv or hh) and the cross-polarised (vh or hv) variable of a Scene or a history."""
+    """The co-polarised (vv or hh) and the cross-polarised (vh or hv) variable of a Scene or a history.
+
+    Linear power with the dims that the dataset has; None for a polarisation that it does not hold.
+    """
     co = next((dataset[name] for name in ("vv", "hh") if name in dataset), None)
     cross = next((dataset[name] for name in ("vh", "hv") if name in dataset), None)
     return co, cross

@@ -51,7 +51,13 @@ class Evidence:
 
 
 def evidence_of(arrays: tuple[np.ndarray | None, ...], smoothing_px: int) -> Evidence:
-    """Name the arrays of one window, given in the order of `PASS`, `TERRAIN`, `ARCHIVE`; power becomes smoothed dB."""
+    """Name the arrays of one window, given in the order of `PASS`, `TERRAIN`, `ARCHIVE`; power becomes smoothed dB.
+
+    Args:
+        arrays: (y, x) each, None where there is no such layer; the pass's power is linear, what the archive knows is in
+            dB.
+        smoothing_px: side of the window over which power is averaged before it becomes dB.
+    """
     named = dict(zip((*PASS, *TERRAIN, *ARCHIVE), arrays, strict=True))
     for name in ("co_db", "cross_db"):
         power = named[name]

@@ -17,6 +17,8 @@ def exclusion_flags(evidence: Evidence, options: DeriveOptions) -> np.ndarray:
 
     Terrain reasons do not hold on reference water: a digital elevation model is noisy there, and a lake on a plateau is
     a lake.
+
+    Dims (y, x), as every array of ``evidence``.
     """
     flags = evidence.excluded.astype(np.uint16)
     land = ~np.isin(evidence.reference, (1, 2))

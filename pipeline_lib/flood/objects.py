@@ -11,6 +11,8 @@ def drop_small(mask: np.ndarray, min_pixels: int) -> np.ndarray:
 
     Exact in a window that carries a halo of at least ``min_pixels``: an object that is cut by the edge of the halo and
     still reaches the window's own pixels is longer than ``min_pixels`` and stays.
+
+    ``mask`` and the result are bool (y, x).
     """
     if min_pixels <= 1 or not mask.any():
         return mask

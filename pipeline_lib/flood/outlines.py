@@ -33,17 +33,31 @@ class BitGrid:
         self.owners: list[np.ndarray] = []
 
     def mark(self, runs: Runs, owner: np.ndarray, top: int, left: int) -> None:
-        """Set the runs whose object has an owner (``owner[label] >= 0``); the window's corner lies at (top, left)."""
+        """Set the runs whose object has an owner (``owner[label] >= 0``); the window's corner lies at (top, left).
+
+        ``owner`` holds a number for each object of ``runs``, -1 for none.
+        """
         _mark(self.bits, runs.offsets, runs.start, runs.stop, owner[runs.label], top, left)
 
     def walk(self, runs: Runs, owner: np.ndarray, top: int, left: int) -> None:
-        """Walk every ring that begins in the window and was not walked yet; all windows must be marked before."""
+        """Walk every ring that begins in the window and was not walked yet; all windows must be marked before.
+
+        Arguments as in `mark`.
+        """
         found = _walk(self.bits, self.walked, runs.offsets, runs.start, runs.stop, owner[runs.label], top, left)
         for kept, part in zip((self.vertices, self.lengths, self.owners), found, strict=True):
             kept.append(part)
 
     def polygons(self, count: int, transform: Affine) -> np.ndarray:
-        """Polygon of each owner 0 to ``count`` - 1, in map coordinates."""
+        """Polygon of each owner 0 to ``count`` - 1, in map coordinates.
+
+        Args:
+            count: number of owners.
+            transform: from columns and rows of the grid to map coordinates.
+
+        Returns:
+            (owner) array of shapely polygons, or multipolygons.
+        """
         if not count:
             return np.zeros(0, object)
         vertices, lengths = np.concatenate(self.vertices), np.concatenate(self.lengths)

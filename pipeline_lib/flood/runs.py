@@ -53,7 +53,10 @@ def extremes(runs: Runs, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def edge_labels(runs: Runs, shape: tuple[int, int], side: str) -> np.ndarray:
-    """Object + 1 of each pixel along a side ("top", "bottom", "left", "right") of the window; 0 where none is set."""
+    """Object + 1 of each pixel along a side ("top", "bottom", "left", "right") of the window; 0 where none is set.
+
+    The result has the length of that side: columns for top and bottom, rows for left and right.
+    """
     rows, columns = shape
     if side in {"top", "bottom"}:
         row = 0 if side == "top" else rows - 1

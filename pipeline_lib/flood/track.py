@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
+from pipeline_lib.errors import ContractError
 from pipeline_lib.model import EXCLUDED, NOT_OBSERVED
 
 UNKNOWN_HOURS = 65535
@@ -90,20 +91,36 @@ class Look(NamedTuple):
     classes: np.ndarray
 
 
+_LAYERS = (
+    "flood_extent",
+    "water_extent",
+    "reference_water",
+    "likelihood",
+    "uncertainty",
+    "exclusion",
+    "flood_class",
+)
+"""Layers of a FloodMap in the order of the fields of `Look`."""
+_OPTIONAL = {"uncertainty", "flood_class"}
+
+
 def look_of(layers: dict[str, np.ndarray | None]) -> Look:
-    """A pass's layers by name; ``uncertainty`` and ``flood_class`` may be missing."""
-    named = zip(Look._fields, ("flood_extent", "water_extent", "reference_water"), strict=False)
-    names = dict(named) | {"classes": "flood_class"}
-    planes = {}
-    for field in Look._fields:
-        name = names.get(field, field)
+    """A pass's layers by name; ``uncertainty`` and ``flood_class`` may be missing.
+
+    Arrays are (y, x) in the types of a FloodMap.
+
+    Raises:
+        ContractError: another layer is missing.
+    """
+    planes = []
+    for name in _LAYERS:
         plane = layers[name]
         if plane is None:
-            if name not in {"uncertainty", "flood_class"}:
-                raise ValueError(f"A FloodMap without {name}.")
+            if name not in _OPTIONAL:
+                raise ContractError(f"The FloodMap has no {name}; expected the layers of `derive_flood`.")
             plane = np.empty((0, 0), np.uint8)
-        planes[field] = np.ascontiguousarray(plane, np.uint16 if name == "exclusion" else np.uint8)
-    return Look(**planes)
+        planes.append(np.ascontiguousarray(plane, np.uint16 if name == "exclusion" else np.uint8))
+    return Look(*planes)
 
 
 @numba.njit(cache=True, nogil=True)

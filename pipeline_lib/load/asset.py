@@ -69,6 +69,8 @@ class Asset:
     def read(self, rows: slice, columns: slice) -> NDArray[np.float32]:
         """Read a window as float32, NaN = no data.
 
+        Dims (y, x), in physical units: scale and offset of the asset are applied.
+
         Raises:
             AssetError: the file can no longer be opened, or is damaged there.
         """
@@ -83,6 +85,8 @@ class Asset:
 
     def sample(self, pixels: int = 512) -> NDArray[np.float32]:
         """The whole raster decimated to about ``pixels`` along its longer side, numbers as stored, NaN = no data.
+
+        Dims (y, x).
 
         Raises:
             AssetError: as `read`.

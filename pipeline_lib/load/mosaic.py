@@ -31,7 +31,13 @@ class AlignedAssets:
     """Row and column of each member's first pixel on the common lattice; earlier members win where they overlap."""
 
     def read(self, rows: range, columns: range) -> NDArray[np.float32] | None:
-        """Read and join a window of the lattice; None where no member has data."""
+        """Read and join a window of the lattice; None where no member has data.
+
+        Dims (y, x) as the two ranges, float32, NaN where no member has data.
+
+        Raises:
+            AssetError: a member cannot be read.
+        """
         joined: NDArray[np.float32] | None = None
         for row, column, asset in self.members:
             top, bottom = max(rows.start, row), min(rows.stop, row + asset.shape[0])

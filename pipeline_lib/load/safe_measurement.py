@@ -61,6 +61,8 @@ class Measurement:
     def digital_numbers(self, rectangle: Rectangle) -> NDArray[np.uint16]:
         """Read a window; 0, which is no data, outside the image.
 
+        Dims (line, pixel), amplitude as stored.
+
         Raises:
             AssetError: the file is damaged there (truncated, bad tile).
         """
@@ -85,7 +87,13 @@ class Measurement:
     def intensity(
         self, rectangle: Rectangle, backscatter: str, *, border: NDArray[np.bool_] | None
     ) -> NDArray[np.float32]:
-        """Calibrated window: ``beta0``, ``sigma0`` or ``gamma0``, linear, NaN = no data or border."""
+        """Calibrated window: ``beta0``, ``sigma0`` or ``gamma0``, linear, NaN = no data or border.
+
+        Dims (line, pixel). ``border`` is what `border` gives of the same rectangle: true samples become NaN.
+
+        Raises:
+            AssetError: as `digital_numbers`.
+        """
         numbers = self.digital_numbers(rectangle)
         out = calibrate_block(
             numbers,
@@ -99,7 +107,13 @@ class Measurement:
         return out
 
     def border(self, rectangle: Rectangle) -> NDArray[np.bool_] | None:
-        """Border samples of a window; None where the window is further than `REACH` from every edge."""
+        """Border samples of a window; None where the window is further than `REACH` from every edge.
+
+        Dims (line, pixel), true where a sample is border noise.
+
+        Raises:
+            AssetError: as `digital_numbers`.
+        """
         line, pixel, lines, pixels = rectangle
         image = self.annotation.image
         edges = (

@@ -33,7 +33,11 @@ class Elevation:
     pixel_m: float
 
     def part(self, lattice: Lattice) -> tuple[NDArray[np.float32], tuple[int, int]] | None:
-        """The part that a lattice covers and its origin; None where they do not meet."""
+        """The part that a lattice covers and its origin; None where they do not meet.
+
+        Heights in metres, dims (row, column) of the elevation model, NaN = unknown; the origin is the row and column of
+        the first.
+        """
         rows, columns = dem_window(lattice)
         height, width = self.values.shape
         top, bottom = max(int(rows[0]) - 2, 0), min(int(rows[1]) + 3, height)
@@ -166,7 +170,16 @@ def locate_tile(
 
 
 def image_window(geometry: RadarGeometry, line: NDArray[np.float64], pixel: NDArray[np.float64]) -> Rectangle | None:
-    """The image cells that a tile's pixels touch, with those that sampling needs; None where they touch none."""
+    """The image cells that a tile's pixels touch, with those that sampling needs; None where they touch none.
+
+    Args:
+        geometry: of the image.
+        line: (row, column) image line of each pixel of the tile, NaN = unknown.
+        pixel: (row, column) image pixel, likewise.
+
+    Returns:
+        First line, first pixel, lines, pixels.
+    """
     with np.errstate(invalid="ignore"):
         inside = (line >= 0) & (line <= geometry.lines - 1) & (pixel >= 0) & (pixel <= geometry.samples - 1)
     if not inside.any():
@@ -177,7 +190,16 @@ def image_window(geometry: RadarGeometry, line: NDArray[np.float64], pixel: NDAr
 
 
 def area_on(located: Located, codes: NDArray[np.uint8], rectangle: Rectangle) -> NDArray[np.float32]:
-    """Gamma area of the image cells of a rectangle from the terrain around the tile."""
+    """Gamma area of the image cells of a rectangle from the terrain around the tile.
+
+    Args:
+        located: the terrain.
+        codes: (row, column) bits of shadow and layover on that terrain.
+        rectangle: first line, first pixel, lines, pixels.
+
+    Returns:
+        (line, pixel) float32, as `pipeline_lib.sar.terrain_flattening.gamma_area` returns it.
+    """
     lit = np.where(codes & SHADOW, DARK, LIT).astype(np.uint8)
     height, line, pixel = located.height, located.line, located.pixel
     unknown = ~np.isfinite(height)

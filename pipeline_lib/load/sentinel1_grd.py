@@ -122,7 +122,21 @@ def open_grd(
 
 
 def scene_of(products: tuple[GrdProduct, ...], grid: Grid, dem: xr.DataArray, options: CalibrateOptions) -> xr.Dataset:
-    """Map opened products onto a grid, lazily; see `load_grd`."""
+    """Map opened products onto a grid, lazily; see `load_grd`.
+
+    Args:
+        products: slices of one pass, opened by `open_grd`.
+        grid: target.
+        dem: (y, x) elevation in metres with a CRS, NaN = void.
+        options: what to do.
+
+    Returns:
+        Scene with dims (y, x): linear power of the shared polarisations, the local incidence angle in degrees, and bits
+        of shadow and layover.
+
+    Raises:
+        AssetError: the products share no polarisation.
+    """
     elevation, dem_box = _elevation(dem)
     frame = MapFrame(
         crs=grid.crs,

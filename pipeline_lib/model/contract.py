@@ -35,7 +35,13 @@ class VariableContract:
 
 
 def check_contracts(dataset: xr.Dataset, *contracts: VariableContract) -> xr.Dataset:
-    """Check several contracts and return the dataset unchanged."""
+    """Check several contracts and return the dataset unchanged.
+
+    Dims, dtype and units of each variable are those of its contract.
+
+    Raises:
+        ContractError: on the first difference.
+    """
     for contract in contracts:
         contract.check(dataset)
     return dataset

@@ -124,6 +124,8 @@ def check_flood_map(flood: xr.Dataset) -> xr.Dataset:
     (``reference_water`` knows 0, 1 permanent, 2 seasonal, 255 unknown); ``exclusion`` uint16 bits of `Exclusion`;
     ``likelihood`` uint8 percent of water, 255 not observed.
 
+    All have dims (y, x) and units 1.
+
     Raises:
         ContractError: on the first difference.
     """

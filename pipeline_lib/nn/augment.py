@@ -61,7 +61,10 @@ def augment(
 
 
 def dihedral(array: NDArray[np.generic], turn: int) -> NDArray[np.generic]:
-    """One of the 8 symmetries of the square on the last two axes; ``turn`` 0 to 7, 0 is the identity."""
+    """One of the 8 symmetries of the square on the last two axes; ``turn`` 0 to 7, 0 is the identity.
+
+    Any leading dims, (..., y, x); square where bit 4 of ``turn`` swaps the axes. A view, no copy.
+    """
     if turn & 4:
         array = np.swapaxes(array, -1, -2)
     if turn & 2:

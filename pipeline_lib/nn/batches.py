@@ -115,5 +115,8 @@ class Ahead:
 
 
 def fill(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """0, the mean in network units, where not observed."""
+    """0, the mean in network units, where not observed.
+
+    Any shape, network units, NaN = not observed.
+    """
     return np.ascontiguousarray(np.nan_to_num(image, nan=0.0), dtype=np.float32)

@@ -39,6 +39,8 @@ def two_nearest(water: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[
 
     Exact up to `REACH_PX` from a component's bounding box and infinite beyond, where the weight at sigma 5 is below
     1e-19: so each component costs its box and not the whole map.
+
+    ``water`` is bool (y, x); both results are float64 (y, x).
     """
     parts, count = ndimage.label(water, structure=np.ones((3, 3)))
     first = np.full(water.shape, np.inf)

@@ -75,6 +75,14 @@ def _newton(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float6
 def expected_calibration_error(probability: Array, truth: NDArray[np.uint8], *, bins: int = 15) -> float:
     """``sum_b (n_b / N) |share of water in b - mean probability in b|`` over equal-width bins of P(water).
 
+    Args:
+        probability: of water, 0 to 1, any shape; NaN is left out.
+        truth: of the same shape, 0 dry, 1 water, 255 left out.
+        bins: number of equal-width bins.
+
+    Returns:
+        0 (honest) to 1; NaN where nothing is known.
+
     References: Naeini et al. 2015; Guo et al. 2017, Eq. 3 (here classwise, on the water class).
     """
     known = np.isfinite(probability) & (truth != 255)
@@ -88,6 +96,9 @@ def expected_calibration_error(probability: Array, truth: NDArray[np.uint8], *, 
 
 
 def brier(probability: Array, truth: NDArray[np.uint8]) -> float:
-    """Mean squared difference of probability and truth."""
+    """Mean squared difference of probability and truth.
+
+    Arguments as in `expected_calibration_error`; 0 is best, NaN where nothing is known.
+    """
     known = np.isfinite(probability) & (truth != 255)
     return float(np.mean((probability[known] - (truth[known] == 1)) ** 2)) if known.any() else float("nan")

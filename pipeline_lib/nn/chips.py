@@ -66,6 +66,8 @@ class ChipSet:
     def band_index(self, names: Sequence[str]) -> NDArray[np.intp]:
         """Positions of bands by name.
 
+        One index for each name, in their order.
+
         Raises:
             InputError: a band is not in the set.
         """
@@ -78,6 +80,8 @@ class ChipSet:
         """Fold of each chip: whole groups, balanced by number of chips, independent of chip order.
 
         Groups are dealt largest first to the fold that holds fewest chips (ties: lowest fold, then group name).
+
+        Returns (chip) numbers 0 to ``count`` - 1.
         """
         sizes: dict[str, int] = {}
         for group in self.groups:

@@ -57,7 +57,10 @@ class DeepLabV3Plus(nn.Module):
         self.feature_channels = width
 
     def features(self, image: Tensor) -> Tensor:
-        """The map before the classifier, at stride 4."""
+        """The map before the classifier, at stride 4.
+
+        From (chip, band, y, x) to (chip, channel, y / 4, x / 4).
+        """
         maps = self.encoder(image)
         low = self.low(maps[self.low_index])
         context = resize(self.pyramid(maps[-1]), (low.shape[-2], low.shape[-1]))

@@ -88,6 +88,8 @@ def dist_intra(student: Tensor, teacher: Tensor, weight: Tensor) -> Tensor:
     DIST's other, inter-class term correlates the two class probabilities of one pixel: for two classes that is
     always +1 or -1 and has no gradient, so it is left out.
 
+    Both maps are (chip, y, x), 0 to 1; 0 where they agree, 2 where they are opposed.
+
     References: Huang et al. 2022, Eq. 9.
     """
     w = weight.flatten(1)
@@ -161,7 +163,10 @@ class FeatureDistiller(nn.Module):
         self.align = nn.ModuleList(FlowAlignment(fine, coarse, width) for fine, coarse in pairs)
 
     def forward(self, student: list[Tensor], teacher: list[Tensor], weight: Tensor) -> Tensor:
-        """Loss between the encoder maps of both, finest first."""
+        """Loss between the encoder maps of both, finest first.
+
+        Maps are (chip, channel, y, x), at the strides of the encoders; ``weight`` is (chip, y, x).
+        """
         pseudo = [adapter(x) for adapter, x in zip(self.adapters, student, strict=True)]
         loss = torch.stack([channel_wise(p, t, weight) for p, t in zip(pseudo, teacher, strict=True)]).mean()
         for k, align in enumerate(self.align):

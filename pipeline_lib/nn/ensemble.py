@@ -13,6 +13,11 @@ def ensemble_likelihood(
 ) -> xr.Dataset:
     """Mean probability and disagreement of several models.
 
+    Args:
+        segmenters: the models; at least one.
+        scene: Scene with dims (y, x), linear power.
+        history: passes before the event, dims (time, y, x), for models that compare with them.
+
     Returns:
         ``likelihood`` (mean) and ``disagreement``, the mutual information between prediction and member in nats:
         entropy of the mean minus mean of the entropies; 0 where all agree, ln 2 at most.

@@ -38,7 +38,10 @@ class FCN(nn.Module):
             nn.init.zeros_(parameter)
 
     def features(self, image: Tensor) -> Tensor:
-        """The map before the score layer, coarsest stride."""
+        """The map before the score layer, coarsest stride.
+
+        From (chip, band, y, x) to (chip, channel, y / stride, x / stride).
+        """
         return self.conv7(self.conv6(self.encoder(image)[-1]))  # type: ignore[no-any-return]
 
     def forward(self, image: Tensor) -> Tensor:

@@ -94,7 +94,10 @@ def _where(band: BandContract) -> str:
 
 
 def to_db(power: NDArray[np.float32]) -> NDArray[np.float32]:
-    """10 log10 of linear power, floored at -50 dB; NaN stays NaN."""
+    """10 log10 of linear power, floored at -50 dB; NaN stays NaN.
+
+    Any shape.
+    """
     return np.asarray(10 * np.log10(np.maximum(power, np.float32(FLOOR_POWER))), dtype=np.float32)
 
 
@@ -112,7 +115,17 @@ def normalise(
 def filled_units(
     power: NDArray[np.float32], contract: InputContract, centre: NDArray[np.float32], spread: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """`normalise` of `to_db`, 0 where not observed; some rows at a time: nothing but the answer takes memory."""
+    """`normalise` of `to_db`, 0 where not observed; some rows at a time: nothing but the answer takes memory.
+
+    Args:
+        power: (band, y, x) linear power, NaN = not observed.
+        contract: of the model.
+        centre: (band) subtracted from dB.
+        spread: (band) divided by.
+
+    Returns:
+        (band, y, x) float32 in network units.
+    """
     out = np.empty(power.shape, np.float32)
     for top in range(0, power.shape[1], STRIP_ROWS):
         rows = slice(top, top + STRIP_ROWS)
@@ -121,7 +134,10 @@ def filled_units(
 
 
 def fixed_scale(contract: InputContract) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Centre and spread per band of a ``db`` contract."""
+    """Centre and spread per band of a ``db`` contract.
+
+    Both (band) float32, dB.
+    """
     return (
         np.array([band.mean_db for band in contract.bands], np.float32),
         np.array([band.sd_db for band in contract.bands], np.float32),

@@ -49,7 +49,10 @@ class LinkNet(nn.Module):
         self.feature_channels = half
 
     def features(self, image: Tensor) -> Tensor:
-        """The map before the classifier, at the input's size."""
+        """The map before the classifier, at the input's size.
+
+        From (chip, band, y, x) to (chip, channel, y, x).
+        """
         maps = self.encoder(image)
         x = maps[-1]
         for block, skip in zip(self.blocks, reversed(maps[:-1]), strict=True):

@@ -48,6 +48,8 @@ def cross_entropy(
 def dice(logits: Tensor, label: Tensor) -> Tensor:
     """1 - soft Dice of water, pooled over the batch's labelled pixels.
 
+    ``logits`` are (chip, class, y, x).
+
     References: Milletari et al. 2016 (V-Net), section 3 (there with squares in the denominator).
     """
     known = label != IGNORE
@@ -55,7 +57,10 @@ def dice(logits: Tensor, label: Tensor) -> Tensor:
 
 
 def soft_dice(probability: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """1 - soft Dice of two probability maps over weighted pixels."""
+    """1 - soft Dice of two probability maps over weighted pixels.
+
+    All of one shape: probabilities 0 to 1, weights 0 and more. 0 where both agree.
+    """
     overlap = (probability * target * weight).sum()
     total = (probability * weight).sum() + (target * weight).sum()
     return 1 - (2 * overlap + DICE_SMOOTH) / (total + DICE_SMOOTH)
@@ -63,6 +68,8 @@ def soft_dice(probability: Tensor, target: Tensor, weight: Tensor) -> Tensor:
 
 def focal(logits: Tensor, label: Tensor, *, gamma: float = 2.0, alpha: float = 0.5) -> Tensor:
     """Mean of ``-alpha_t (1 - p_t)^gamma log p_t`` over labelled pixels; gamma 0, alpha 0.5 is half cross-entropy.
+
+    ``logits`` are (chip, class, y, x).
 
     References: Lin et al. 2017, Eq. 5.
     """
@@ -80,6 +87,8 @@ def shift_tolerant(logits: Tensor, label: Tensor, shift_px: int, *, water_weight
 
     Labels drawn on an optical image of another hour and geometry sit a pixel or two beside the radar's edge. The
     frame of ``shift_px`` pixels is left out, so that all shifts are compared on the same pixels.
+
+    ``logits`` are (chip, class, y, x).
     """
     height, width = label.shape[-2:]
     inner = logits[:, :, shift_px : height - shift_px, shift_px : width - shift_px]
@@ -101,7 +110,14 @@ def shift_tolerant(logits: Tensor, label: Tensor, shift_px: int, *, water_weight
 def supervised(
     logits: Tensor, label: Tensor, options: LossOptions, pixel_weight: Tensor | None = None
 ) -> dict[str, Tensor]:
-    """The weighted supervised terms by name; their sum is the loss."""
+    """The weighted supervised terms by name; their sum is the loss.
+
+    Args:
+        logits: (chip, class, y, x).
+        label: (chip, y, x), see the module.
+        options: weights of the terms; those of weight 0 are left out.
+        pixel_weight: (chip, y, x) factor of the cross-entropy, where given.
+    """
     terms: dict[str, Tensor] = {}
     if options.cross_entropy:
         if options.shift_px:

@@ -12,7 +12,13 @@ MARGIN = 0.25
 
 
 def band_ranges(chips: ChipSet, index: NDArray[np.intp], train: NDArray[np.intp]) -> tuple[BandRange, ...]:
-    """1st to 99th percentile of the training chips' means and standard deviations, per band, in network units."""
+    """1st to 99th percentile of the training chips' means and standard deviations, per band, in network units.
+
+    Args:
+        chips: all chips, (chip, band, y, x).
+        index: bands of the model.
+        train: numbers of the training chips.
+    """
     means, spreads = [], []
     for chip in train:
         image = np.asarray(chips.images[int(chip)], dtype=np.float32)[index]

@@ -159,7 +159,12 @@ class Segmenter:
         )
 
     def out_of_distribution(self, scene: xr.Dataset, history: xr.Dataset | None = None) -> tuple[str, ...]:
-        """Sentences about what of this scene lies outside the model's training range; empty where all is well."""
+        """Sentences about what of this scene lies outside the model's training range; empty where all is well.
+
+        Args:
+            scene: Scene with dims (y, x), linear power; a sample of its pixels is computed.
+            history: passes before the event, dims (time, y, x), for models that compare with them.
+        """
         contract = self.model.card.inputs
         power = da.stack([_lazy(array.astype(np.float32)) for array in contract.select(scene, history)])
         centre, spread = self._scale(power)

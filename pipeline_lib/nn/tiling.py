@@ -72,7 +72,10 @@ def halo_odds(image: Tiles, runner: Runner, *, tile: tuple[int, int], halo: int)
 
 
 def hann(side: int) -> NDArray[np.float32]:
-    """Separable window ``sin^2(pi (i + 1/2) / side)``; at half overlap the windows of neighbours sum to one."""
+    """Separable window ``sin^2(pi (i + 1/2) / side)``; at half overlap the windows of neighbours sum to one.
+
+    Dims (side, side), float32.
+    """
     line = np.sin(np.pi * (np.arange(side) + 0.5) / side) ** 2
     return np.maximum(np.outer(line, line), LEAST_WEIGHT).astype(np.float32)
 

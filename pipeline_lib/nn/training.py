@@ -30,7 +30,10 @@ class Objective(Protocol):
         ...
 
     def terms(self, network: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
-        """Named terms; their sum is the loss."""
+        """Named terms; their sum is the loss.
+
+        ``batch`` holds images (chip, band, y, x) and labels (chip, y, x); ``step`` counts from 0. Terms are scalars.
+        """
         ...
 
 

@@ -54,7 +54,10 @@ class UNet(nn.Module):
         self.feature_channels = previous
 
     def features(self, image: Tensor) -> Tensor:
-        """The map before the classifier, at the input's size."""
+        """The map before the classifier, at the input's size.
+
+        From (chip, band, y, x) to (chip, channel, y, x).
+        """
         maps = self.encoder(image)
         x = self.drop(maps[-1])
         skips = list(reversed(maps[:-1]))

@@ -14,6 +14,15 @@ FLOOR = 1e-4
 def ndwi(reflectance: xr.Dataset) -> xr.DataArray:
     """Normalised difference water index (B03 - B08) / (B03 + B08), -1 to 1; water above 0.
 
+    Args:
+        reflectance: B03, B08, (y, x), 0 to 1, NaN = not observed.
+
+    Returns:
+        (y, x) float32, NaN where a band is NaN.
+
+    Raises:
+        ContractError: a band is missing.
+
     References:
         McFeeters 1996, The use of the Normalized Difference Water Index, IJRS 17(7), 1425-1432.
     """
@@ -22,6 +31,15 @@ def ndwi(reflectance: xr.Dataset) -> xr.DataArray:
 
 def mndwi(reflectance: xr.Dataset) -> xr.DataArray:
     """Modified NDWI (B03 - B11) / (B03 + B11), -1 to 1; water above 0, built-up land well below.
+
+    Args:
+        reflectance: B03, B11, (y, x), 0 to 1, NaN = not observed.
+
+    Returns:
+        (y, x) float32, NaN where a band is NaN.
+
+    Raises:
+        ContractError: a band is missing.
 
     References:
         Xu 2006, Modification of normalised difference water index, IJRS 27(14), 3025-3033.
@@ -32,6 +50,15 @@ def mndwi(reflectance: xr.Dataset) -> xr.DataArray:
 def ndvi(reflectance: xr.Dataset) -> xr.DataArray:
     """Normalised difference vegetation index (B08 - B04) / (B08 + B04), -1 to 1.
 
+    Args:
+        reflectance: B08, B04, (y, x), 0 to 1, NaN = not observed.
+
+    Returns:
+        (y, x) float32, NaN where a band is NaN.
+
+    Raises:
+        ContractError: a band is missing.
+
     References:
         Rouse et al. 1974, Monitoring vegetation systems in the Great Plains with ERTS, NASA SP-351.
     """
@@ -40,6 +67,15 @@ def ndvi(reflectance: xr.Dataset) -> xr.DataArray:
 
 def awei_nsh(reflectance: xr.Dataset) -> xr.DataArray:
     """Automated water extraction index without shadow: 4 (B03 - B11) - (0.25 B08 + 2.75 B12); water above 0.
+
+    Args:
+        reflectance: B03, B08, B11, B12, (y, x), 0 to 1, NaN = not observed.
+
+    Returns:
+        (y, x) float32, NaN where a band is NaN.
+
+    Raises:
+        ContractError: a band is missing.
 
     References:
         Feyisa et al. 2014, Automated Water Extraction Index, Remote Sensing of Environment 140, 23-35, eq. 2.
@@ -50,6 +86,15 @@ def awei_nsh(reflectance: xr.Dataset) -> xr.DataArray:
 
 def awei_sh(reflectance: xr.Dataset) -> xr.DataArray:
     """Automated water extraction index for shadow: B02 + 2.5 B03 - 1.5 (B08 + B11) - 0.25 B12; water above 0.
+
+    Args:
+        reflectance: B02, B03, B08, B11, B12, (y, x), 0 to 1, NaN = not observed.
+
+    Returns:
+        (y, x) float32, NaN where a band is NaN.
+
+    Raises:
+        ContractError: a band is missing.
 
     References:
         Feyisa et al. 2014, Automated Water Extraction Index, Remote Sensing of Environment 140, 23-35, eq. 3.

@@ -88,7 +88,10 @@ def write_cog(path: Path, layer: Layer, pixels: xr.DataArray, grid: Grid, *, com
 
 
 def read_cog(path: Path, pixels: xr.DataArray) -> xr.DataArray:
-    """Read back lazily the single-band layer that `write_cog` wrote of ``pixels``, which may be dear to compute."""
+    """Read back lazily the single-band layer that `write_cog` wrote of ``pixels``, which may be dear to compute.
+
+    Dims (y, x), coordinates and attributes of ``pixels``; values as stored.
+    """
     stored: Any = rioxarray.open_rasterio(path, chunks={"y": BAND_PX, "x": BAND_PX}, cache=False)
     return pixels.copy(data=stored.data[0])
 

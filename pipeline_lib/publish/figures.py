@@ -64,7 +64,10 @@ def _high_ground(event: xr.Dataset, inside: xr.DataArray) -> float:
 
 
 def pass_series(event: xr.Dataset) -> list[dict[str, JsonValue]]:
-    """One entry a pass, oldest first: what it saw and what the event had become by then, square kilometres."""
+    """One entry a pass, oldest first: what it saw and what the event had become by then, square kilometres.
+
+    ``event`` is what `pipeline_lib.flood.mosaic` returns: of it only ``area_m2`` (time, quantity) is read.
+    """
     rows = [_quantities(values) for values in event["area_m2"].values]
     ranges = [area_range(row["flood"], row["doubt"], row["usable"]) for row in rows]
     return [

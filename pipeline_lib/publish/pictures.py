@@ -110,7 +110,10 @@ def coarse_codes(codes: np.ndarray, factor: int) -> np.ndarray:
 
 
 def coarse_where(values: np.ndarray, factor: int, nodata: int) -> np.ndarray:
-    """Mean of each block's values, rounded; ``nodata`` where fewer than a quarter of a block are others than that."""
+    """Mean of each block's values, rounded; ``nodata`` where fewer than a quarter of a block are others than that.
+
+    Dims (y, x); the result is smaller by ``factor``, its type that of ``values``.
+    """
     if factor == 1:
         return values
     total, count = block_sums(values, factor, nodata)
@@ -119,7 +122,17 @@ def coarse_where(values: np.ndarray, factor: int, nodata: int) -> np.ndarray:
 
 
 def coarse_layer(layer: xr.DataArray, factor: int, *, flood_codes: bool, nodata: int) -> np.ndarray:
-    """A whole layer made coarse band by band, so that only one band of rows is held."""
+    """A whole layer made coarse band by band, so that only one band of rows is held.
+
+    Args:
+        layer: (y, x), lazily.
+        factor: pixels of the grid along a picture pixel.
+        flood_codes: classes (the commonest, flood first) instead of measures (the mean).
+        nodata: of a measure.
+
+    Returns:
+        (y, x) array, smaller by ``factor``.
+    """
     step = factor * max(2048 // factor, 1)
     parts = []
     for top in range(0, layer.sizes["y"], step):
@@ -130,18 +143,27 @@ def coarse_layer(layer: xr.DataArray, factor: int, *, flood_codes: bool, nodata:
 
 
 def grey(decibel: np.ndarray) -> np.ndarray:
-    """Backscatter in dB as grey `FAINT` to 255; 0 where not observed."""
+    """Backscatter in dB as grey `FAINT` to 255; 0 where not observed.
+
+    Any shape; NaN = not observed.
+    """
     level = np.clip((decibel - DARK_DB) / (BRIGHT_DB - DARK_DB), 0, 1) * (255 - FAINT) + FAINT
     return np.where(np.isfinite(decibel), level, 0).astype(np.uint8)
 
 
 def png_uri(values: np.ndarray) -> str:
-    """An 8-bit grey PNG as a data URI: every value comes back exactly."""
+    """An 8-bit grey PNG as a data URI: every value comes back exactly.
+
+    ``values`` are uint8 (y, x).
+    """
     return _uri(Image.fromarray(values, mode="L"), "PNG", compress_level=PNG_LEVEL)
 
 
 def photo_uri(values: np.ndarray, quality: int = 62) -> str:
-    """A grey photograph (WebP, lossy) as a data URI; where the grey is 0 it is clear, exactly."""
+    """A grey photograph (WebP, lossy) as a data URI; where the grey is 0 it is clear, exactly.
+
+    ``values`` are uint8 (y, x); ``quality`` is WebP's, 1 to 100.
+    """
     grey_level = Image.fromarray(values, mode="L")
     photo = Image.merge("RGBA", (*[grey_level] * 3, grey_level.point(lambda level: 255 if level else 0)))
     return _uri(photo, "WEBP", quality=quality, method=4)

@@ -31,13 +31,19 @@ def _gaussian(values: Image, sigma: float) -> Image:
 
 
 def structure(image: Image) -> Image:
-    """Image between the scales `FINE_PX` and `BROAD_PX`: without speckle and without the slow change across a swath."""
+    """Image between the scales `FINE_PX` and `BROAD_PX`: without speckle and without the slow change across a swath.
+
+    Dims (y, x), NaN = not observed; units as given.
+    """
     fine = smooth(image, FINE_PX)
     return fine - smooth(image, BROAD_PX)
 
 
 def gradient(image: Image) -> Image:
-    """Strength of edges after smoothing: whatever their sign, which differs between radar and optical."""
+    """Strength of edges after smoothing: whatever their sign, which differs between radar and optical.
+
+    Dims (y, x); NaN = not observed, and beside it.
+    """
     fine = smooth(image, FINE_PX)
     filled = np.where(np.isfinite(fine), fine, np.nanmedian(fine) if np.isfinite(fine).any() else 0.0)
     strength: Image = np.hypot(ndimage.sobel(filled, 0), ndimage.sobel(filled, 1))
@@ -86,6 +92,8 @@ def masked_correlation(fixed: Image, moving: Image, usable: Mask, reach: int) ->
 
 def best_shift(surface: Image) -> tuple[float, float, float, bool]:
     """Peak of a correlation surface to a fiftieth of a pixel, by a cubic spline around its highest entry.
+
+    ``surface`` is square, (2 reach + 1, 2 reach + 1): rows are shifts dy, columns dx, each from -reach to reach pixels.
 
     Returns:
         dy, dx, the height of the peak, and whether it lies inside the surface (not on its rim).

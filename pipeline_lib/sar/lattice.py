@@ -198,7 +198,10 @@ def locate(nodes, first_row, first_column, step, height, row0, column0, line, pi
 
 
 def positions(lattice: Lattice, height: NDArray[np.float32], row0: int, column0: int) -> tuple[Floats, Floats]:
-    """Line and pixel (row, column) of a window whose upper left pixel is (``row0``, ``column0``) of the grid."""
+    """Line and pixel (row, column) of a window whose upper left pixel is (``row0``, ``column0``) of the grid.
+
+    ``height`` is (row, column), metres above the ellipsoid, NaN = unknown; so are both results, fractional, NaN there.
+    """
     line, pixel = np.empty(height.shape), np.empty(height.shape)
     locate(lattice.nodes, lattice.first_row, lattice.first_column, lattice.step, height, row0, column0, line, pixel)
     return line, pixel

@@ -230,6 +230,8 @@ def to_ground(geometry: RadarGeometry, line: Floats, pixel: Floats, height_m: Fl
     problem. The surface of height h is taken as the ellipsoid with both axes longer by h, which is off the true
     parallel surface by less than 2 cm up to 5 km.
 
+    ``line`` and ``pixel`` are fractional and broadcast with ``height_m`` (metres); the result is in metres.
+
     References:
         Small & Schubert (2008), eq. 5 (forward geocoding).
     """

@@ -102,7 +102,18 @@ def co_registered(
     max_shift_px: int = 8,
     min_shift_px: float = MIN_SHIFT_PX,
 ) -> tuple[xr.Dataset, ShiftEstimate]:
-    """Measure a pass against its reference, and move it where the shift is larger than ``min_shift_px`` and sure."""
+    """Measure a pass against its reference, and move it where the shift is larger than ``min_shift_px`` and sure.
+
+    Args:
+        scene: Scene of the pass, dims (y, x).
+        reference: on the same grid, such as the mean of passes before.
+        name: of the pass, for messages.
+        max_shift_px: how far is looked, pixels along each axis.
+        min_shift_px: a smaller shift is left.
+
+    Returns:
+        The scene, moved or as it was, and what was measured.
+    """
     estimate = shift_between(scene, reference, name=name, max_shift_px=max_shift_px)
     if not estimate.is_sure(min_shift_px=min_shift_px):
         return scene, estimate

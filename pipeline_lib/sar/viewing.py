@@ -29,6 +29,9 @@ def viewing_of(
     The local incidence angle lies between the line of sight and the surface normal; the projected one is its part in
     the plane of the line of sight and the vertical, negative where the slope leans over towards the satellite
     (active layover).
+
+    ``height`` is in metres above the ellipsoid, NaN = unknown; ``origin`` is the grid row and column of its first
+    pixel.
     """
     local, projected = np.full(height.shape, np.nan, np.float32), np.full(height.shape, np.nan, np.float32)
     _incidence(
@@ -86,6 +89,8 @@ def layover_shadow(lattice: Lattice, height: NDArray[np.float32], *, origin: tup
     ground at the same azimuth has the same slant range: further ground that is higher by at least d tan(incidence), or
     nearer ground that is lower by as much, d apart. Ground outside the window is not seen: give a window with the
     margin that `pipeline_lib.sar.elevation.margin_m` asks for.
+
+    ``height`` and ``origin`` as in `viewing_of`.
     """
     out = np.zeros(height.shape, np.uint8)
     filled_high = np.where(np.isfinite(height), height, -np.inf)

@@ -63,7 +63,15 @@ def _decibel(power: NDArray[np.floating]) -> Planes:
 
 
 def local_mean(plane: NDArray[np.floating], size: int) -> Planes:
-    """The first of `local_moments` alone, at less than two thirds of its price."""
+    """The first of `local_moments` alone, at less than two thirds of its price.
+
+    Args:
+        plane: (y, x), NaN = not observed.
+        size: side of the window, pixels, odd.
+
+    Returns:
+        (y, x) float32 mean of the observed pixels of the window, NaN where ``plane`` is.
+    """
     seen = np.isfinite(plane)
     mean = _window_mean(np.where(seen, plane, 0.0).astype(np.float64), seen, size)
     return np.where(seen, mean, np.nan).astype(np.float32)

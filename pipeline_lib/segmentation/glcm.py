@@ -31,6 +31,8 @@ def quantised(image: NDArray[np.floating], low: float, high: float, levels: int 
 
     Values outside the range take the end levels; NaN becomes `NO_LEVEL`.
 
+    Any shape; ``low`` and ``high`` in the units of ``image``.
+
     Raises:
         ContractError: an empty range, or levels outside 2 to 64.
     """

@@ -59,7 +59,10 @@ class Mixture:
 
 
 def kmeans(rows: Matrix, clusters: int, seed: int) -> tuple[Matrix, NDArray[np.int64]]:
-    """Centres (cluster, feature) of the best of `STARTS` runs of Lloyd's algorithm, and the cluster of each row."""
+    """Centres (cluster, feature) of the best of `STARTS` runs of Lloyd's algorithm, and the cluster of each row.
+
+    ``rows`` are (row, feature), all finite.
+    """
     rng = np.random.default_rng(seed)
     best_spread, best = np.inf, (rows[:clusters], np.zeros(len(rows), np.int64))
     for _ in range(STARTS):

@@ -107,7 +107,10 @@ def _trigamma(x: float) -> float:
 def holds(
     kind: int, constants: NDArray[np.float64], n: float, s1: NDArray[np.float64], s2: NDArray[np.float64]
 ) -> bool:
-    """P(R) from pixel number and the sums of both statistics by band."""
+    """P(R) from pixel number and the sums of both statistics by band.
+
+    ``n`` pixels; ``s1`` and ``s2`` are (band), of `Homogeneity.first` and `Homogeneity.transform`.
+    """
     if n <= 1:
         return True
     bands = s1.shape[0]
@@ -136,7 +139,10 @@ def merging_cost(
     i: int,
     j: int,
 ) -> float:
-    """Cost of merging regions i and j, or -1 where P of their union is false: the lower, the sooner."""
+    """Cost of merging regions i and j, or -1 where P of their union is false: the lower, the sooner.
+
+    ``n`` is (region), ``s1`` and ``s2`` are (region, band), as in `holds`.
+    """
     bands = s1.shape[1]
     union = n[i] + n[j]
     cost = 0.0

@@ -47,7 +47,10 @@ def hysteresis(
 
 
 def seeds_below(image: NDArray[np.floating], seed: float, *, connectivity: int = 8) -> Labels:
-    """Connected pixels at or below ``seed`` as labelled seeds, 1 ...; 0 elsewhere."""
+    """Connected pixels at or below ``seed`` as labelled seeds, 1 ...; 0 elsewhere.
+
+    Dims (y, x); NaN is never a seed.
+    """
     labels, _ = ndimage.label(image <= seed, structure=_structure(connectivity))
     found: Labels = labels.astype(np.int32)
     return found

@@ -57,7 +57,10 @@ def split_and_merge(image: NDArray[np.floating], options: SplitMergeOptions | No
 
 
 def split(image: NDArray[np.floating], predicate: Homogeneity) -> tuple[Labels, int]:
-    """Quadtree: leaf of each pixel (0 not observed) and number of leaves; the first half of `split_and_merge`."""
+    """Quadtree: leaf of each pixel (0 not observed) and number of leaves; the first half of `split_and_merge`.
+
+    ``image`` is (band, y, x), NaN = not observed; the leaves are int32 (y, x) from 1.
+    """
     seen = np.isfinite(image).all(axis=0)
     filled = np.where(seen, image, 1.0)
     first = _summed(np.where(seen, predicate.first(filled), 0.0))
@@ -69,7 +72,14 @@ def split(image: NDArray[np.floating], predicate: Homogeneity) -> tuple[Labels, 
 
 
 def merge(image: NDArray[np.floating], leaves: Labels, count: int, predicate: Homogeneity) -> Regions:
-    """Merge adjacent leaves, cheapest pair first, until no two adjacent regions satisfy the predicate together."""
+    """Merge adjacent leaves, cheapest pair first, until no two adjacent regions satisfy the predicate together.
+
+    Args:
+        image: (band, y, x), NaN = not observed.
+        leaves: (y, x) int32 of `split`, 0 = not observed.
+        count: number of leaves.
+        predicate: when pixels are one region.
+    """
     bands = image.shape[0]
     flat = leaves.ravel()
     sums = np.empty((2, count + 1, bands))

@@ -42,7 +42,17 @@ def cut(
     tag: int = IGNORE,
     lag_days: float = 0.0,
 ) -> Iterator[LabelledChip]:
-    """Chips of `CHIP_PX` from a larger image; a rest is padded; chips without any observed pixel are left out."""
+    """Chips of `CHIP_PX` from a larger image; a rest is padded; chips without any observed pixel are left out.
+
+    Args:
+        image: (band, y, x) in network units, NaN = not observed.
+        label: (y, x) 0 dry, 1 water, 255 unknown.
+        chip_id: of the larger image; a chip's own adds its row and column.
+        group: of chips that must not be parted between training and test.
+        event: that the image shows.
+        tag: label of the whole image where it has one.
+        lag_days: between the radar and the optical image.
+    """
     height, width = label.shape
     for y in range(0, height, CHIP_PX):
         for x in range(0, width, CHIP_PX):

@@ -119,7 +119,10 @@ def prepare_history(plan: MappingPlan, store: Store, references: tuple[Acquisiti
 
 
 def stack_history(scenes: list[xr.Dataset], references: tuple[Acquisition, ...]) -> xr.Dataset:
-    """Stack Scenes along time; only polarisations that all of them have."""
+    """Stack Scenes along time; only polarisations that all of them have.
+
+    Dims (time, y, x), one time of each reference, in their order.
+    """
     shared = [name for name in polarisations_of(scenes[0]) if all(name in scene for scene in scenes)]
     times = xr.DataArray(
         [reference.start.replace(tzinfo=None) for reference in references], dims="time", name="time"

@@ -38,12 +38,24 @@ def key_of(plan: MappingPlan, step: str, *inputs: Record) -> str:
 
 
 def read_elevation(plan: MappingPlan) -> xr.DataArray:
-    """Elevation on the grid."""
+    """Elevation on the grid.
+
+    Metres, float32 (y, x), lazy, NaN = unknown.
+
+    Raises:
+        AssetError: a tile cannot be opened.
+    """
     return load_dem(plan.dem, plan.grid, **access_of(plan), chunk=prepare_options(plan).chunk)
 
 
 def read_occurrence(plan: MappingPlan) -> xr.Dataset:
-    """Long-term water on the grid."""
+    """Long-term water on the grid.
+
+    Layers (y, x), lazy; see `pipeline_lib.load.reference_water`.
+
+    Raises:
+        AssetError: a tile cannot be opened.
+    """
     return load_reference_water(plan.water_occurrence, plan.grid, **access_of(plan), chunk=prepare_options(plan).chunk)
 
 

@@ -95,6 +95,8 @@ def world_label(scene: RadarScene, *, before: bool) -> NDArray[np.uint8]:
 
     Reference water and open flood are water. Flooded vegetation is bright: water for a model that sees the time
     before, unknown otherwise. Flooded town is unknown. Where there is no echo at all nothing is learned.
+
+    uint8 (y, x).
     """
     truth = scene.inundation.truth
     label = np.full(truth.shape, IGNORE, np.uint8)

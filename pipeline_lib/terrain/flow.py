@@ -56,7 +56,14 @@ def upstream_area(directions: NDArray[np.int8], order: NDArray[np.int32]) -> NDA
 def drain_elevation(
     elevation: NDArray[np.float32], directions: NDArray[np.int8], order: NDArray[np.int32], drainage: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
-    """Elevation of the first drainage pixel (or outlet) down the flow from each pixel; NaN where unknown."""
+    """Elevation of the first drainage pixel (or outlet) down the flow from each pixel; NaN where unknown.
+
+    Args:
+        elevation: (y, x) metres.
+        directions: (y, x) of `flow_directions`.
+        order: of the known pixels, each after the one it flows to.
+        drainage: (y, x), true on channels.
+    """
     reference = np.full(elevation.shape, np.nan, np.float32)
     _follow(np.ascontiguousarray(elevation, np.float32), directions, order, drainage, reference)
     return reference

@@ -46,6 +46,8 @@ def combine(extents: Mapping[str, xr.Dataset]) -> xr.Dataset:
     A member does not deliver where it is not observed or where it excludes the pixel itself for want of sensitivity,
     unless every member does.
 
+    All are (y, x) Dask arrays on one grid; the chunks of the first are those of the result.
+
     Returns:
         WaterExtent with two layers more: ``agreement`` float32, share of the delivering members that share the
         ensemble's class (NaN where none), and ``members`` uint8, how many delivered. ``excluded`` holds the bits that

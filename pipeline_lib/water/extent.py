@@ -18,6 +18,8 @@ def likelihood_of(probability: npt.NDArray[np.float32], water: npt.NDArray[np.bo
 
     A detector's last words (region growing, minimum size) may overrule a pixel's own probability; class and likelihood
     must not contradict each other, so that ``water == (likelihood >= 0.5)`` holds for every detector.
+
+    Dims (y, x): P(water) 0 to 1, NaN = not observed; true = water.
     """
     out = np.empty_like(probability)
     for y in range(out.shape[0]):

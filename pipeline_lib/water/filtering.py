@@ -154,7 +154,10 @@ def _mean_down(centre: Line, totals: Plane, counts: Plane, oldest: int, out: Lin
 
 
 def table_of(function: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]) -> Plane:
-    """Tabulate a function of backscatter in dB, for `look_up`; power of zero counts as -60 dB, NaN gives NaN."""
+    """Tabulate a function of backscatter in dB, for `look_up`; power of zero counts as -60 dB, NaN gives NaN.
+
+    ``function`` is given and returns (`TABLE_SIZE`) values, and so is the table, float32.
+    """
     bits = (np.arange(TABLE_SIZE, dtype=np.uint32) << SHIFT) + (1 << (SHIFT - 1))
     with np.errstate(divide="ignore", invalid="ignore"):
         power = bits.view(np.float32).astype(np.float64)

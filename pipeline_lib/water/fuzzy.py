@@ -63,7 +63,18 @@ class Limits:
 def composite(
     power: Plane, limits: Limits, *, size: npt.NDArray[Any], hand: Plane | None, slope: Plane | None
 ) -> Plane:
-    """Mean of the memberships that are known at each pixel, 0 where one of them is 0; NaN where not observed."""
+    """Mean of the memberships that are known at each pixel, 0 where one of them is 0; NaN where not observed.
+
+    Args:
+        power: (y, x) linear, NaN = not observed.
+        limits: of each membership.
+        size: (y, x) pixels of the water body that a pixel belongs to.
+        hand: (y, x) metres above drainage, NaN = unknown; None where there is none.
+        slope: (y, x) degrees, likewise.
+
+    Returns:
+        (y, x) float32 degree of being water, 0 to 1.
+    """
     table = table_of(lambda value: z_membership(value.astype(np.float32), *limits.backscatter_db).astype(np.float64))
     elements = [look_up(power, table), s_membership(size.astype(np.float32), *limits.size_px)]
     for known, (low, high) in ((hand, limits.hand_m), (slope, limits.slope_deg)):

@@ -43,7 +43,10 @@ class TileHistograms:
 
     @property
     def scene(self) -> npt.NDArray[np.float64]:
-        """The whole scene's histogram."""
+        """The whole scene's histogram.
+
+        Dims (bin), pixels.
+        """
         total: npt.NDArray[np.float64] = self.counts.sum(axis=(0, 1), dtype=np.float64)
         return total
 
@@ -56,7 +59,10 @@ class TileHistograms:
         return TileHistograms(grouped.sum(axis=(1, 3), dtype=np.uint32), self.tile_px * factor)
 
     def moments(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Number of pixels, mean and standard deviation in dB of each tile; NaN where a tile is empty."""
+        """Number of pixels, mean and standard deviation in dB of each tile; NaN where a tile is empty.
+
+        Dims (tile row, tile column).
+        """
         number = self.counts.sum(axis=2, dtype=np.float64)
         with np.errstate(invalid="ignore", divide="ignore"):
             mean = (self.counts @ CENTRES_DB) / number

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 
 def doubt_percent(probability: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-    """Probability of the less likely class in percent: 0 sure, 50 undecided, 255 not observed."""
+    """Probability of the less likely class in percent: 0 sure, 50 undecided, 255 not observed.
+
+    Any shape: P(water) 0 to 1, NaN = not observed.
+    """
     doubt = np.rint(100 * np.minimum(probability, 1 - probability))
     return np.where(np.isnan(probability), NOT_OBSERVED, np.nan_to_num(doubt)).astype(np.uint8)
 
@@ -45,7 +48,11 @@ class Look:
         return [f"model {self.model} on {self.backend}", *self.strange]
 
     def described(self, extent: xr.Dataset, probability: da.Array | None = None) -> xr.Dataset:
-        """The extent with its uncertainty, the model's name and, where called for, the warning."""
+        """The extent with its uncertainty, the model's name and, where called for, the warning.
+
+        Layers (y, x): ``uncertainty`` uint8 percent, 255 not observed; ``disagreement`` in nats where there are several
+        answers.
+        """
         sure = da.map_blocks(doubt_percent, self.probability if probability is None else probability, dtype=np.uint8)
         extent["uncertainty"] = (("y", "x"), sure, {"units": "%"})
         if self.disagreement is not None:

@@ -47,7 +47,12 @@ WEIGHT, LIMIT = 0.75, 6.0
 
 
 def scene_classes(scene: xr.Dataset, powers: dict[str, da.Array]) -> KnownClasses:
-    """Water and land of each polarisation as the scene's bimodal tiles, or published values, have them."""
+    """Water and land of each polarisation as the scene's bimodal tiles, or published values, have them.
+
+    Args:
+        scene: Scene with dims (y, x).
+        powers: linear power (y, x) of the polarisations that are used.
+    """
     angle = None
     if "local_incidence_angle" in scene:
         angle = float(scene["local_incidence_angle"][::16, ::16].mean())
@@ -56,7 +61,10 @@ def scene_classes(scene: xr.Dataset, powers: dict[str, da.Array]) -> KnownClasse
 
 
 def water_likelihood(means_db: dict[str, npt.NDArray[np.float64]], classes: KnownClasses) -> npt.NDArray[np.float64]:
-    """Probability of water of regions with the given mean backscatter (dB by polarisation); NaN where unknown."""
+    """Probability of water of regions with the given mean backscatter (dB by polarisation); NaN where unknown.
+
+    Each array is (region), of all polarisations alike; so is the result, 0 to 1.
+    """
     separable = any(known.separable for known in classes.values())
     ratio = np.full_like(next(iter(means_db.values())), logit(PRIOR if separable else UNSEEN_PRIOR))
     for name, means in means_db.items():

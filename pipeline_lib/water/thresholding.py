@@ -144,6 +144,8 @@ class _ThresholdDetector(ABC):
 def chosen_powers(scene: xr.Dataset, wanted: tuple[str, ...] | None) -> dict[str, da.Array]:
     """Blocked polarisations: the wanted ones, or the cross-polarised one, or whatever there is.
 
+    Dims (y, x), linear power, NaN = not observed.
+
     Raises:
         ContractError: a wanted polarisation is not in the scene.
     """

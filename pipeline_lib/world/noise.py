@@ -43,7 +43,10 @@ def smooth(shape: tuple[int, int], rng: np.random.Generator, *, sigma_px: float)
 
 
 def lattice(field: Field, rows: NDArray[np.floating], columns: NDArray[np.floating]) -> Field:
-    """Bilinear values of a field at every pair of the given rows and columns, edges repeated."""
+    """Bilinear values of a field at every pair of the given rows and columns, edges repeated.
+
+    From (y, x) to (row, column): one value for each of the given fractional rows and columns.
+    """
     row, column = np.clip(rows, 0, field.shape[0] - 1), np.clip(columns, 0, field.shape[1] - 1)
     top, left = np.floor(row).astype(int), np.floor(column).astype(int)
     down, right = (row - top).astype(np.float32)[:, None], (column - left).astype(np.float32)[None, :]
@@ -53,7 +56,10 @@ def lattice(field: Field, rows: NDArray[np.floating], columns: NDArray[np.floati
 
 
 def above_quantile(field: NDArray[np.floating], share: float, where: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Pixels of ``where`` whose value is among the highest ``share`` of it."""
+    """Pixels of ``where`` whose value is among the highest ``share`` of it.
+
+    Dims (y, x).
+    """
     if share <= 0 or not where.any():
         return np.zeros_like(where)
     return np.asarray(where & (field >= np.quantile(field[where], 1 - min(share, 1.0))))

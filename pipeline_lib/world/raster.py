@@ -81,7 +81,10 @@ def write_cog(
 
 
 def with_short_mantissa(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Round float32 to 11 bits of mantissa (0.002 dB), half the size once compressed; NaN stays NaN."""
+    """Round float32 to 11 bits of mantissa (0.002 dB), half the size once compressed; NaN stays NaN.
+
+    Any shape.
+    """
     bits = pixels.view(np.uint32)
     rounded = ((bits + np.uint32(1 << 11)) & np.uint32(0xFFFFF000)).view(np.float32)
     return np.where(np.isfinite(pixels), rounded, pixels)
@@ -97,7 +100,10 @@ def geographic_geobox(geobox: GeoBox, pixel_deg: float, *, offset: float = 0.0) 
 
 
 def resample(pixels: NDArray[np.float32], source: GeoBox, target: GeoBox) -> NDArray[np.float32]:
-    """Bilinear resampling between CRSs; beyond the source its edge goes on, so that no hole appears."""
+    """Bilinear resampling between CRSs; beyond the source its edge goes on, so that no hole appears.
+
+    From (y, x) of ``source`` to (y, x) of ``target``, float32.
+    """
     rows, columns = (int(part) for part in target.shape)
     column, row = np.meshgrid(np.arange(columns) + 0.5, np.arange(rows) + 0.5)
     x, y = target.affine * (column, row)

@@ -52,6 +52,8 @@ def truth_layer(folder: Path, name: str, scene: str | datetime | None = None) ->
     ``layover_shadow_ascending``, ``layover_shadow_descending``, ``incidence_deg_ascending``,
     ``incidence_deg_descending``, ``dry_season_water``.
 
+    Dims (y, x), on the world's grid.
+
     Raises:
         UnknownNameError: no such layer or scene.
     """
@@ -75,7 +77,10 @@ def open_land(folder: Path) -> xr.DataArray:
 
 
 def flood_of(truth: xr.DataArray) -> xr.DataArray:
-    """Flood of every kind (open, vegetation, town): bool; pixels outside are False."""
+    """Flood of every kind (open, vegetation, town): bool; pixels outside are False.
+
+    ``truth`` is uint8 (y, x) of `pipeline_lib.world.inundation.Truth`.
+    """
     kinds = (Truth.OPEN_FLOOD, Truth.FLOODED_VEGETATION, Truth.FLOODED_TOWN)
     return truth.copy(data=np.isin(truth, kinds)).rename("flood")
 
