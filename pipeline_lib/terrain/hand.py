@@ -5,6 +5,7 @@ References:
 """
 
 from functools import partial
+from threading import BoundedSemaphore
 from typing import Any
 
 import dask.array as da
@@ -19,6 +20,11 @@ TILE = 4096
 """Pixels along each side of a tile of a large grid."""
 MARGIN = 1024
 """Pixels around a tile in which rivers that enter it gather their upstream area."""
+TILES_AT_A_TIME = 4
+"""In one process, however many threads it has: each tile holds half a gigabyte."""
+
+
+_turns = BoundedSemaphore(TILES_AT_A_TIME)
 
 
 def height_above_nearest_drainage(
@@ -30,10 +36,10 @@ def height_above_nearest_drainage(
     whatever flows into them: a pixel that reaches one before a channel is measured against that last pixel, which is
     exact at the sea, and a lower bound at the edge of the raster. Pixels in a depression below their drainage have 0.
 
-    A grid beyond ``tile + 2 * margin`` pixels is worked in tiles fixed to the grid: some 15 bytes a pixel of a tile and
-    its margin are held by each thread, the result does not depend on the chunks, and channels whose catchment lies
-    farther than ``margin`` upstream are still found where they gather their area within it. Each tile reads its own
-    window of the elevation, so give one that is cheap to read again: a stored one.
+    A grid beyond ``tile + 2 * margin`` pixels is worked in tiles fixed to the grid, at most `TILES_AT_A_TIME` of them at
+    once: some 15 bytes a pixel of a tile and its margin are held, the result does not depend on the chunks, and channels
+    whose catchment lies farther than ``margin`` upstream are still found where they gather their area within it. Each
+    tile reads its own window of the elevation, so give one that is cheap to read again: a stored one.
 
     Args:
         elevation: (y, x), metres, NaN = unknown; Dask-chunked or not.
@@ -88,15 +94,16 @@ def _tile(
         slice(max(start - margin, 0), min(stop + margin, size))
         for (start, stop), size in zip(own, values.shape, strict=True)
     )
-    # Inside a Dask task already: computing on this very thread cannot wait for itself.
-    height_m = hand(values[window].compute(scheduler="synchronous"), *sizes)
     inner = tuple(
         slice(start - around.start, stop - around.start) for (start, stop), around in zip(own, window, strict=True)
     )
-    return height_m[inner].copy()  # a view would hold the margin
+    with _turns:
+        # Inside a Dask task already: computing on this very thread cannot wait for itself.
+        elevation = values[window].compute(scheduler="synchronous")
+        return hand(elevation, *sizes)[inner].copy()  # a view would hold the margin
 
 
 def _even_cuts(size: int, tile: int) -> tuple[int, ...]:
-    """Cut into pieces of nearly one size, so that none is smaller than the margin."""
+    """Cut into pieces of nearly one size."""
     pieces = -(-size // tile)
     return tuple(size * (n + 1) // pieces - size * n // pieces for n in range(pieces))

@@ -1,6 +1,8 @@
 """HAND against valleys with a known answer, a slow literal twin and pyflwdir."""
 
 import heapq
+from threading import get_ident
+from time import sleep
 
 import dask.array as da
 import numpy as np
@@ -15,7 +17,7 @@ from skimage.morphology import reconstruction
 
 from pipeline_lib.terrain import height_above_nearest_drainage, terrain_of
 from pipeline_lib.terrain.flow import OUTLET, STEP_X, STEP_Y, UNKNOWN, _flood, flow_directions, upstream_area
-from pipeline_lib.terrain.hand import _tiled, hand
+from pipeline_lib.terrain.hand import TILES_AT_A_TIME, _tiled, hand
 
 
 def raster(values: np.ndarray, pixel=10.0) -> xr.DataArray:
@@ -165,6 +167,23 @@ def test_tiles_are_those_of_an_overlap_and_hold_nothing_for_each_other():
     assert alone.chunks == cuts
     assert len(alone.dask) == alone.npartitions  # one task a tile: no task hands a part of its elevation to another
     assert alone.blocks[1, 1].compute().base is None  # a view would hold the margin
+
+
+def test_so_many_tiles_at_a_time_whatever_the_threads(monkeypatch):
+    running, most = set(), []
+
+    def watched(elevation, *_):
+        running.add(get_ident())
+        most.append(len(running))
+        sleep(0.01)
+        running.discard(get_ident())
+        return elevation
+
+    monkeypatch.setattr("pipeline_lib.terrain.hand.hand", watched)
+    lazy = raster(fractal((200, 220), 4)).chunk(y=50, x=70)
+    tiled = height_above_nearest_drainage(lazy, tile=32, margin=8)
+    assert np.array_equal(tiled.compute(scheduler="threads", num_workers=16), lazy)
+    assert 1 <= max(most) <= TILES_AT_A_TIME
 
 
 def test_tiles_agree_with_the_whole_where_the_margin_holds_the_channels():
