@@ -18,9 +18,12 @@ References:
     Geoinformation 28. Lee, Pottier (2009), Polarimetric Radar Imaging, chapter 6 (volume and double bounce).
 """
 
-import numpy as np
-from scipy.ndimage import distance_transform_edt, uniform_filter
+import math
 
+import numpy as np
+from scipy.ndimage import uniform_filter
+
+from pipeline_lib.distance import square_distance
 from pipeline_lib.flood.evidence import Evidence
 from pipeline_lib.options.derive import BrighteningOptions, DeriveOptions
 
@@ -55,7 +58,8 @@ def brightened(
     if not limits.enabled or evidence.co_db is None or evidence.co_mean_db is None or not open_flood.any():
         return none, none
     possible = (evidence.water == 0) & (evidence.reference == 0)
-    possible &= distance_transform_edt(~open_flood) * pixel_m <= limits.reach_m
+    reach_px = math.ceil(limits.reach_m / pixel_m) + 1
+    possible &= np.sqrt(square_distance(open_flood, reach_px)) * pixel_m <= limits.reach_m
     if evidence.hand_m is not None:
         possible &= ~(evidence.hand_m > limits.max_hand_m)
     size = window_px(limits, pixel_m)

@@ -8,8 +8,8 @@ much.
 import dask
 import numpy as np
 import xarray as xr
-from scipy.ndimage import distance_transform_edt
 
+from pipeline_lib.distance import square_distance
 from pipeline_lib.flood.archive import smoothed_db
 from pipeline_lib.model import DRY, WATER
 
@@ -51,7 +51,7 @@ def usual_rise_db(
         rise = smoothed_db(power, smoothing_px) - mean.astype(np.float32)
         dry = (now == DRY) & (known == 0) & np.isfinite(rise)
         flood = (now == WATER) & (known == 0)
-        apart = distance_transform_edt(~flood) > reach_px if flood.any() else np.ones(flood.shape, bool)
+        apart = square_distance(flood, reach_px + 1) > reach_px**2
         far.append(rise[dry & apart])
         near.append(rise[dry & ~apart])
     told = np.concatenate(far)

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import dask.array as da
-import numba
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from pipeline_lib.distance import square_distance
 from pipeline_lib.errors import InputError
 
 CLOUD_REACH_PX = 50
@@ -102,68 +102,8 @@ def _distance_to_cloud(clear: xr.DataArray) -> xr.DataArray:
 
 
 def _capped_distance(clear: NDArray[np.bool_]) -> NDArray[np.float32]:
-    if clear.all():
-        return np.ones(clear.shape, np.float32)
-    reached = np.minimum(np.sqrt(np.arange((CLOUD_REACH_PX + 1) ** 2 + 1)) / CLOUD_REACH_PX, 1.0).astype(np.float32)
-    return nearest_within(np.ascontiguousarray(clear), CLOUD_REACH_PX + 1, reached)
-
-
-@numba.njit(cache=True, nogil=True)
-def nearest_within(clear: NDArray[np.bool_], reach_px: int, value_of: NDArray[np.float32]) -> NDArray[np.float32]:
-    """``value_of`` the squared distance of each pixel to the nearest one that is not clear; beyond reach the last.
-
-    Along columns by counting, along rows by the lower envelope of parabolas: exact, and a few operations a pixel.
-
-    Args:
-        clear: dims (y, x).
-        reach_px: distances from here on are one.
-        value_of: by squared distance, 0 to ``reach_px ** 2``.
-
-    References:
-        Felzenszwalb and Huttenlocher 2012, Theory of Computing 8, 415-428.
-    """
-    rows, columns = clear.shape
-    along = np.empty((rows, columns), np.int16)
-    for y in range(rows):
-        for x in range(columns):
-            above = along[y - 1, x] if y > 0 else reach_px
-            along[y, x] = min(above + 1, reach_px) if clear[y, x] else 0
-    for y in range(rows - 2, -1, -1):
-        for x in range(columns):
-            along[y, x] = min(along[y, x], along[y + 1, x] + 1)
-    out = np.full((rows, columns), value_of[reach_px * reach_px], np.float32)
-    lowest, begins = np.empty(columns, np.int64), np.empty(columns + 1)
-    for y in range(rows):
-        number = _envelope(along[y], reach_px, lowest, begins)
-        part = 0
-        for x in range(columns if number else 0):
-            while part + 1 < number and begins[part + 1] < x:
-                part += 1
-            square = (x - lowest[part]) ** 2 + int(along[y, lowest[part]]) ** 2
-            if square < reach_px * reach_px:
-                out[y, x] = value_of[square]
-    return out
-
-
-@numba.njit(cache=True, nogil=True)
-def _envelope(along: NDArray[np.int16], reach_px: int, lowest: NDArray[np.int64], begins: NDArray[np.float64]) -> int:
-    """Columns whose parabola is the lowest somewhere, where each begins to be, and how many there are."""
-    number = 0
-    for x in range(along.size):
-        if along[x] >= reach_px:
-            continue
-        start = -np.inf
-        while number:
-            other = lowest[number - 1]
-            height = int(along[x]) ** 2 + x * x - int(along[other]) ** 2 - other * other
-            start = height / (2.0 * (x - other))
-            if start > begins[number - 1]:
-                break
-            number -= 1
-            start = -np.inf
-        lowest[number], begins[number] = x, start
-        number += 1
-    return number
+    distance_px = np.sqrt(square_distance(~clear, CLOUD_REACH_PX))
+    return (distance_px / CLOUD_REACH_PX).astype(np.float32)
 
 
 def _picked(layers: Sequence[xr.DataArray], best: xr.DataArray, found: xr.DataArray) -> xr.DataArray:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from pipeline_lib.errors import InputError
-from pipeline_lib.optical.composite import CLOUD_REACH_PX, HALF_LIFE_DAYS, _capped_distance, best_pixel_composite
+from pipeline_lib.optical.composite import CLOUD_REACH_PX, HALF_LIFE_DAYS, best_pixel_composite
 
 EVENT = datetime(2024, 5, 11, tzinfo=timezone.utc)
 
@@ -96,12 +96,3 @@ def test_an_overpass_during_the_event_is_refused():
         best_pixel_composite([overpass(-1, values)], [mask(values > 0)], before=EVENT)
     with pytest.raises(InputError, match="needs overpasses"):
         best_pixel_composite([], [], before=EVENT)
-
-
-@pytest.mark.parametrize("share", [0.0, 0.5, 0.99, 0.9995])
-@pytest.mark.parametrize("shape", [(1, 200), (200, 1), (160, 173)])
-def test_distances_are_scipys_up_to_the_reach(share, shape):
-    clear = np.random.default_rng(int(1e4 * share)).uniform(size=shape) < share
-    clear[0, 0] = False
-    expected = np.minimum(ndimage.distance_transform_edt(clear) / CLOUD_REACH_PX, 1.0).astype(np.float32)
-    np.testing.assert_array_equal(_capped_distance(clear), expected)
