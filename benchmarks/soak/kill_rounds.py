@@ -184,7 +184,7 @@ def strike(
 def kill_dask_worker(bench: Bench, draw: random.Random, wanted: int) -> Round:
     """A worker process of the cluster that computes the run; its nanny starts another."""
     dask.config.set({"distributed.deploy.lost-worker-timeout": WORKER_BACK})
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
 
         def blow() -> None:
             alive = [nanny.process.pid for nanny in cluster.workers.values() if nanny.process and nanny.process.pid]
@@ -198,7 +198,7 @@ def kill_dask_worker(bench: Bench, draw: random.Random, wanted: int) -> Round:
 
 def kill_last_worker(bench: Bench, draw: random.Random, wanted: int) -> Round:  # noqa: ARG001 - one kill ends the run
     """The only worker of the cluster, which nobody starts again: the run gives up, and is run again with another."""
-    with LocalCluster(n_workers=0, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=0, dashboard_address=":0") as cluster:
         address = cluster.scheduler_address
         arguments = bench.arguments(bench.fresh("last"), dask_address=address, dask_patience_s=PATIENCE_S)
         with runs.dask_worker(address) as worker:

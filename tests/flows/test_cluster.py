@@ -114,7 +114,10 @@ def test_networks_run_on_the_workers_that_have_a_gpu(tmp_path):
         attrs={**attrs, "acquisition_id": "a", "datetime": "2024-01-01T00:00:00+00:00"},
     ).rio.write_crs(32633)
     stored = store.save("scene", "a", scene)
-    workers = {name: {"cls": Worker, "options": {"nthreads": 1, "resources": has}} for name, has in HAVE.items()}
+    workers = {
+        name: {"cls": Worker, "options": {"nthreads": 1, "host": "127.0.0.1", "resources": has}}
+        for name, has in HAVE.items()
+    }
     scheduler = {"cls": Scheduler, "options": {"dashboard_address": ":0", "host": "127.0.0.1"}}
     whole_log = dask.config.set({"distributed.admin.low-level-log-length": 100_000})
     with whole_log, SpecCluster(workers=workers, scheduler=scheduler) as cluster, Client(cluster) as client:

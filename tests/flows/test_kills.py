@@ -72,7 +72,7 @@ def test_a_run_that_loses_its_last_worker_gives_up_clearly_and_continues_with_an
     assert (
         runs.start(runs.map_world, *arguments, str(good := tmp_path / "good"), OPTIONS, asked).end().kind == "published"
     )
-    with LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address=":0") as cluster:
         address = cluster.scheduler_address
         options = {**OPTIONS, "dask_address": address, "dask_patience_s": 1.0}
         with runs.dask_worker(address) as worker:
@@ -95,7 +95,7 @@ def test_a_bucket_for_a_store_gives_the_same_archive(place, tmp_path, bucket, mo
     asked = event.model_dump(mode="json")
     runs.map_world(str(world), url, str(good := tmp_path / "good"), OPTIONS, asked)
     monkeypatch.setenv("OVERBANK_STORE", f"{bucket}/store")
-    with LocalCluster(n_workers=1, threads_per_worker=1, host="127.0.0.1", dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=1, threads_per_worker=1, host="127.0.0.1", dashboard_address=":0") as cluster:
         options = {**OPTIONS, "dask_address": cluster.scheduler_address}
         runs.map_world(str(world), url, str(out := tmp_path / "out"), options, asked)
     assert differences(contents(good), contents(out)) == []

@@ -220,7 +220,7 @@ def test_what_is_published_is_mirrored_and_a_mirror_that_is_away_is_said_and_hol
 @pytest.mark.slow
 def test_a_cluster_by_address_gives_the_same_pixels(mapped, archive, event, tmp_path):
     out, _ = mapped
-    with LocalCluster(n_workers=1, threads_per_worker=2, processes=True, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=1, threads_per_worker=2, processes=True, dashboard_address=":0") as cluster:
         map_event(event, archive, str(tmp_path), MapOptions(dask_address=cluster.scheduler_address))
     mine = sorted(path.relative_to(tmp_path) for path in tmp_path.glob(f"{event.event_id}/versions/0001/**/*.tif"))
     assert mine

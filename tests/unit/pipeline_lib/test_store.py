@@ -208,7 +208,7 @@ def test_workers_in_other_processes_write_and_read_the_bucket_themselves(bucket,
 
     data = da.random.default_rng(3).random((4096, 4096), chunks=2048).astype("float32")
     given = xr.Dataset({"vv": (("y", "x"), data)})
-    where = {"host": "127.0.0.1", "protocol": "tcp://", "dashboard_address": None}
+    where = {"host": "127.0.0.1", "protocol": "tcp://", "dashboard_address": ":0"}
     with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, **where) as cluster, Client(cluster):
         stored = Store(bucket).save("scene", "abc", given)
         found = float(Store(bucket).open(stored)["vv"].mean())
