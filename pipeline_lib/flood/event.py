@@ -32,6 +32,7 @@ from pipeline_lib.flood.series import QUANTITIES, area_series
 from pipeline_lib.flood.track import (
     COUNT,
     LATEST,
+    LOOK_LAYERS,
     MAXIMUM,
     Layers,
     Track,
@@ -45,15 +46,6 @@ from pipeline_lib.model import check_flood_map
 from pipeline_lib.model.instant import as_utc
 from pipeline_lib.options.derive import MosaicRule
 
-PASS_LAYERS = (
-    "flood_extent",
-    "water_extent",
-    "reference_water",
-    "likelihood",
-    "uncertainty",
-    "exclusion",
-    "flood_class",
-)
 EVENT_OUTPUTS = {
     "flood_extent": "uint8",
     "water_extent": "uint8",
@@ -124,7 +116,7 @@ def mosaic(
     moments, floods = [moment for moment, _ in ordered], [check_flood_map(flood) for _, flood in ordered]
     epoch = moments[0].replace(hour=0, minute=0, second=0, microsecond=0)
     hours = tuple(round((moment - epoch).total_seconds() / 3600) for moment in moments)
-    inputs = [flood.get(name) for flood in floods for name in PASS_LAYERS]
+    inputs = [flood.get(name) for flood in floods for name in LOOK_LAYERS]
     event = map_windows(partial(_join, hours=hours, rule=rule), inputs, EVENT_OUTPUTS)
     for name in EVENT_OUTPUTS:
         event[name].attrs = {"units": "1", **ATTRIBUTES.get(name, {}), **EVENT_ATTRIBUTES.get(name, {})}
@@ -141,8 +133,8 @@ def mosaic(
 
 def _join(*arrays: np.ndarray | None, hours: tuple[int, ...], rule: MosaicRule) -> tuple[np.ndarray, ...]:
     """One window: walk the passes in order of time, keeping only sums."""
-    step = len(PASS_LAYERS)
-    layers = [dict(zip(PASS_LAYERS, arrays[i : i + step], strict=True)) for i in range(0, len(arrays), step)]
+    step = len(LOOK_LAYERS)
+    layers = [dict(zip(LOOK_LAYERS, arrays[i : i + step], strict=True)) for i in range(0, len(arrays), step)]
     looks = [look_of(layer) for layer in layers]
     track = nothing_seen(looks[0].flood.shape)
     for hour, look in zip(hours, looks, strict=True):

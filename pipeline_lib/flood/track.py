@@ -91,7 +91,7 @@ class Look(NamedTuple):
     classes: np.ndarray
 
 
-_LAYERS = (
+LOOK_LAYERS = (
     "flood_extent",
     "water_extent",
     "reference_water",
@@ -100,7 +100,7 @@ _LAYERS = (
     "exclusion",
     "flood_class",
 )
-"""Layers of a FloodMap in the order of the fields of `Look`."""
+"""Layers of a FloodMap that the event is made of, in the order of the fields of `Look`."""
 _OPTIONAL = {"uncertainty", "flood_class"}
 
 
@@ -113,7 +113,7 @@ def look_of(layers: dict[str, np.ndarray | None]) -> Look:
         ContractError: another layer is missing.
     """
     planes = []
-    for name in _LAYERS:
+    for name in LOOK_LAYERS:
         plane = layers[name]
         if plane is None:
             if name not in _OPTIONAL:

@@ -7,8 +7,9 @@ import xarray as xr
 from pipeline_lib.flood import derive_flood, mosaic, reference_water
 from pipeline_lib.flood.archive import archive_statistics
 from pipeline_lib.flood.area import inside_area
-from pipeline_lib.flood.event import EVENT_OUTPUTS, PASS_LAYERS
+from pipeline_lib.flood.event import EVENT_OUTPUTS
 from pipeline_lib.flood.series import QUANTITIES
+from pipeline_lib.flood.track import LOOK_LAYERS
 from pipeline_lib.model import MappingPlan, PlannedPass, Stored, digest_of
 from pipeline_lib.options.derive import DeriveOptions, ReferenceOptions
 from pipeline_lib.publish.preview import coarse_backscatter, coarse_factor
@@ -63,7 +64,7 @@ def mosaic_event(store: Store, plan: MappingPlan, floods: list[Stored]) -> Store
     """Join the stored FloodMaps of a plan's passes into the event, by the plan's rule."""
     options = _options(plan)
     made_of = {"floods": [flood.key for flood in floods], "rule": options.mosaic_rule, "aoi": plan.event.aoi}
-    made_by = {"reads": list(PASS_LAYERS), "layers": list(EVENT_OUTPUTS), "quantities": list(QUANTITIES)}
+    made_by = {"reads": list(LOOK_LAYERS), "layers": list(EVENT_OUTPUTS), "quantities": list(QUANTITIES)}
     key = digest_of({**made_of, **made_by})
     place = store.place("event", key)
     if store.has(place):
