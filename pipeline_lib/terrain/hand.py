@@ -37,7 +37,7 @@ def height_above_nearest_drainage(
     exact at the sea, and a lower bound at the edge of the raster. Pixels in a depression below their drainage have 0.
 
     A grid beyond ``tile + 2 * margin`` pixels is worked in tiles fixed to the grid, at most `TILES_AT_A_TIME` at once:
-    some 15 bytes a pixel of a tile and its margin are held, the result does not depend on the chunks, and channels
+    some 14 bytes a pixel of a tile and its margin are held, the result does not depend on the chunks, and channels
     whose catchment lies farther than ``margin`` upstream are still found where they gather their area within it. Each
     tile reads its own window of the elevation, so give one that is cheap to read again: a stored one.
 
