@@ -1,6 +1,7 @@
 """A port that listens before anybody is told its address."""
 
 import socket
+from contextlib import ExitStack, suppress
 
 from pipeline_lib.errors import InputError
 
@@ -15,18 +16,25 @@ def listening(host: str, *ports: int) -> socket.socket:
     Raises:
         InputError: none can be had.
     """
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    for port in ports:
-        try:
-            listener.bind((host, port))
-            listener.listen()
-        except OSError as error:
-            if port != ports[-1]:
-                continue
-            listener.close()
-            raise InputError(f"Cannot listen on {host}:{port} ({error.strerror}); choose another port.") from error
-        break
+    *others, last = ports
+    for port in others:
+        with suppress(OSError):
+            return _listener(host, port)
+    try:
+        return _listener(host, last)
+    except OSError as error:
+        raise InputError(f"Cannot listen on {host}:{last} ({error.strerror}); choose another port.") from error
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    """A socket of its own for each try: two processes may bind to one port, and then only the first can listen."""
+    with ExitStack() as opening:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = opening.enter_context(socket.socket(family, socket.SOCK_STREAM))
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen()
+        opening.pop_all()
     return listener
 
 

@@ -117,7 +117,7 @@ def access_of(profile, server):
     catalog = CatalogReference(profile=profile, url=PROFILES[profile].url)
     settings = gdal_environment(catalog) | {"GDAL_HTTP_MAX_RETRY": "0"}
     return settings | {
-        "AWS_S3_ENDPOINT": f"localhost:{server.server_port}",
+        "AWS_S3_ENDPOINT": f"127.0.0.1:{server.server_port}",
         "AWS_HTTPS": "NO",
         "AWS_VIRTUAL_HOSTING": "FALSE",
     }
@@ -137,7 +137,7 @@ def test_a_product_in_the_store_of_each_catalogue(bucket, credentials, profile, 
         asked = server.asked
     assert {Path(path).suffix for _, path, _, _ in asked} >= {".safe", ".xml", ".tiff", ".tif"}
     for host, path, _, headers in asked:
-        assert host == f"localhost:{server.server_port}"
+        assert host == f"127.0.0.1:{server.server_port}"
         assert path.startswith(f"/{BUCKET}/")
         assert "Credential=AKTEST/" in headers["Authorization"]
         names = {name.lower(): value for name, value in headers.items()}
