@@ -57,6 +57,7 @@ def timed(stage: str, mpx: float, rows: list):
         yield
     spent = {"wall_s": watch.wall_s, "cpu_s": watch.cpu_s, "peak_mib": memory_mib("VmHWM")}
     rows.append({"stage": stage, "mpx": mpx, **spent})
+    print(f"{stage}: {spent['cpu_s']:.0f} cpu-s, {spent['peak_mib']:.0f} MiB", file=sys.stderr, flush=True)
 
 
 def library(event: Event, catalog: str, out: Path, passes: int, options: MapOptions) -> list[dict]:
