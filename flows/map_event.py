@@ -120,6 +120,7 @@ def _map_and_publish(
     event: Event, catalog: str, out: str, options: MapOptions, place: Place, truth: str | None
 ) -> Outcome:
     """Every stage in its order."""
+    seen = published_product(Path(out), event.event_id)
     plan = plan_event(event, catalog, search(event, catalog, options.search), options, place)
     progress = Progress(run_logger(), total=_stages(plan, scored=truth is not None))
     ancillaries, composite = _prepare_ancillaries(plan, place, progress)
@@ -127,7 +128,7 @@ def _map_and_publish(
     done = _seen_from_above(restricted(plan, passes), passes, composite, place)
     mapped = Mapped(plan=done, passes=tuple(passes), mosaic=mosaic_event(unvisited(done), passes, place))
     progress.finished(f"mosaic of {len(passes)} passes")
-    outcome = _publish_or_hold(mapped, out, options, place)
+    outcome = _publish_or_hold(mapped, out, options, place, since=0 if seen is None else seen.version)
     progress.finished(f"{outcome.state}: {event.event_id}")
     if truth is not None:
         evaluate_event(unvisited(done), passes, truth, place)
@@ -135,8 +136,8 @@ def _map_and_publish(
     return outcome.model_copy(update={"failures": {name: str(error) for name, error in failures.items()}})
 
 
-def _publish_or_hold(mapped: Mapped, out: str, options: MapOptions, place: Place) -> Outcome:
-    """Publish where the rule is met and, if one must, a person approved."""
+def _publish_or_hold(mapped: Mapped, out: str, options: MapOptions, place: Place, *, since: int) -> Outcome:
+    """Publish where the rule is met and, if one must, a person approved; version ``since`` was there at the begin."""
     assessment = assess(mapped, out, options.publish_if, place)
     known = published_product(Path(out), assessment.event_id)
     if not assessment.worth:
@@ -150,7 +151,7 @@ def _publish_or_hold(mapped: Mapped, out: str, options: MapOptions, place: Place
             state = AWAITING if request.decision is None else REJECTED
             return Outcome(state=state, reason=request.standing, product=known, assessment=assessment)
         record = request.record
-    product = publish_event(mapped, out, place, record)
+    product = publish_event(mapped, out, place, record, since)
     behind = _mirrored(out, assessment.event_id)
     return Outcome(state=PUBLISHED, reason=assessment.reason, product=product, assessment=assessment, mirror=behind)
 

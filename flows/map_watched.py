@@ -8,10 +8,13 @@ from prefect.exceptions import Pause
 from prefect.runtime import flow_run
 
 from flows.map_event import PASSES_AT_ONCE, final_state, map_and_publish
+from pipeline_lib.errors import SupersededError
 from pipeline_lib.model import Event, Product
 from pipeline_lib.options.map_event import MapOptions
+from pipeline_lib.steps.gate import Outcome
+from pipeline_lib.steps.published import is_retracted
 from pipeline_lib.steps.watch import register_of, report_mapped, widened
-from pipeline_lib.watch import PassState
+from pipeline_lib.watch import PassState, Register
 
 
 def _run_name() -> str:
@@ -46,12 +49,7 @@ def map_watched(
     """
     register = register_of(Path(out))
     try:
-        wanted = widened(register, watch, event)
-        outcome = map_and_publish(wanted, catalog, out, options)
-        # A run of a later pass may have published in between: this one, which knew fewer passes, must not undo it.
-        while (now := widened(register, watch, wanted)) != wanted:
-            wanted = now
-            outcome = map_and_publish(wanted, catalog, out, options)
+        outcome = _map_up_to_date(register, watch, event, catalog, out, options)
     except Pause:
         raise  # suspended until a person decides: neither mapped nor failed
     except BaseException:
@@ -59,3 +57,26 @@ def map_watched(
         raise
     report_mapped(register, watch, pass_id, fingerprint, outcome)
     return final_state(outcome)  # type: ignore[no-any-return]
+
+
+def _map_up_to_date(
+    register: Register, watch: str, event: Event, catalog: str, out: str, options: MapOptions
+) -> Outcome:
+    """Map the event with every pass of it that is known when the run ends.
+
+    A run of a later pass may publish in between: this one, which knew fewer passes, must not undo it.
+    """
+    wanted = widened(register, watch, event)
+    outcome: Outcome | None = None
+    while True:
+        must = options.approval.required or is_retracted(Path(out), wanted.event_id)  # a person took it back
+        held = options.model_copy(update={"approval": options.approval.model_copy(update={"required": must})})
+        try:
+            outcome = map_and_publish(wanted, catalog, out, held)
+        except SupersededError:
+            if widened(register, watch, wanted) == wanted:
+                raise
+        now = widened(register, watch, wanted)
+        if outcome is not None and now == wanted:
+            return outcome
+        wanted = now

@@ -110,6 +110,12 @@ class MirrorError(StoreError):
     exit_code = 11
 
 
+class SupersededError(OverbankError):
+    """While this run mapped, a person retracted the event, or another run published it with more passes."""
+
+    exit_code = 12
+
+
 class IncompleteEventError(OverbankError):
     """The event was published, but some of its passes could not be mapped; running again completes it."""
 

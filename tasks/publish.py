@@ -16,12 +16,15 @@ from tasks.metering import working
 
 @task(name="publish event", task_run_name="publish {mapped.plan.event.event_id}", cache_policy=NO_CACHE)
 def publish_event(
-    mapped: map_event.Mapped, out: str, place: map_event.Place, decision: dict[str, JsonValue]
+    mapped: map_event.Mapped, out: str, place: map_event.Place, decision: dict[str, JsonValue], since: int
 ) -> Product:
-    """Write the product and switch readers to it at once; then show summary, map and page on the run."""
+    """Write the product and switch readers to it at once; then show summary, map and page on the run.
+
+    ``since`` is the version that readers saw when the run began.
+    """
     plan = mapped.plan
     with working(place, "publish", plan.event.event_id, plan, len(mapped.passes)):
-        product = map_event.publish(mapped, out, Workspace(place.workspace).store, decision)
+        product = map_event.publish(mapped, out, Workspace(place.workspace).store, decision, since)
     text = summary.summary_markdown(plan, product)
     show(create_markdown_artifact, key="summary", markdown=text, description="The event in numbers")
     show(

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from pipeline_lib.errors import SupersededError
 from pipeline_lib.flood.area import inside_area
 from pipeline_lib.model import Product
 from pipeline_lib.publish import versions
@@ -31,10 +32,16 @@ from pipeline_lib.publish.records import RECORD, read_record
 __all__ = ["Publication", "PublishedPass", "draw_quicklook", "product_of", "publish", "read_record"]
 
 
-def publish(publication: Publication, out: Path) -> Product:
+def publish(publication: Publication, out: Path, since: int | None = None) -> Product:
     """Publish a version under ``out/<event_id>``; return the current one where nothing would change.
 
+    Args:
+        publication: of the version.
+        out: folder of all events.
+        since: the version that was current when the run began, 0 for none: what was published after it may know more.
+
     Raises:
+        SupersededError: the event was retracted since, or published with these passes and more.
         StoreError: another writer is alive, or the folder is not writable or full. What was published stays.
     """
     folder = out / publication.plan.event.event_id
@@ -42,11 +49,29 @@ def publish(publication: Publication, out: Path) -> Product:
         before = read_record(folder)
         if before is not None and before["key"] == publication.key:
             return product_of(folder, before)
+        if before is not None and since is not None and int(before["version"]) > since:
+            _refuse_superseded(publication, before)
         number = versions.current_version(folder) + 1
         with versions.workplace(folder, number) as place:
             record = _build(publication, place, number, before, folder)
     update_catalogue(out)
     return product_of(folder, record)
+
+
+def _refuse_superseded(publication: Publication, before: dict[str, Any]) -> None:
+    """Refuse what would take back what a person or another run has published since this one began."""
+    version, event_id = before["version"], before["event_id"]
+    mapped = {one.planned.acquisition.acquisition_id for one in publication.passes}
+    if before["status"] == "retracted":
+        why = f"was retracted while this run mapped it ({before['retracted_because']})"
+    elif mapped < set(before["passes"]):
+        why = f"was published by another run since, with {len(before['passes'])} passes instead of {len(mapped)}"
+    else:
+        return
+    raise SupersededError(
+        f"Not published: {event_id} {why}; version {version} stays. Map it again if it shall be replaced "
+        "(`overbank map ... --again`)."
+    )
 
 
 def draw_quicklook(publication: Publication, folder: Path, path: Path) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from pipeline_lib.atomic import write_atomically
 from pipeline_lib.errors import InputError, StoreError
 from pipeline_lib.model import Product, Record
 from pipeline_lib.options.gate import ApprovalOptions
-from pipeline_lib.publish.publication import draw_quicklook
+from pipeline_lib.publish.publication import draw_quicklook, read_record
 from pipeline_lib.steps.gate import Assessment
 from pipeline_lib.steps.map_event import Mapped, publication, publish
 from pipeline_lib.steps.private_folder import private_folder
@@ -90,12 +90,13 @@ def ask(
 ) -> Request:
     """The request about this content: the one there is, or a new one with its quicklook.
 
+    What was decided before the event was retracted does not hold after it.
+
     Raises:
         StoreError: the folder cannot be written.
     """
     path = _path(out, assessment.event_id, assessment.key)
-    if path.exists():
-        known = _read(path)
+    if path.exists() and not _taken_back_since(out, known := _read(path)):
         if known.run_id == run_id or run_id is None:
             return known
         return _write(out, known.model_copy(update={"run_id": run_id}))
@@ -141,21 +142,24 @@ def decide(
     """Decide on the newest request of an event from the command line; publish at once where it is approved.
 
     Raises:
-        InputError: nothing waits, a rejection has no reason, or the same was decided before.
-        StoreError: the mapped data are gone (retention), or the folder cannot be written.
+        InputError: nothing waits, a rejection has no reason, or the same was decided, and done, before.
+        StoreError: the mapped data are gone (retention), or the folder cannot be written; approve again then.
+        SupersededError: since it was asked about, the event was retracted, or published with more passes.
     """
     request = waiting(out, event_id)
     if not approved and not comment.strip():
         raise InputError("A rejection needs a comment: people wait for this map.")
-    before = request.decision
-    if before is not None and before.approved == approved and before.through != "timeout":
+    before, current = request.decision, read_record(out / event_id)
+    done = not approved or (current is not None and current["key"] == request.assessment.key)
+    if before is not None and before.approved == approved and before.through != "timeout" and done:
         word = "approved" if approved else "rejected"
         raise InputError(f"{event_id} was {word} already by {before.by} on {before.at:%Y-%m-%d %H:%M} UTC.")
     decision = Decision(approved=approved, by=by or getpass.getuser(), comment=comment, at=now, through="command")
     request = settle(out, request, decision)
     if not approved:
         return request, None
-    return request, publish(request.mapped, str(out), holding(request.mapped.mosaic), request.record)
+    since = request.assessment.version
+    return request, publish(request.mapped, str(out), holding(request.mapped.mosaic), request.record, since)
 
 
 def timed_out(request: Request, now: datetime) -> Decision | None:
@@ -171,6 +175,14 @@ def timed_out(request: Request, now: datetime) -> Decision | None:
 def quicklook_of(out: Path, request: Request) -> Path:
     """Picture of what is to be decided on."""
     return _path(out, request.event_id, request.assessment.key).with_suffix(".png")
+
+
+def _taken_back_since(out: Path, request: Request) -> bool:
+    """Whether the event was retracted after a request was made."""
+    current = read_record(out / request.event_id)
+    if current is None or current["status"] != "retracted":
+        return False
+    return datetime.fromisoformat(current["published"]) > request.asked
 
 
 def _path(out: Path, event_id: str, key: str) -> Path:

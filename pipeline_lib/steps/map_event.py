@@ -122,10 +122,12 @@ def publication(mapped: Mapped, store: Store) -> Publication:
     return publication_of(store, mapped.plan, *_contents(mapped))
 
 
-def publish(mapped: Mapped, out: str, store: Store, decision: dict[str, JsonValue] | None = None) -> Product:
-    """Publish the event atomically under ``out/<event_id>``."""
+def publish(
+    mapped: Mapped, out: str, store: Store, decision: dict[str, JsonValue] | None = None, since: int | None = None
+) -> Product:
+    """Publish the event atomically under ``out/<event_id>``, unless what came after version ``since`` forbids."""
     passes, mosaic, options = _contents(mapped)
-    return publish_event(store, mapped.plan, passes, mosaic, Path(out), options, decision)
+    return publish_event(store, mapped.plan, passes, mosaic, Path(out), options, decision, since)
 
 
 def _contents(mapped: Mapped) -> tuple[list[tuple[PlannedPass, Stored, Stored]], Stored, PublishOptions]:

@@ -99,16 +99,18 @@ def publish_event(
     out: Path,
     options: PublishOptions | None = None,
     decision: dict[str, JsonValue] | None = None,
+    since: int | None = None,
 ) -> Product:
     """Publish a version of the event under ``out/<event_id>``: rasters, polygons, STAC, quicklook, page.
 
     Readers see the version before until this one is complete. Publishing the same again changes nothing. Arguments
-    are those of `publication_of`, and ``out``, the folder of all events.
+    are those of `publication_of`, and ``out``, the folder of all events; ``since`` is the version when the run began.
 
     Raises:
+        SupersededError: the event was retracted since, or published with these passes and more.
         StoreError: the folder is not writable or full, or another process is publishing the same event.
     """
-    return publish(publication_of(store, plan, passes, event, options, decision), out)
+    return publish(publication_of(store, plan, passes, event, options, decision), out, since)
 
 
 def _scene(store: Store, plan: MappingPlan, scene: Stored, composite: Stored | None) -> xr.Dataset:

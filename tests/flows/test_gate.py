@@ -18,6 +18,7 @@ from flows.map_event import map_event
 from pipeline_lib.errors import InputError
 from pipeline_lib.options.map_event import MapOptions
 from pipeline_lib.steps import approval
+from pipeline_lib.steps.events import retract_event
 from pipeline_lib.steps.published import published_product
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("prefect"), pytest.mark.usefixtures("prefect_server")]
@@ -175,5 +176,9 @@ def test_without_a_deployment_the_command_decides(out, archive, event):
     assert decision_of(out, "by-command")["approval"]["through"] == "command"
     with pytest.raises(InputError, match="was approved already by Cy"):
         approval.decide(out, "by-command", approved=True, comment="", by=None, now=datetime.now(UTC) + timedelta(1))
+    assert retract_event(out, "by-command", "Wet snow.") == 2
+    state = map_event(mine, archive, str(out), options(required=True), return_state=True)
+    assert state.name == "Awaiting approval", "what was approved before the retraction is asked about anew"
+    assert approval.waiting(out, "by-command").assessment.version == 2
     with pytest.raises(InputError, match="Nothing of nowhere waits"):
         approval.waiting(out, "nowhere")

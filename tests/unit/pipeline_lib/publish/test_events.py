@@ -14,7 +14,7 @@ import rasterio
 from typer.testing import CliRunner
 
 from flows.cli import build_app
-from pipeline_lib.errors import CatalogError, InputError, StoreError, UnknownNameError
+from pipeline_lib.errors import CatalogError, InputError, StoreError, SupersededError, UnknownNameError
 from pipeline_lib.publish.publication import publish
 from pipeline_lib.publish.server import make_app
 from pipeline_lib.steps.events import diff_events, export_event, list_events, push_event, retract_event, show_event
@@ -215,3 +215,17 @@ def test_a_tile_has_the_colours_of_the_pixels_below_it(flood, published):
     at = tile[int((HALF_M - my) % size / size * 256), int((mx + HALF_M) % size / size * 256)]
     assert tuple(at) == (215, 48, 39, 255)
     assert not np.asarray(Image.open(io.BytesIO(draw_tile(path, "flood_class", 4, 0, 0))))[..., 3].any()
+
+
+def test_a_run_that_was_overtaken_takes_nothing_back(flood, tmp_path):
+    """Two runs that both began when nothing was published, the one that knew more ends first; then a retraction."""
+    assert publish(flood.publication(3), tmp_path, since=0).version == 1
+    with pytest.raises(SupersededError, match="by another run since, with 3 passes instead of 2; version 1 stays"):
+        publish(flood.publication(2), tmp_path, since=0)
+    assert publish(flood.publication(3), tmp_path, since=0).version == 1, "the same is published already"
+    assert publish(flood.publication(2), tmp_path, since=1).version == 2, "who saw version 1 means to replace it"
+    assert retract_event(tmp_path, "river-2024", "Wet snow.") == 3
+    with pytest.raises(SupersededError, match=r"was retracted while this run mapped it \(Wet snow.\); version 3 stays"):
+        publish(flood.publication(3), tmp_path, since=2)
+    assert list_events(tmp_path)[0]["state"] == "retracted"
+    assert publish(flood.publication(3), tmp_path, since=3).version == 4
