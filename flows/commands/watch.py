@@ -1,4 +1,4 @@
-"""``overbank watch``: areas that are mapped by themselves."""
+"""``overbank watch``: areas that are mapped automatically."""
 
 from datetime import datetime
 from pathlib import Path

@@ -12,7 +12,17 @@ from pipeline_lib.model import Grid
 from pipeline_lib.options.publish import PublishOptions
 from pipeline_lib.publish.figures import hours_since
 from pipeline_lib.publish.heap import give_back_memory
-from pipeline_lib.publish.pictures import Canvas, canvas_of, coarse_layer, colour_uri, grey, photo_uri, placed, png_uri
+from pipeline_lib.publish.pictures import (
+    Canvas,
+    canvas_of,
+    coarse_classes,
+    coarse_measure,
+    colour_uri,
+    grey,
+    photo_uri,
+    placed,
+    png_uri,
+)
 from pipeline_lib.publish.preview import coarse_backscatter, coarse_factor, coarse_power
 
 NEVER = 255
@@ -21,6 +31,9 @@ PAINTERS = 2
 """Passes drawn at the same time."""
 STEPS = 250
 """Values of an 8-bit picture that a number may take."""
+FLOOD_CLASSES = (2, 3, 4)
+SHOWN_FIRST = {"state": (1, 2, 3), "reference_water": (0, 1, 2), "optical_water": (0, 1)}
+"""Codes of a layer that a coarse pixel shows before others: what was flooded, what is known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,13 +83,14 @@ def draw_imagery(
 def _draw(event: xr.Dataset, passes: Sequence[tuple[xr.Dataset, xr.Dataset]], grid: Grid, factor: int) -> Imagery:
     """All pictures at one coarseness."""
     canvas = canvas_of(grid, factor)
-    classes = coarse_layer(event["flood_class"], factor, flood_codes=True, nodata=NEVER)
+    classes = coarse_classes(event["flood_class"], factor, FLOOD_CLASSES)
     with ThreadPoolExecutor(PAINTERS) as pool:
         drawn = list(pool.map(lambda one: _draw_pass(one[0], one[1], grid, canvas, factor), passes))
     units: dict[str, float] = {}
     layers = {"classes": _picture(classes, canvas)}
-    for name in ("state", "likelihood", "reference_water"):
-        layers[name] = _picture(coarse_layer(event[name], factor, flood_codes=False, nodata=NEVER), canvas)
+    for name in ("state", "reference_water"):
+        layers[name] = _picture(coarse_classes(event[name], factor, SHOWN_FIRST[name]), canvas)
+    layers["likelihood"] = _picture(coarse_measure(event["likelihood"], factor, NEVER), canvas)
     for name, values in _numbers(event, factor, units).items():
         layers[name] = _picture(values, canvas)
     layers |= _optical(event, canvas, factor)
@@ -95,8 +109,8 @@ def _optical(event: xr.Dataset, canvas: Canvas, factor: int) -> dict[str, str]:
     """What Sentinel-2 saw before the event, where it did."""
     if "true_colour" not in event:
         return {}
-    colour = [coarse_layer(band, factor, flood_codes=False, nodata=0) for band in event["true_colour"]]
-    water = coarse_layer(event["optical_water"], factor, flood_codes=False, nodata=NEVER)
+    colour = [coarse_measure(band, factor, 0) for band in event["true_colour"]]
+    water = coarse_classes(event["optical_water"], factor, SHOWN_FIRST["optical_water"])
     return {
         "optical_water": _picture(water, canvas),
         "true_colour": colour_uri(np.stack([placed(band.astype(np.uint8), canvas, 0) for band in colour])),
@@ -109,8 +123,8 @@ def _draw_pass(
     """Coarse backscatter of a pass in dB, and its pictures."""
     give_back_memory()
     level = coarse_backscatter(scene, factor).values
-    classes = coarse_layer(flood["flood_class"], factor, flood_codes=True, nodata=NEVER)
-    likelihood = coarse_layer(flood["likelihood"], factor, flood_codes=False, nodata=NEVER)
+    classes = coarse_classes(flood["flood_class"], factor, FLOOD_CLASSES)
+    likelihood = coarse_measure(flood["likelihood"], factor, NEVER)
     return level, {
         "classes": _picture(classes, canvas),
         "likelihood": _picture(likelihood, canvas),
@@ -127,12 +141,12 @@ def _numbers(event: xr.Dataset, factor: int, units: dict[str, float]) -> dict[st
     code_of = np.where(every == UNKNOWN_HOURS, NEVER, np.minimum(step_of, STEPS)).astype(np.uint8)
     layers = {}
     for name in ("first_seen", "last_seen", "peak_date"):
-        coarse = coarse_layer(event[name], factor, flood_codes=False, nodata=UNKNOWN_HOURS)
-        layers[name] = code_of[coarse]
+        passes = xr.apply_ufunc(code_of.take, event[name], dask="parallelized", output_dtypes=[np.uint8])
+        layers[name] = coarse_classes(passes, factor, range(len(hours)))
     for name in ("duration", "duration_uncertainty", "age", "depth", "observations"):
         if name not in event:
             continue
-        coarse = coarse_layer(event[name], factor, flood_codes=False, nodata=UNKNOWN_HOURS)
+        coarse = coarse_measure(event[name], factor, UNKNOWN_HOURS)
         known = coarse != UNKNOWN_HOURS
         largest = int(coarse[known].max()) if known.any() else 0
         units[name] = max(-(-largest // STEPS), 1)

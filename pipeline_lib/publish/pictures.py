@@ -1,11 +1,13 @@
 """Pictures for a page: coarse layers as 8-bit images in Web Mercator, values kept, colours left to the page.
 
-A block of the grid becomes one picture pixel: flood (of the commonest kind) where at least a quarter of the block is
-flood, otherwise the commonest value. Small floods stay visible, and a picture at full resolution equals the raster.
+A block of the grid becomes one picture pixel. Of classes it takes a code that is there, never a mean of codes: flood
+(of the commonest kind) where at least a quarter of the block is flood, otherwise the commonest code. Small floods stay
+visible, and a picture at full resolution equals the raster.
 """
 
 import base64
 import io
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,8 +20,8 @@ from pipeline_lib.flood.area import RASTERIO_WARNINGS
 from pipeline_lib.model import Grid
 from pipeline_lib.publish.blocks import block_sums, code_counts, covered
 
-FLOOD_CODES = (2, 3, 4)
-FLOOD_SHARE = 0.25
+SHARE = 0.25
+"""Of a block from which on what shows first is shown, and a measure is known."""
 NOT_SEEN = 255
 MERCATOR = "EPSG:3857"
 DARK_DB, BRIGHT_DB = -24.0, -4.0
@@ -95,51 +97,57 @@ def placed(values: np.ndarray, canvas: Canvas, nodata: float) -> np.ndarray:
     return target
 
 
-def coarse_codes(codes: np.ndarray, factor: int) -> np.ndarray:
-    """Blocks of flood classes by the rule of this module; uint8 (rows, columns), partial edge blocks counted."""
-    if factor == 1:
-        return codes
-    values, counts = code_counts(codes, factor)
-    flood = np.isin(values, FLOOD_CODES)
-    commonest: np.ndarray = values[np.argmax(counts, axis=0)]
-    if not flood.any():
-        return commonest
-    total = counts[flood].sum(axis=0)
-    kind = values[flood][np.argmax(counts[flood], axis=0)]
-    return np.asarray(np.where(total >= np.maximum(FLOOD_SHARE * covered(codes.shape, factor), 1), kind, commonest))
-
-
-def coarse_where(values: np.ndarray, factor: int, nodata: int) -> np.ndarray:
-    """Mean of each block's values, rounded; ``nodata`` where fewer than a quarter of a block are others than that.
-
-    Dims (y, x); the result is smaller by ``factor``, its type that of ``values``.
-    """
-    if factor == 1:
-        return values
-    total, count = block_sums(values, factor, nodata)
-    enough = count >= np.maximum(FLOOD_SHARE * covered(values.shape, factor), 1)
-    return np.where(enough, np.rint(total / np.maximum(count, 1)), nodata).astype(values.dtype)
-
-
-def coarse_layer(layer: xr.DataArray, factor: int, *, flood_codes: bool, nodata: int) -> np.ndarray:
-    """A whole layer made coarse band by band, so that only one band of rows is held.
+def coarse_classes(layer: xr.DataArray, factor: int, first: Sequence[int]) -> np.ndarray:
+    """The commonest code of each block; of the codes ``first``, where these make up a quarter of it.
 
     Args:
-        layer: (y, x), lazily.
-        factor: pixels of the grid along a picture pixel.
-        flood_codes: classes (the commonest, flood first) instead of measures (the mean).
-        nodata: of a measure.
+        layer: (y, x) uint8, lazily.
+        factor: pixels of the grid along a picture pixel; partial blocks at the edges count.
+        first: codes that are shown before others.
 
     Returns:
-        (y, x) array, smaller by ``factor``.
+        (y, x) uint8, smaller by ``factor``.
     """
+    return _coarse(layer, factor, lambda codes: _commonest(codes, factor, first))
+
+
+def coarse_measure(layer: xr.DataArray, factor: int, nodata: int) -> np.ndarray:
+    """The mean of each block's values, rounded; ``nodata`` where less than a quarter of it is known.
+
+    Args:
+        layer: (y, x) whole numbers, lazily.
+        factor: pixels of the grid along a picture pixel; partial blocks at the edges count.
+        nodata: value that means unknown.
+
+    Returns:
+        (y, x), smaller by ``factor``, in the type of ``layer``.
+    """
+    return _coarse(layer, factor, lambda values: _mean(values, factor, nodata))
+
+
+def _coarse(layer: xr.DataArray, factor: int, reduce: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """A whole layer made coarse band by band, so that only one band of rows is held."""
+    if factor == 1:
+        return np.asarray(layer.values)
     step = factor * max(2048 // factor, 1)
-    parts = []
-    for top in range(0, layer.sizes["y"], step):
-        values = layer[top : top + step].values
-        coarse = coarse_codes(values, factor) if flood_codes else coarse_where(values, factor, nodata)
-        parts.append(coarse)
-    return np.concatenate(parts)
+    return np.concatenate([reduce(layer[top : top + step].values) for top in range(0, layer.sizes["y"], step)])
+
+
+def _commonest(codes: np.ndarray, factor: int, first: Sequence[int]) -> np.ndarray:
+    values, counts = code_counts(codes, factor)
+    commonest: np.ndarray = values[np.argmax(counts, axis=0)]
+    shown = np.isin(values, first)
+    if not shown.any():
+        return commonest
+    total = counts[shown].sum(axis=0)
+    kind = values[shown][np.argmax(counts[shown], axis=0)]
+    return np.asarray(np.where(total >= np.maximum(SHARE * covered(codes.shape, factor), 1), kind, commonest))
+
+
+def _mean(values: np.ndarray, factor: int, nodata: int) -> np.ndarray:
+    total, count = block_sums(values, factor, nodata)
+    enough = count >= np.maximum(SHARE * covered(values.shape, factor), 1)
+    return np.where(enough, np.rint(total / np.maximum(count, 1)), nodata).astype(values.dtype)
 
 
 def grey(decibel: np.ndarray) -> np.ndarray:
@@ -183,4 +191,14 @@ def _uri(image: Image.Image, kind: str, **options: int | bool) -> str:
     return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-__all__ = ["Canvas", "canvas_of", "coarse_layer", "colour_uri", "grey", "photo_uri", "placed", "png_uri"]
+__all__ = [
+    "Canvas",
+    "canvas_of",
+    "coarse_classes",
+    "coarse_measure",
+    "colour_uri",
+    "grey",
+    "photo_uri",
+    "placed",
+    "png_uri",
+]
