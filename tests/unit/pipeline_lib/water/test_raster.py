@@ -150,7 +150,7 @@ def test_a_failure_leaves_what_was_there(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(rasterio.shutil, "copy", full)
-    with pytest.raises(StoreError, match="No space left"):
+    with pytest.raises(StoreError, match="ran full"):
         detect_raster(path, tmp_path / "out")
     assert (tmp_path / "out" / "water.tif").read_bytes() == first
     assert len(list((tmp_path / "out").iterdir())) == 3
@@ -168,4 +168,7 @@ def test_the_commands(tmp_path):
     done = runner.invoke(app, ["detect", str(path), "--out", str(tmp_path / "out"), "--detector", "otsu"])
     assert done.exit_code == 0
     assert "km2" in done.output
+    options = ["--detector", "fixed", "--option", "threshold_db=-50"]
+    done = runner.invoke(app, ["detect", str(path), "--out", str(tmp_path / "out"), *options])
+    assert "Water: 0.00 km2" in done.output
     assert runner.invoke(app, ["detect", str(path), "--out", str(tmp_path), "--scale", "log"]).exit_code != 0
