@@ -19,12 +19,16 @@ def detect_command(
         Path | None, typer.Option(help="Raster of the same grid and orbit from before the flood.")
     ] = None,
     detector: Annotated[str, typer.Option(help="Water detector; `overbank detectors` lists them.")] = "default",
+    option: Annotated[
+        list[str] | None, typer.Option(help="Detector's own option as NAME=VALUE (VALUE in JSON); may be repeated.")
+    ] = None,
     scale: Annotated[str | None, typer.Option(help="db or linear; told from the values without it.")] = None,
     polarisations: Annotated[
         str | None, typer.Option(help="Names of the bands in order, as VV,VH; told from the file without it.")
     ] = None,
 ) -> None:
     """Find water in any Sentinel-1 raster of your own."""
+    from flows.named_values import named_values
     from pipeline_lib.errors import InputError
     from pipeline_lib.steps.detect import detect_raster
 
@@ -37,6 +41,7 @@ def detect_command(
         out,
         reference=reference,
         name=detector,
+        parameters=named_values(option),
         scale=chosen,  # type: ignore[arg-type]
         polarisations=names,
     )

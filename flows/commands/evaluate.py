@@ -33,6 +33,7 @@ def evaluate_command(
     plot: Annotated[Path | None, typer.Option(help="Folder for pictures of every chip and the calibration.")] = None,
 ) -> None:
     """Score a detector or a model on a labelled data set."""
+    from flows.named_values import named_values
     from pipeline_lib.errors import InputError
     from pipeline_lib.options.evaluate import EvaluateOptions
     from pipeline_lib.steps.evaluate import evaluate, write_evaluation
@@ -46,30 +47,13 @@ def evaluate_command(
         split=split,
         detector=detector,
         model=model,
-        parameters=_parameters(option or []),
+        parameters=named_values(option),
         target=target,
     )
     evaluation = evaluate(options, plot=plot)
     if out is not None:
         write_evaluation(evaluation, out)
     typer.echo(score_text(evaluation))
-
-
-def _parameters(pairs: list[str]) -> dict[str, object]:
-    import json
-
-    from pipeline_lib.errors import InputError
-
-    found: dict[str, object] = {}
-    for pair in pairs:
-        name, equals, text = pair.partition("=")
-        if not equals:
-            raise InputError(f"--option is {pair!r}; expected NAME=VALUE.")
-        try:
-            found[name] = json.loads(text)
-        except ValueError:
-            found[name] = text
-    return found
 
 
 def score_command(
@@ -134,7 +118,8 @@ def segment_command(
     ] = False,
 ) -> None:
     """Cut an image into segments by region growing, clustering, or split and merge."""
+    from flows.named_values import named_values
     from pipeline_lib.steps.segment import segment_raster
 
-    count = segment_raster(raster, out, method=method, parameters=_parameters(option or []), optical=optical)
+    count = segment_raster(raster, out, method=method, parameters=named_values(option), optical=optical)
     typer.echo(f"{count} segments in {out}")

@@ -11,6 +11,8 @@ FALSE_ALARM = (214, 39, 40)
 MISSED = (255, 191, 0)
 NO_ANSWER = (120, 120, 120)
 """Blue, red and yellow differ in lightness, too, so that they can be told apart without colour vision."""
+SIDE_PX = 320
+"""Of the reliability diagram."""
 
 
 def grey(power: NDArray[np.floating]) -> Picture:
@@ -47,9 +49,9 @@ def panel(power: NDArray[np.floating], predicted: NDArray[np.uint8], truth: NDAr
     return np.concatenate([radar, gap, label, gap, errors(radar, predicted, truth)], axis=1)
 
 
-def reliability_svg(calibration: Calibration, *, size: int = 320) -> str:
+def reliability_svg(calibration: Calibration) -> str:
     """Reliability diagram: share of water over stated likelihood, dots as large as their pixels are many."""
-    margin, span = 46, size - 66
+    margin, span = 46, SIDE_PX - 66
     rows = [row for row in calibration.table if row.pixels and row.mean_likelihood is not None]
     most = max((row.pixels for row in rows), default=1)
 
@@ -66,7 +68,7 @@ def reliability_svg(calibration: Calibration, *, size: int = 320) -> str:
     )
     (left, bottom), (right, top) = place(0, 0), place(1, 1)
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size} {size}" role="img" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {SIDE_PX} {SIDE_PX}" role="img" '
         f'aria-label="Reliability diagram, ECE {calibration.ece_pooled:.3f}" font-family="sans-serif" font-size="11">'
         f'<rect x="{left}" y="{top}" width="{span}" height="{span}" fill="none" stroke="#888"/>'
         f'<line x1="{left}" y1="{bottom}" x2="{right}" y2="{top}" stroke="#888" stroke-dasharray="4 3"/>'

@@ -26,6 +26,7 @@ from functools import partial
 import numpy as np
 import xarray as xr
 
+from pipeline_lib.errors import InputError, UnknownNameError
 from pipeline_lib.flood.area import column_areas
 from pipeline_lib.flood.derive import ATTRIBUTES
 from pipeline_lib.flood.series import QUANTITIES, area_series
@@ -105,13 +106,14 @@ def mosaic(
         `pipeline_lib.flood.series`. ``attrs``: ``rule``, ``epoch`` (ISO 8601), ``pass_times``, ``pass_ids``.
 
     Raises:
-        ValueError: no pass, or an unknown rule.
+        InputError: no pass.
+        UnknownNameError: no such rule.
         ContractError: a FloodMap breaks its contract.
     """
     if not passes:
-        raise ValueError("A mosaic needs at least one pass.")
+        raise InputError("A mosaic needs at least one pass.")
     if rule not in RULES:
-        raise ValueError(f"Unknown mosaic rule {rule!r}; known are latest, maximum, count.")
+        raise UnknownNameError("mosaic rule", rule, tuple(RULES))
     ordered = sorted(((as_utc(moment), flood) for moment, flood in passes), key=lambda entry: entry[0])
     moments, floods = [moment for moment, _ in ordered], [check_flood_map(flood) for _, flood in ordered]
     epoch = moments[0].replace(hour=0, minute=0, second=0, microsecond=0)

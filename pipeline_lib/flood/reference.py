@@ -25,6 +25,7 @@ import numpy as np
 import xarray as xr
 from scipy.ndimage import maximum_filter
 
+from pipeline_lib.errors import InputError
 from pipeline_lib.flood.archive import archive_statistics
 from pipeline_lib.flood.window import map_windows
 from pipeline_lib.options.derive import ReferenceOptions
@@ -52,6 +53,9 @@ def reference_water(
 
     Returns:
         uint8 (y, x): 0 none, 1 permanent, 2 seasonal, 255 unknown; lazily.
+
+    Raises:
+        InputError: nothing gives the grid.
     """
     options = options or ReferenceOptions()
     passes = dark = None
@@ -61,7 +65,7 @@ def reference_water(
     witnesses = (occurrence, seasonality, passes, dark)
     if all(witness is None for witness in witnesses):
         if like is None:
-            raise ValueError("Reference water needs occurrence, a history, or a grid (like=) to be unknown on.")
+            raise InputError("Reference water needs occurrence, a history, or a grid (like=) to be unknown on.")
         return _described(xr.full_like(like, UNKNOWN, dtype="uint8"))
     block = partial(_reference, options=options)
     return _described(

@@ -43,19 +43,17 @@ class _Sample:
         return cls(usable, float((usable < 0).mean()), float(np.median(usable)))
 
 
-def load_raster(
-    path: Path, *, scale: Scale | None = None, polarisations: tuple[str, ...] | None = None, backscatter: str = "sigma0"
-) -> xr.Dataset:
+def load_raster(path: Path, *, scale: Scale | None = None, polarisations: tuple[str, ...] | None = None) -> xr.Dataset:
     """Open a raster of calibrated backscatter lazily as a Scene.
 
     Args:
         path: any raster GDAL reads, with a CRS.
         scale: ``db`` or ``linear`` (power); told from the values where None.
         polarisations: names of the bands in order; told from the band descriptions where None.
-        backscatter: ``sigma0`` or ``gamma0``, as the scene records it.
 
     Returns:
-        Scene: dims (y, x), float32, linear (1), NaN = no data. ``attrs["scale"]`` says how the values were read.
+        Scene: dims (y, x), float32, linear (1), NaN = no data. ``attrs["scale"]`` says how the values were read;
+        ``attrs["backscatter"]`` is what the file says, else ``sigma0``.
 
     Raises:
         RasterError: not readable, no CRS, bands that cannot be named, or values that are not calibrated backscatter in
@@ -72,7 +70,12 @@ def load_raster(
             for band, name in names.items()
         }
     )
-    facts = {"backscatter": backscatter, "scale": found, "acquisition_id": path.stem}
+    said = source.attrs.get("backscatter")  # a tag that `overbank calibrate` writes
+    facts = {
+        "backscatter": said if said in {"gamma0", "sigma0"} else "sigma0",
+        "scale": found,
+        "acquisition_id": path.stem,
+    }
     return scene.assign_attrs(facts)
 
 

@@ -28,6 +28,8 @@ DARK_DB, BRIGHT_DB = -24.0, -4.0
 """Backscatter drawn black and white."""
 PNG_LEVEL = 6
 """A seventh larger than the utmost, in a ninth of the time."""
+QUALITY = 62
+"""Of WebP, 1 to 100."""
 FAINT = 1
 """Grey of the darkest backscatter; 0 means not observed."""
 
@@ -167,21 +169,21 @@ def png_uri(values: np.ndarray) -> str:
     return _uri(Image.fromarray(values, mode="L"), "PNG", compress_level=PNG_LEVEL)
 
 
-def photo_uri(values: np.ndarray, quality: int = 62) -> str:
+def photo_uri(values: np.ndarray) -> str:
     """A grey photograph (WebP, lossy) as a data URI; where the grey is 0 it is clear, exactly.
 
-    ``values`` are uint8 (y, x); ``quality`` is WebP's, 1 to 100.
+    ``values`` are uint8 (y, x).
     """
     grey_level = Image.fromarray(values, mode="L")
     photo = Image.merge("RGBA", (*[grey_level] * 3, grey_level.point(lambda level: 255 if level else 0)))
-    return _uri(photo, "WEBP", quality=quality, method=4)
+    return _uri(photo, "WEBP", quality=QUALITY, method=4)
 
 
-def colour_uri(values: np.ndarray, quality: int = 62) -> str:
+def colour_uri(values: np.ndarray) -> str:
     """A colour photograph, uint8 (3, rows, columns), as a data URI (WebP, lossy); clear, exactly, where all are 0."""
     bands = [Image.fromarray(band, mode="L") for band in values]
     seen = Image.fromarray(np.where(values.any(axis=0), 255, 0).astype(np.uint8), mode="L")
-    return _uri(Image.merge("RGBA", (*bands, seen)), "WEBP", quality=quality, method=4)
+    return _uri(Image.merge("RGBA", (*bands, seen)), "WEBP", quality=QUALITY, method=4)
 
 
 def _uri(image: Image.Image, kind: str, **options: int | bool) -> str:

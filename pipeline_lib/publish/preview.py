@@ -7,6 +7,7 @@ import dask.array as da
 import numpy as np
 import xarray as xr
 
+from pipeline_lib.errors import ContractError
 from pipeline_lib.flood.archive import co_and_cross
 from pipeline_lib.flood.window import windows_of
 from pipeline_lib.publish.blocks import block_sums
@@ -31,11 +32,14 @@ def coarse_backscatter(dataset: xr.Dataset, factor: int) -> xr.DataArray:
 
     Returns:
         float32 (preview_y, preview_x), NaN where nothing was observed; lazily.
+
+    Raises:
+        ContractError: the dataset holds no polarisation.
     """
     co, cross = co_and_cross(dataset)
     band = co if co is not None else cross
     if band is None:
-        raise ValueError("A backscatter preview needs a polarisation.")
+        raise ContractError("A backscatter preview needs a polarisation; the dataset holds none.")
     shape = (band.sizes["y"], band.sizes["x"])
     size = factor * max(1024 // factor, 1)
     run = dask.delayed(_coarse, pure=True)

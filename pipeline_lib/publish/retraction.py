@@ -15,9 +15,11 @@ from pipeline_lib.publish.rasters import share_file
 from pipeline_lib.publish.records import RECORD, need_record
 
 WRITTEN_ANEW = {RECORD, "index.html", "collection.json"}
+WAIT_S = 60.0
+"""How long another writer of the event is waited for."""
 
 
-def retract(out: Path, event_id: str, reason: str, *, now: datetime, wait_s: float = 60.0) -> dict[str, Any]:
+def retract(out: Path, event_id: str, reason: str, *, now: datetime) -> dict[str, Any]:
     """Publish a version of an event that is marked as retracted; return its record.
 
     Raises:
@@ -29,7 +31,7 @@ def retract(out: Path, event_id: str, reason: str, *, now: datetime, wait_s: flo
         raise InputError("A retraction needs a reason: people acted on this map.")
     folder = out / event_id
     need_record(out, event_id)
-    with versions.writing(folder, wait_s):
+    with versions.writing(folder, WAIT_S):
         before = need_record(out, event_id)
         if before["status"] == "retracted":
             raise InputError(f"{event_id} is retracted already, since version {before['version']}.")

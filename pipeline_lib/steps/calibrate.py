@@ -2,7 +2,6 @@
 
 import math
 import threading
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,7 +54,6 @@ def calibrate(
     grid: str | None = None,
     pixel_m: float = 10.0,
     options: CalibrateOptions | None = None,
-    gdal: Mapping[str, str | int] | None = None,
 ) -> Calibrated:
     """Calibrate, geocode and flatten one GRD product; write a tiled GeoTIFF.
 
@@ -67,7 +65,6 @@ def calibrate(
         grid: a raster whose grid is taken, or ``EPSG:<code>`` of the CRS; the UTM zone of the image where None.
         pixel_m: pixel where the grid is not taken from a raster, in units of the CRS.
         options: calibration and geometry.
-        gdal: access settings.
 
     Raises:
         AssetError: a file of the product is missing or damaged.
@@ -75,7 +72,7 @@ def calibrate(
         StoreError: the output cannot be written.
     """
     options = options or CalibrateOptions()
-    product = open_grd(safe, options, gdal=gdal)
+    product = open_grd(safe, options)
     target = _grid(product, grid, pixel_m)
     scene = scene_of((product,), target, open_dem(dem), options)
     bands = (*polarisations_of(scene), INCIDENCE, MASK)

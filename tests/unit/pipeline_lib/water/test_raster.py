@@ -168,7 +168,7 @@ def test_the_commands(tmp_path):
     done = runner.invoke(app, ["detect", str(path), "--out", str(tmp_path / "out"), "--detector", "otsu"])
     assert done.exit_code == 0
     assert "km2" in done.output
-    options = ["--detector", "fixed", "--option", "threshold_db=-50"]
+    options = ["--detector", "fixed", "--option", "cross_db=-50"]
     done = runner.invoke(app, ["detect", str(path), "--out", str(tmp_path / "out"), *options])
     assert "Water: 0.00 km2" in done.output
     assert runner.invoke(app, ["detect", str(path), "--out", str(tmp_path), "--scale", "log"]).exit_code != 0
