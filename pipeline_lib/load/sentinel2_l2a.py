@@ -116,7 +116,7 @@ def added_to(item: CatalogItem, samples: Sequence[NDArray[np.float32]], rule: Re
 
     Args:
         item: with the facts the rule needs.
-        samples: stored numbers of several bands, NaN = no data.
+        samples: stored numbers of several bands, of any shape, NaN = no data.
         rule: of the catalogue.
     """
     declared = declared_offset(item, rule)

@@ -57,7 +57,10 @@ class Homogeneity:
         return second
 
     def first(self, image: NDArray[np.floating]) -> NDArray[np.float64]:
-        """The first statistic's summand: the value, floored where it is power."""
+        """The first statistic's summand: the value, floored where it is power.
+
+        ``image`` is (band, y, x) or any shape, and so is the result.
+        """
         values = image.astype(np.float64)
         return np.maximum(values, FLOOR) if self.kind == SPECKLE else values
 

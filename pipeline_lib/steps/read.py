@@ -60,7 +60,14 @@ def read_occurrence(plan: MappingPlan) -> xr.Dataset:
 
 
 def read_scene(plan: MappingPlan, acquisition: Acquisition) -> xr.Dataset:
-    """Open one acquisition lazily on the plan's grid."""
+    """Open one acquisition lazily on the plan's grid.
+
+    Returns:
+        Scene (`pipeline_lib.model.check_scene`) with dims (y, x).
+
+    Raises:
+        AssetError: an asset cannot be opened, or holds no data at all.
+    """
     elevation = None
     if acquisition.product is ProductType.GRD and plan.dem:
         # Facets of the ground beside unknown ground are unknown too: with a margin the rim of the grid is not lost.

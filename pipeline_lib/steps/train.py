@@ -199,7 +199,11 @@ def test_figures(
 def figures(
     part: str, probability: NDArray[np.float32], truth: NDArray[np.uint8], threshold: float
 ) -> dict[str, JsonValue]:
-    """Pooled scores, counts and calibration of one part, by name."""
+    """Pooled scores, counts and calibration of one part, by name.
+
+    ``probability`` is P(water) of any shape, NaN = not observed; ``truth`` of the same shape, 0 dry, 1 water, 255 left
+    out.
+    """
     known = np.isfinite(probability)
     mapped = np.where(known, (probability >= threshold).astype(np.uint8), np.uint8(255)).astype(np.uint8)
     counts = confusion(mapped, truth)

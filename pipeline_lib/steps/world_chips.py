@@ -151,7 +151,10 @@ def radar_dataset(scenes: Sequence[RadarScene]) -> xr.Dataset:
 
 
 def optical_units(scene: OpticalScene, band: str) -> NDArray[np.float32]:
-    """Reflectance as network units, NaN where the processor's scene classes say cloud, shadow or no data."""
+    """Reflectance as network units, NaN where the processor's scene classes say cloud, shadow or no data.
+
+    float32 (y, x), on the radar's grid.
+    """
     reflectance = scene.reflectance((band,))[0]
     rows, columns = reflectance.shape
     classes = scene.scene_class.repeat(2, axis=0).repeat(2, axis=1)[:rows, :columns]
