@@ -15,7 +15,7 @@ from rasterio.vrt import WarpedVRT
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from pipeline_lib.publish.layers import EVENT_LAYERS, PASS_LAYERS
@@ -24,6 +24,12 @@ TILE_PX = 256
 HALF_M = 20_037_508.342789244
 """Half the circumference of Web Mercator's square."""
 MAX_ZOOM = 19
+NOTHING_YET = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Flood maps</title>
+<meta name="viewport" content="width=device-width"><meta http-equiv="refresh" content="60">
+<body style="font-family:system-ui,sans-serif;margin:4rem auto;max-width:36rem;padding:0 1rem;color:#17202a">
+<h1>No event is published yet</h1>
+<p>Flood maps appear here when a watch finds a flood, or <code>overbank map</code> has mapped one.
+<code>overbank status</code> says what is under way, <code>overbank events waiting</code> what awaits approval.</p>"""
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
 
 
@@ -37,7 +43,10 @@ def make_app(out: Path) -> Starlette:
 
     async def files(request: Request) -> Response:
         """A file, or the index of a folder."""
-        return _file(root, request.path_params["path"], request.url.path)
+        name = request.path_params["path"]
+        if not name and not (root / "index.html").is_file():
+            return HTMLResponse(NOTHING_YET)
+        return _file(root, name, request.url.path)
 
     async def tiles(request: Request) -> Response:
         """A map tile."""

@@ -36,7 +36,7 @@ def event_of(watch: Watch, due: DuePass, known: tuple[KnownPass, ...]) -> Event:
         "title": f"{watch.name}, flood of {min(members):%d %B %Y}",
         "aoi": watch.aoi,
         "start": min(members) - MARGIN,
-        "end": max(*members, due.acquisition.end) + MARGIN,
+        "end": max(members) + MARGIN,  # as `widened` has it: the same passes make the same event, whichever asked
     }
     return Event.model_validate(fields)
 

@@ -169,6 +169,9 @@ class TestServer:
     def client(self, out):
         return Client(make_app(out))
 
+    def test_a_folder_where_nothing_is_published_yet_says_so(self, tmp_path):
+        assert "No event is published yet" in Client(make_app(tmp_path)).get("/").text
+
     def test_pages_and_files_with_ranges(self, client):
         assert "Flood events" in client.get("/").text
         assert client.get("/river-2024").url.path == "/river-2024/"

@@ -42,3 +42,13 @@ def test_a_revision_stays_in_its_event(known, due):
         (known(2, state=PassState.MAPPED, event_id="po-20240522", flood_km2=9.0),),
     )
     assert event.event_id == "po-20240401"
+
+
+def test_the_same_passes_make_the_same_event_whichever_of_them_asks(known, due):
+    """Another window is another plan: the same map would be asked about, and published, once a pass."""
+    mine = {day: known(day, state=PassState.TRIGGERED, event_id="po-20240520") for day in (0, 3, 6)}
+    events = [
+        event_of(WATCH, due(day, event_id="po-20240520"), tuple(one for other, one in mine.items() if other != day))
+        for day in mine
+    ]
+    assert events[0] == events[1] == events[2]
