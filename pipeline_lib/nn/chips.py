@@ -109,9 +109,25 @@ def write_chips(
     return open_chips(folder)
 
 
+def _observed(chip: LabelledChip, bands: Sequence[str]) -> bool:
+    """Whether any pixel of a chip was observed.
+
+    Raises:
+        InputError: it holds infinite values, which training would meet as a loss that is not finite.
+    """
+    infinite = [name for name, band in zip(bands, chip.image, strict=True) if np.isinf(band).any()]
+    if infinite:
+        raise InputError(
+            f"Chip {chip.chip_id} holds infinite values in {', '.join(infinite)}; write no-data as NaN, or as the "
+            "raster's own no-data value."
+        )
+    return bool(np.isfinite(chip.image).any())
+
+
 def _write_group(group: Any, chips: Iterable[LabelledChip], bands: Sequence[str], provenance: dict[str, Any]) -> None:
     images: Any = None
     labels: Any = None
+    seen = False
     facts: dict[str, list[Any]] = {key: [] for key in ("tags", "lag_days", "chip_ids", "groups", "events")}
     for count, chip in enumerate(chips):
         if images is None:
@@ -123,6 +139,7 @@ def _write_group(group: Any, chips: Iterable[LabelledChip], bands: Sequence[str]
                 f"Chip {chip.chip_id} has shape {chip.image.shape} and label {chip.label.shape}; "
                 f"expected {tuple(images.shape[1:])}: a store holds chips of one size."
             )
+        seen |= _observed(chip, bands)
         images.resize((count + 1, *images.shape[1:]))
         labels.resize((count + 1, *labels.shape[1:]))
         images[count], labels[count] = chip.image, chip.label
@@ -131,6 +148,8 @@ def _write_group(group: Any, chips: Iterable[LabelledChip], bands: Sequence[str]
             facts[key].append(value)
     if images is None:
         raise InputError("There is no chip to learn from: check the dataset, its folder and the event's dates.")
+    if not seen:
+        raise InputError("No chip has a pixel that was observed: every value is no-data, so there is nothing to learn.")
     group.attrs.update({"bands": list(bands), "provenance": provenance, **facts})
 
 

@@ -97,6 +97,16 @@ def test_too_few_groups_are_refused(chips) -> None:
         split_chips(chips, DataOptions(folds=99, test_fold=20))
 
 
+@pytest.mark.parametrize(("value", "says"), [(np.inf, "c3 holds infinite values in grey;"), (np.nan, "was observed")])
+def test_chips_of_which_nothing_could_be_learned_are_refused_by_name(tmp_path, value, says) -> None:
+    image = np.full((2, 8, 8), value, np.float32)
+    image[0] = 0.0 if np.isinf(value) else value
+    chip = LabelledChip(chip_id="c3", group="g", event="e", image=image, label=np.zeros((8, 8), np.uint8))
+    with pytest.raises(InputError, match=says):
+        write_chips(tmp_path / "set", [chip], ["before", "grey"])
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
 def test_sampler_balances_the_classes(share: float) -> None:
     """With patches of one pixel's jitter the centre class is drawn with the share asked for, whatever its frequency."""
