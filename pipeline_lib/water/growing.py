@@ -14,6 +14,8 @@ import dask.array as da
 import numba
 import numpy as np
 import numpy.typing as npt
+from dask.base import tokenize
+from dask.highlevelgraph import HighLevelGraph
 
 Plane = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int32]
@@ -164,32 +166,28 @@ class _Regions:
 
 
 def _measured(
-    values: Plane, whole: dict[tuple[int, ...], _Regions], rule: GrowingRule, block_id: tuple[int, int]
+    values: Plane, regions: _Regions, rule: GrowingRule
 ) -> tuple[Labels, npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
     """Second visit: label again; size and seed of each region over the whole scene."""
     labels, number = _label(np.asarray(values), rule.tolerance)
     size, seeded = _measure(np.asarray(values), labels, number, rule.seed)
     touching, _ = _edges(labels)
-    size[touching], seeded[touching] = whole[block_id].size, whole[block_id].seeded
+    size[touching], seeded[touching] = regions.size, regions.seeded
     return labels, size, seeded
 
 
-def _decide(
-    values: Plane, whole: dict[tuple[int, ...], _Regions], rule: GrowingRule, block_id: tuple[int, int]
-) -> npt.NDArray[np.bool_]:
+def _decide(values: Plane, regions: _Regions, rule: GrowingRule) -> npt.NDArray[np.bool_]:
     """Whether each pixel's region is kept."""
-    labels, size, seeded = _measured(values, whole, rule, block_id)
+    labels, size, seeded = _measured(values, regions, rule)
     kept = seeded & (size >= rule.min_pixels)
     kept[0] = False
     answer: npt.NDArray[np.bool_] = kept[labels]
     return answer
 
 
-def _sizes(
-    values: Plane, whole: dict[tuple[int, ...], _Regions], rule: GrowingRule, block_id: tuple[int, int]
-) -> npt.NDArray[np.int64]:
+def _sizes(values: Plane, regions: _Regions, rule: GrowingRule) -> npt.NDArray[np.int64]:
     """Size of each pixel's region, 0 outside."""
-    labels, size, _ = _measured(values, whole, rule, block_id)
+    labels, size, _ = _measured(values, regions, rule)
     size[0] = 0
     answer: npt.NDArray[np.int64] = size[labels]
     return answer
@@ -205,10 +203,7 @@ def grow(values: da.Array, rule: GrowingRule) -> da.Array:
         values: float32 (y, x), the more the likelier; NaN belongs to no region. Must give the same each time.
         rule: seed, tolerance, minimum size.
     """
-    meta = np.empty((0, 0), dtype=bool)
-    return values.map_blocks(
-        _decide, whole=dask.delayed(_survey(values, rule), traverse=False), rule=rule, dtype=bool, meta=meta
-    )
+    return da.map_blocks(_decide, values, _survey(values, rule), rule=rule, dtype=bool, meta=np.empty((0, 0), bool))
 
 
 def region_sizes(values: da.Array, tolerance: float) -> da.Array:
@@ -218,17 +213,23 @@ def region_sizes(values: da.Array, tolerance: float) -> da.Array:
     """
     rule = GrowingRule(seed=tolerance, tolerance=tolerance)
     meta = np.empty((0, 0), dtype=np.int64)
-    return values.map_blocks(
-        _sizes, whole=dask.delayed(_survey(values, rule), traverse=False), rule=rule, dtype=np.int64, meta=meta
-    )
+    return da.map_blocks(_sizes, values, _survey(values, rule), rule=rule, dtype=np.int64, meta=meta)
 
 
-def _survey(values: da.Array, rule: GrowingRule) -> dict[tuple[int, ...], _Regions]:
-    """Visit every block for its edge, and join the edges."""
+def _survey(values: da.Array, rule: GrowingRule) -> da.Array:
+    """Visit every block for its edge, and join the edges.
+
+    Returns:
+        An array in the blocks of the values of which each block is its `_Regions`. They are data, not the answer of a
+        task that every block waits for: Dask comes to such a one last, and keeps all that it could be needed for.
+    """
     counts = values.numblocks
     delayed = values.to_delayed()
     tasks = [dask.delayed(_border)(delayed[place], rule) for place in np.ndindex(*counts)]
-    return _joined(dict(zip(np.ndindex(*counts), dask.compute(*tasks), strict=True)), counts)
+    whole = _joined(dict(zip(np.ndindex(*counts), dask.compute(*tasks), strict=True)), counts)
+    name = f"regions-{tokenize(values.name, rule)}"
+    graph = HighLevelGraph.from_collections(name, {(name, *place): regions for place, regions in whole.items()})
+    return da.Array(graph, name, values.chunks, meta=np.empty((0, 0), dtype=object))
 
 
 def _joined(borders: dict[tuple[int, ...], _Border], counts: tuple[int, ...]) -> dict[tuple[int, ...], _Regions]:
