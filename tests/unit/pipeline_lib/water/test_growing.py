@@ -67,3 +67,12 @@ def test_sizes_are_those_of_the_whole_regions():
     expected = np.append(0, np.bincount(labels.ravel(), minlength=number + 1)[1:])[labels]
     found = region_sizes(da.from_array(values, chunks=(17, 23)), 0.5).compute()
     np.testing.assert_array_equal(found, expected)
+
+
+def test_no_block_waits_for_what_another_waits_for():
+    """A task that all blocks need comes last in Dask's order, and what else they need is kept in memory until then."""
+    values = da.from_array(field(3, (64, 64)), chunks=16).persist()
+    needs = grow(values, GrowingRule(seed=1.0, tolerance=0.2)).__dask_graph__().get_all_dependencies()
+    needed = [one for each in needs.values() for one in each]
+    assert len(needed) >= 2 * 16
+    assert len(set(needed)) == len(needed)
