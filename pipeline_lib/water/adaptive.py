@@ -39,7 +39,7 @@ from pipeline_lib.water.fusion import (
     total_of,
     was_water,
 )
-from pipeline_lib.water.growing import KEPT_BYTES, GrowingRule, grow, kept_if_small
+from pipeline_lib.water.growing import GrowingRule, grow, kept_if_small
 from pipeline_lib.water.histogram import tile_histograms
 from pipeline_lib.water.interface import Need, Observation
 from pipeline_lib.water.reference import reference_statistics
@@ -86,9 +86,8 @@ class AdaptiveDetector:
     needs: ClassVar[frozenset[Need]] = frozenset()
     options_type: ClassVar[type[Options]] = AdaptiveOptions
 
-    def __init__(self, options: Options | None = None, *, kept_bytes: int = KEPT_BYTES) -> None:
-        """Take `AdaptiveOptions`, and how many bytes of results (2 a pixel) may be kept instead of worked out twice."""
-        self.kept_bytes = kept_bytes
+    def __init__(self, options: Options | None = None) -> None:
+        """Take `AdaptiveOptions`."""
         self.options = options if isinstance(options, AdaptiveOptions) else AdaptiveOptions()
 
     def detect(self, observation: Observation) -> xr.Dataset:
@@ -114,7 +113,7 @@ class AdaptiveDetector:
                 "options": self.options,
             },
         )
-        probability = kept_if_small(levels, self.kept_bytes).map_blocks(
+        probability = kept_if_small(levels).map_blocks(
             probability_of, dtype=np.float32, meta=np.empty((0, 0), dtype=np.float32)
         )
         rule = GrowingRule(seed=self.options.seed, tolerance=0.5, min_pixels=self.options.min_pixels)

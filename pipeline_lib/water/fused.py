@@ -29,9 +29,6 @@ Plane = npt.NDArray[np.float32]
 SUREST = 1e-4
 """Neither expert may be surer than this: one that is certain would leave the other no say."""
 
-KEPT_BYTES = 250_000_000
-"""A network works beside the adaptive detector, which keeps its results of scenes up to 125 Mpx alone."""
-
 STRIP_ROWS = 64
 """Rows that are pooled at once."""
 
@@ -70,7 +67,7 @@ class FusedDetector:
         """Take `FusedOptions`; the model is opened at the first scene."""
         self.options = FusedOptions.model_validate(options.model_dump()) if options else FusedOptions()
         self._network = LearnedDetector(self.options)
-        self._adaptive = AdaptiveDetector(kept_bytes=KEPT_BYTES)
+        self._adaptive = AdaptiveDetector()
 
     def detect(self, observation: Observation) -> xr.Dataset:
         """WaterExtent of the observation, with ``uncertainty`` where the network had its say.

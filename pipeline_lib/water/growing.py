@@ -21,13 +21,14 @@ Plane = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int32]
 
 
-KEPT_BYTES = 900_000_000
-"""Values that take no more are worked out once and kept, others twice."""
+KEPT_BYTES = 1_300_000_000
+"""Values of scenes up to this size are worked out once and kept; those of larger ones are worked out twice, and where
+inputs are many take more memory. A whole IW scene on a grid that lies north up has some 620 Mpx, of two bytes each."""
 
 
-def kept_if_small(values: da.Array, limit_bytes: int = KEPT_BYTES) -> da.Array:
-    """The values in memory where they take at most so much of it, so that the second visit finds them."""
-    return values.persist() if values.nbytes <= limit_bytes else values
+def kept_if_small(values: da.Array) -> da.Array:
+    """The values in memory where the scene is small enough, so that the second visit finds them."""
+    return values.persist() if values.nbytes <= KEPT_BYTES else values
 
 
 @dataclass(frozen=True, kw_only=True)
