@@ -27,7 +27,6 @@ from shapely.geometry import box, mapping
 
 from pipeline_lib.flood.derive import ATTRIBUTES, OUTPUTS
 from pipeline_lib.model import Acquisition, CatalogItem, CatalogReference, Event, Grid, MappingPlan, PlannedPass
-from pipeline_lib.options.derive import DeriveOptions
 from pipeline_lib.options.publish import PublishOptions
 from pipeline_lib.store import Store
 
@@ -64,7 +63,6 @@ def plan_of(width_km: float, height_km: float, passes: int) -> MappingPlan:
         catalog=CatalogReference(profile="generic", url="http://127.0.0.1"),
         grid=grid,
         passes=tuple(planned),
-        options={"derive": DeriveOptions().model_dump(mode="json")},
     )
 
 

@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from pydantic import JsonValue
-
 from pipeline_lib.model.acquisition import Acquisition, CatalogItem
 from pipeline_lib.model.event import Event
 from pipeline_lib.model.grid import Grid
 from pipeline_lib.model.record import Record
+from pipeline_lib.options.map_event import StepOptions
 
 
 class CatalogReference(Record):
@@ -41,8 +40,8 @@ class MappingPlan(Record):
     """Tiles of long-term water occurrence (percent) over the area; empty where the catalogue has none."""
     optical: tuple[Acquisition, ...] = ()
     """Sentinel-2 passes before the event that show it in ordinary times, in order of time; may be empty."""
-    options: dict[str, dict[str, JsonValue]] = {}
-    """Options of each step under its name (``prepare``, ``detect``, ``derive``, ``publish``)."""
+    options: StepOptions = StepOptions()
+    """Options of each step under its name; defaults for what an earlier version did not record."""
     notes: tuple[str, ...] = ()
     """What a person should know: decisions, gaps, fallbacks."""
 

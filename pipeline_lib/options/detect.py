@@ -5,6 +5,15 @@ from pydantic import Field, JsonValue
 from pipeline_lib.options.base import Options
 
 
+class DetectorChoice(Options):
+    """Which water detector runs, and its own options."""
+
+    detector: str = "default"
+    """Name of the detector (``overbank detectors`` lists them)."""
+    parameters: dict[str, JsonValue] = {}
+    """Fields of the detector's options model; its defaults for what is left out."""
+
+
 class TileChoice(Options):
     """When a tile's histogram counts as a mixture of water and land (Chini et al. 2017)."""
 

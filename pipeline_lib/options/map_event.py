@@ -5,10 +5,30 @@ from pydantic import Field, JsonValue
 from pipeline_lib.options.base import Options
 from pipeline_lib.options.calibrate import CalibrateOptions
 from pipeline_lib.options.derive import DeriveOptions
+from pipeline_lib.options.detect import DetectorChoice
 from pipeline_lib.options.gate import ApprovalOptions, PublishIf
 from pipeline_lib.options.prepare import PrepareOptions
 from pipeline_lib.options.publish import PublishOptions
 from pipeline_lib.options.search import PlanOptions, SearchOptions
+
+
+class StepOptions(Options):
+    """What a plan records of a run's options: those of the steps that read and write pixels.
+
+    What is searched for and compared shows in the plan itself; where a run computes and who approves it are no part of
+    what it makes.
+    """
+
+    prepare: PrepareOptions = PrepareOptions()
+    """How pixels are brought onto the grid."""
+    calibrate: CalibrateOptions = CalibrateOptions()
+    """How GRD passes are calibrated, geocoded and flattened; RTC passes are done already."""
+    detect: DetectorChoice = DetectorChoice()
+    """Which detector finds water."""
+    derive: DeriveOptions = DeriveOptions()
+    """How flood is derived from water."""
+    publish: PublishOptions = PublishOptions()
+    """What is written."""
 
 
 class MapOptions(Options):
@@ -38,3 +58,14 @@ class MapOptions(Options):
     """Address of a Dask scheduler (``tcp://host:8786``); this process's threads where empty."""
     dask_patience_s: float = Field(default=900.0, ge=0.0)
     """Seconds that the cluster may be without any worker; then the run fails, and continues when it is run again."""
+
+    @property
+    def steps(self) -> StepOptions:
+        """What the plan records of them."""
+        return StepOptions(
+            prepare=self.prepare,
+            calibrate=self.calibrate,
+            detect=DetectorChoice(detector=self.detector, parameters=self.detector_options),
+            derive=self.derive,
+            publish=self.publish,
+        )

@@ -75,7 +75,3 @@ class Publication:
     def smaller(self, preview_px: int) -> "Publication":
         """The same with coarser pictures."""
         return replace(self, options=self.options.model_copy(update={"preview_px": preview_px}))
-
-    def derived_with(self, name: str) -> Any:
-        """One option of the derive step; None where the plan does not say."""
-        return self.plan.options.get("derive", {}).get(name)

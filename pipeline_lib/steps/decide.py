@@ -6,7 +6,7 @@ from pipeline_lib.model import Event, MappingPlan
 from pipeline_lib.options.map_event import MapOptions
 from pipeline_lib.steps.plan import make_plan
 from pipeline_lib.steps.search import Found, search_event
-from pipeline_lib.water.registry import DEFAULT_DETECTOR, detector
+from pipeline_lib.water.registry import chosen_detector
 
 
 def refuse_impossible(event: Event, options: MapOptions) -> None:
@@ -18,7 +18,7 @@ def refuse_impossible(event: Event, options: MapOptions) -> None:
         InputError: the detector's options are wrong.
     """
     choose_grid(event.aoi, pixel_m=options.plan.pixel_m)
-    detector(_detector_name(options), dict(options.detector_options))
+    chosen_detector(options.detector, options.detector_options)
 
 
 def plan_event(event: Event, catalog: str, found: Found, options: MapOptions) -> MappingPlan:
@@ -27,15 +27,7 @@ def plan_event(event: Event, catalog: str, found: Found, options: MapOptions) ->
     Raises:
         NoAcquisitionError: nothing was found.
     """
-    chosen = {
-        "plan": options.plan.model_dump(mode="json"),
-        "prepare": options.prepare.model_dump(mode="json"),
-        "calibrate": options.calibrate.model_dump(mode="json"),
-        "detect": {"detector": _detector_name(options), "parameters": dict(options.detector_options)},
-        "derive": options.derive.model_dump(mode="json"),
-        "publish": options.publish.model_dump(mode="json"),
-    }
-    return make_plan(event, resolve_catalog(catalog), found, chosen)
+    return make_plan(event, resolve_catalog(catalog), found, options)
 
 
 def search_and_plan(event: Event, catalog: str, options: MapOptions) -> MappingPlan:
@@ -43,8 +35,3 @@ def search_and_plan(event: Event, catalog: str, options: MapOptions) -> MappingP
     refuse_impossible(event, options)
     reference = resolve_catalog(catalog)
     return plan_event(event, catalog, search_event(event, reference, options.search), options)
-
-
-def _detector_name(options: MapOptions) -> str:
-    """Of the detector that runs."""
-    return DEFAULT_DETECTOR if options.detector == "default" else options.detector

@@ -11,7 +11,7 @@ from pipeline_lib.flood.event import EVENT_OUTPUTS
 from pipeline_lib.flood.series import QUANTITIES
 from pipeline_lib.flood.track import LOOK_LAYERS
 from pipeline_lib.model import MappingPlan, PlannedPass, Stored, digest_of
-from pipeline_lib.options.derive import DeriveOptions, ReferenceOptions
+from pipeline_lib.options.derive import ReferenceOptions
 from pipeline_lib.publish.preview import coarse_backscatter, coarse_factor
 from pipeline_lib.store import Store
 
@@ -38,7 +38,7 @@ def derive(  # noqa: PLR0913 - the flow hands over each stored input by name
     place = store.place("flood", key)
     if store.has(place):
         return place
-    options = _options(plan)
+    options = plan.options.derive
     seen, archive = store.open(scene), _archive(store, history, options.reference)
     record = None if occurrence is None else store.open(occurrence)
     extent = store.open(water)
@@ -62,7 +62,7 @@ def derive(  # noqa: PLR0913 - the flow hands over each stored input by name
 
 def mosaic_event(store: Store, plan: MappingPlan, floods: list[Stored]) -> Stored:
     """Join the stored FloodMaps of a plan's passes into the event, by the plan's rule."""
-    options = _options(plan)
+    options = plan.options.derive
     made_of = {"floods": [flood.key for flood in floods], "rule": options.mosaic_rule, "aoi": plan.event.aoi}
     made_by = {"reads": list(LOOK_LAYERS), "layers": list(EVENT_OUTPUTS), "quantities": list(QUANTITIES)}
     key = digest_of({**made_of, **made_by})
@@ -88,11 +88,6 @@ def _archive(store: Store, history: Stored | None, options: ReferenceOptions) ->
     if not store.has(place):
         store.save(place.kind, place.key, archive_statistics(store.open(history), options))
     return store.open(place)
-
-
-def _options(plan: MappingPlan) -> DeriveOptions:
-    """The plan's derive options as a model."""
-    return DeriveOptions.model_validate(plan.options.get("derive", {}))
 
 
 def _on_grid(dataset: xr.Dataset, like: xr.Dataset) -> xr.Dataset:

@@ -22,7 +22,6 @@ from pipeline_lib.nn.chips import IGNORE, ChipSet, LabelledChip, write_chips
 from pipeline_lib.nn.inputs import InputContract
 from pipeline_lib.optical.cloud import clear_by_scene_class
 from pipeline_lib.optical.water import optical_water
-from pipeline_lib.options.prepare import PrepareOptions
 from pipeline_lib.options.train import Recipe
 from pipeline_lib.steps.network_units import CHIP_PX, cut, network_units, reflectance_units
 from pipeline_lib.steps.read import key_of
@@ -64,7 +63,7 @@ def prepare_overpass(plan: MappingPlan, store: Store, overpass: Acquisition) -> 
     stored = store.place("overpass", key_of(plan, "overpass", overpass))
     if store.has(stored):
         return stored
-    options = PrepareOptions.model_validate(plan.options.get("prepare", {}))
+    options = plan.options.prepare
     reflectance = load_l2a(
         overpass,
         plan.grid,

@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from pipeline_lib.model import MappingPlan, PlannedPass, Product, Record, Stored, digest_of
-from pipeline_lib.options.prepare import PrepareOptions
+from pipeline_lib.options import Options
 from pipeline_lib.options.publish import PublishOptions
 from pipeline_lib.publish.publication import Publication
 from pipeline_lib.steps.derive import derive
@@ -46,12 +46,12 @@ class MappedPass(Record):
 
 def runs_network(plan: MappingPlan) -> bool:
     """Whether detection will run a network."""
-    return Need.MODEL in needs_of(str(plan.options["detect"]["detector"]))
+    return Need.MODEL in needs_of(plan.options.detect.detector)
 
 
 def optical_comes_first(plan: MappingPlan) -> bool:
     """Whether passes are laid onto the optical composite, and so have to wait for it."""
-    return PrepareOptions.model_validate(plan.options.get("prepare", {})).correct_against_optical
+    return plan.options.prepare.correct_against_optical
 
 
 def passes_together(plan: MappingPlan) -> int:
@@ -74,8 +74,7 @@ def detect_pass(
     resources: dict[str, float] | None = None,
 ) -> Stored:
     """Detect water in one pass with the plan's detector, on workers that have ``resources``."""
-    chosen = plan.options["detect"]
-    parameters = chosen["parameters"]
+    chosen = plan.options.detect
     key = _key("detect", chosen, scene, history, ancillaries)
     return detect_water(
         store,
@@ -83,8 +82,8 @@ def detect_pass(
         history=history,
         terrain=ancillaries.terrain,
         occurrence=ancillaries.occurrence,
-        name=str(chosen["detector"]),
-        parameters=parameters if isinstance(parameters, dict) else {},
+        name=chosen.detector,
+        parameters=chosen.parameters,
         key=key,
         resources=resources,
     )
@@ -100,7 +99,7 @@ def derive_pass(
     store: Store,
 ) -> Stored:
     """Derive the flood of one pass from its water."""
-    key = _key("derive", plan.options["derive"], water, scene, history, ancillaries)
+    key = _key("derive", plan.options.derive, water, scene, history, ancillaries)
     return derive(store, plan, planned, scene, history, water, ancillaries.terrain, ancillaries.occurrence, key)
 
 
@@ -133,15 +132,15 @@ def publish(
 def _contents(mapped: Mapped) -> tuple[list[tuple[PlannedPass, Stored, Stored]], Stored, PublishOptions]:
     """Passes, mosaic and options as the publishing step takes them."""
     passes = [(one.planned, one.scene, one.flood) for one in mapped.passes]
-    return passes, mapped.mosaic, PublishOptions.model_validate(mapped.plan.options["publish"])
+    return passes, mapped.mosaic, mapped.plan.options.publish
 
 
-def _key(step: str, options: object, *inputs: Record | None) -> str:
+def _key(step: str, options: Options, *inputs: Record | None) -> str:
     """Digest of a step's name, options, inputs and the software version."""
     return digest_of(
         {
             "step": step,
-            "options": options,
+            "options": options.model_dump(mode="json"),
             "inputs": [None if record is None else _without_place(record) for record in inputs],
             "software": version("overbank"),
         }

@@ -14,7 +14,7 @@ from pipeline_lib.optical.cloud import clear_by_scene_class
 from pipeline_lib.optical.composite import best_pixel_composite
 from pipeline_lib.optical.water import optical_water
 from pipeline_lib.sar.registration import ShiftEstimate, moved, shift_to_optical
-from pipeline_lib.steps.read import access_of, key_of, prepare_options
+from pipeline_lib.steps.read import access_of, key_of
 from pipeline_lib.store import Store
 
 MATCHED_BANDS = ("B03", "B08", "B11")
@@ -56,7 +56,7 @@ def optical_base(plan: MappingPlan, store: Store) -> Stored | None:
     Trees and houses lean towards the radar by a pixel or two, so that a sure shift against optical is no proof of wrong
     geolocation: `PrepareOptions.correct_against_optical` is off unless somebody knows the archive to be at fault.
     """
-    if not prepare_options(plan).correct_against_optical:
+    if not plan.options.prepare.correct_against_optical:
         return None
     try:
         return prepare_composite(plan, store)
@@ -74,7 +74,7 @@ def laid_on_optical(plan: MappingPlan, scene: xr.Dataset, composite: xr.Dataset)
         composite: of `prepare_composite`.
     """
     estimate = _measured(plan, scene, composite)
-    if estimate.is_sure(min_shift_px=prepare_options(plan).min_correction_px):
+    if estimate.is_sure(min_shift_px=plan.options.prepare.min_correction_px):
         scene, estimate = moved(scene, estimate), estimate.model_copy(update={"corrected": True})
     return scene.assign_attrs(optical_shift=estimate.model_dump_json())
 
@@ -153,7 +153,7 @@ def _measured(plan: MappingPlan, scene: xr.Dataset, reflectance: xr.Dataset) -> 
         scene,
         reflectance[[band for band in MATCHED_BANDS if band in reflectance]],
         name=f"optical composite before {plan.event.start:%Y-%m-%d}",
-        max_shift_px=int(prepare_options(plan).max_shift_px),
+        max_shift_px=int(plan.options.prepare.max_shift_px),
         max_blocks=MATCHED_BLOCKS,
     )
 
@@ -163,11 +163,11 @@ def _overpass(plan: MappingPlan, acquisition: Acquisition) -> xr.Dataset:
         acquisition,
         plan.grid,
         offset_rule=profile_of(plan.catalog).reflectance_offset,
-        chunk=prepare_options(plan).chunk,
+        chunk=plan.options.prepare.chunk,
         **access_of(plan),
     )
 
 
 def _clear(plan: MappingPlan, overpass: xr.Dataset) -> xr.DataArray:
-    margin = prepare_options(plan).cloud_margin_px
+    margin = plan.options.prepare.cloud_margin_px
     return clear_by_scene_class(overpass, cloud_margin_px=margin, shadow_margin_px=-(-margin // 3))

@@ -1,12 +1,11 @@
 """Step: take every decision before the first pixel is read, and keep it as a file a person can read."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import yaml
-from pydantic import JsonValue, ValidationError
+from pydantic import ValidationError
 
 from pipeline_lib.atomic import write_atomically
 from pipeline_lib.catalog.profiles import profile_of
@@ -15,9 +14,10 @@ from pipeline_lib.errors import InputError, NoAcquisitionError, NoReferenceError
 from pipeline_lib.grid import choose_grid
 from pipeline_lib.load.sea import cell_name, sea_cells
 from pipeline_lib.model import Acquisition, CatalogReference, Event, MappingPlan, PlannedPass, ProductType
-from pipeline_lib.options.search import PlanOptions
+from pipeline_lib.options.map_event import MapOptions
 from pipeline_lib.steps.plan_text import plan_text
 from pipeline_lib.steps.search import Found
+from pipeline_lib.water.registry import chosen_detector
 
 __all__ = ["make_plan", "plan_text", "read_plan", "write_plan"]
 
@@ -26,7 +26,7 @@ def make_plan(
     event: Event,
     catalog: CatalogReference,
     found: Found,
-    options: Mapping[str, Mapping[str, Any]] | None = None,
+    options: MapOptions | None = None,
 ) -> MappingPlan:
     """Decide grid, passes, references and ancillary layers of an event.
 
@@ -34,17 +34,19 @@ def make_plan(
         event: where and when.
         catalog: where ``found`` comes from.
         found: what `pipeline_lib.steps.search.search_event` found.
-        options: options of each step under its name. ``plan`` is read here (`PlanOptions`) and shows in the decisions;
-            ``search`` has shown already; the others are recorded for their steps and are part of each pass's digest.
+        options: of the run, defaults where None. ``plan`` shows in the decisions, ``search`` has shown already; those
+            of the steps are recorded for them (`StepOptions`), with the detector by its own name.
 
     Raises:
         NoAcquisitionError: no pass of the event can be used.
         NoReferenceError: no pass has a reference, and `PlanOptions.require_references`.
-        InputError: options that cannot be meant.
+        UnknownNameError: no such detector.
+        InputError: the detector's options are wrong.
         AreaError: the area cannot be put on one grid.
     """
-    given = options or {}
-    wanted = _plan_options(given.get("plan", {}))
+    given = options or MapOptions()
+    wanted = given.plan
+    steps = given.steps.model_copy(update={"detect": chosen_detector(given.detector, given.detector_options)})
     passes, notes = choose_passes(found.passes, found.references, event, wanted)
     if not passes:
         raise NoAcquisitionError(_nothing_found(event, catalog, found, notes))
@@ -64,7 +66,7 @@ def make_plan(
         dem=found.dem,
         water_occurrence=found.water_occurrence,
         optical=optical,
-        options={name: _plain(value) for name, value in given.items() if name not in {"plan", "search"}},
+        options=steps,
         notes=tuple(
             dict.fromkeys([*notes, *_cover_notes(catalog, event, found, passes), *optical_notes, *found.notes])
         ),
@@ -127,20 +129,6 @@ def read_plan(path: Path) -> MappingPlan:
     except (ValueError, yaml.YAMLError) as error:
         kind = "JSON" if path.suffix == ".json" else "YAML"
         raise InputError(f"The plan {path} is not readable as {kind}; make one with `overbank plan`.") from error
-
-
-def _plan_options(given: Mapping[str, Any]) -> PlanOptions:
-    try:
-        return PlanOptions.model_validate(dict(given))
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"The plan option {name!r} is {first.get('input')!r}: {first['msg']}.") from error
-
-
-def _plain(value: Mapping[str, Any]) -> dict[str, JsonValue]:
-    plain: dict[str, JsonValue] = json.loads(json.dumps(dict(value), default=str))
-    return plain
 
 
 def _nothing_found(event: Event, catalog: CatalogReference, found: Found, notes: list[str]) -> str:

@@ -7,7 +7,7 @@ from pipeline_lib.options.prepare import PrepareOptions
 from pipeline_lib.sar.registration import co_registered
 from pipeline_lib.sar.speckle import filter_scene
 from pipeline_lib.steps.optical import laid_on_optical, optical_base
-from pipeline_lib.steps.read import key_of, prepare_options, read_elevation, read_occurrence, read_scene
+from pipeline_lib.steps.read import key_of, read_elevation, read_occurrence, read_scene
 from pipeline_lib.store import Store
 from pipeline_lib.terrain import terrain_of
 from pipeline_lib.water import Observation
@@ -29,7 +29,7 @@ def prepare_terrain(plan: MappingPlan, store: Store) -> Stored | None:
 
 def _terrain(plan: MappingPlan, elevation_m: xr.DataArray) -> xr.Dataset:
     """Elevation, slope and HAND, lazily."""
-    return terrain_of(elevation_m, drainage_area_km2=prepare_options(plan).drainage_area_km2)
+    return terrain_of(elevation_m, drainage_area_km2=plan.options.prepare.drainage_area_km2)
 
 
 def prepare_occurrence(plan: MappingPlan, store: Store) -> Stored | None:
@@ -78,7 +78,7 @@ def prepare_pass(plan: MappingPlan, store: Store, planned: PlannedPass, history:
     stored = store.place("scene", key)
     if store.has(stored):
         return stored
-    options = prepare_options(plan)
+    options = plan.options.prepare
     acquisition = planned.acquisition
     if acquisition.product is ProductType.GRD or base is not None:
         # Geocoding is dear and would be done twice, for the measuring of the shift and for the saving.

@@ -66,14 +66,13 @@ def publication_of(
 
 def publication_of_network(plan: MappingPlan) -> dict[str, Any]:
     """Fields of a `Publication` that tell of the network that made the map; none where the detector has no network."""
-    chosen = plan.options.get("detect", {})
-    if not isinstance(chosen, dict) or Need.MODEL not in needs_of(str(chosen.get("detector", "default"))):
+    chosen = plan.options.detect
+    if Need.MODEL not in needs_of(chosen.detector):
         return {}
     from pipeline_lib.nn.mlm import mlm_asset, mlm_properties  # noqa: PLC0415 - torch takes seconds to import
     from pipeline_lib.nn.model_folder import load_model  # noqa: PLC0415
 
-    given = chosen.get("parameters") or {}
-    options = FusedOptions.model_validate(given)  # the learned detector's options and the pool's
+    options = FusedOptions.model_validate(chosen.parameters)  # the learned detector's options and the pool's
     compared = any(planned.references for planned in plan.passes)
     model = load_model(options.model if compared else options.without_history or options.model)
     card = model.card

@@ -14,8 +14,6 @@ from pipeline_lib.load.reference_water import load_reference_water
 from pipeline_lib.load.scene import load_scene
 from pipeline_lib.load.sea import Cell, sea_cells, with_sea
 from pipeline_lib.model import Acquisition, MappingPlan, ProductType, Record, digest_of
-from pipeline_lib.options.calibrate import CalibrateOptions
-from pipeline_lib.options.prepare import PrepareOptions
 
 DEM_MARGIN_PX = 64
 DEM_CHUNK = 512
@@ -28,12 +26,12 @@ def key_of(plan: MappingPlan, step: str, *inputs: Record) -> str:
     key: dict[str, Any] = {
         "step": step,
         "inputs": [record.identity for record in inputs],
-        "options": plan.options.get("prepare", {}),
+        "options": plan.options.prepare.model_dump(mode="json"),
         "grid": plan.grid.identity,
         "software": version("overbank"),
     }
     if any(isinstance(record, Acquisition) and record.product is ProductType.GRD for record in inputs):
-        key["calibrate"] = plan.options.get("calibrate", {})
+        key["calibrate"] = plan.options.calibrate.model_dump(mode="json")
     return digest_of(key)
 
 
@@ -45,7 +43,7 @@ def read_elevation(plan: MappingPlan) -> xr.DataArray:
     Raises:
         AssetError: a tile cannot be opened.
     """
-    return load_dem(plan.dem, plan.grid, **access_of(plan), chunk=prepare_options(plan).chunk)
+    return load_dem(plan.dem, plan.grid, **access_of(plan), chunk=plan.options.prepare.chunk)
 
 
 def read_occurrence(plan: MappingPlan) -> xr.Dataset:
@@ -56,7 +54,7 @@ def read_occurrence(plan: MappingPlan) -> xr.Dataset:
     Raises:
         AssetError: a tile cannot be opened.
     """
-    return load_reference_water(plan.water_occurrence, plan.grid, **access_of(plan), chunk=prepare_options(plan).chunk)
+    return load_reference_water(plan.water_occurrence, plan.grid, **access_of(plan), chunk=plan.options.prepare.chunk)
 
 
 def read_scene(plan: MappingPlan, acquisition: Acquisition) -> xr.Dataset:
@@ -72,15 +70,15 @@ def read_scene(plan: MappingPlan, acquisition: Acquisition) -> xr.Dataset:
     if acquisition.product is ProductType.GRD and plan.dem:
         # Facets of the ground beside unknown ground are unknown too: with a margin the rim of the grid is not lost.
         grid = padded(plan.grid, DEM_MARGIN_PX)
-        chunk = min(DEM_CHUNK, prepare_options(plan).chunk)
+        chunk = min(DEM_CHUNK, plan.options.prepare.chunk)
         elevation = with_sea(load_dem(plan.dem, grid, **access_of(plan), chunk=chunk), sea_of(plan))
     scene = load_scene(
         acquisition,
         plan.grid,
         elevation_m=elevation,
         **access_of(plan),
-        options=prepare_options(plan),
-        calibrate=CalibrateOptions.model_validate(plan.options.get("calibrate", {})),
+        options=plan.options.prepare,
+        calibrate=plan.options.calibrate,
     )
     at_sea = "" if elevation is None else elevation.attrs.get("sea_cells", "")
     return scene.assign_attrs(sea_without_elevation=at_sea) if at_sea else scene
@@ -94,8 +92,3 @@ def sea_of(plan: MappingPlan) -> tuple[Cell, ...]:
 def access_of(plan: MappingPlan) -> dict[str, Any]:
     """How the plan's catalogue lets its assets be read; picklable, so that a cluster's workers can use it."""
     return {"sign": partial(signed, catalog=plan.catalog), "gdal": gdal_environment(plan.catalog)}
-
-
-def prepare_options(plan: MappingPlan) -> PrepareOptions:
-    """The plan's prepare options as a model."""
-    return PrepareOptions.model_validate(plan.options.get("prepare", {}))

@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import JsonValue, ValidationError
 
 from pipeline_lib.errors import InputError, UnknownNameError
+from pipeline_lib.options.detect import DetectorChoice
 from pipeline_lib.water.adaptive import AdaptiveDetector
 from pipeline_lib.water.change import LogRatioDetector, ZScoreDetector
 from pipeline_lib.water.ensemble import EnsembleDetector
@@ -76,6 +77,16 @@ def detector(name: str = "default", parameters: dict[str, JsonValue] | None = No
             f"Detector {wanted!r}: option {field!r}: {first['msg']} (given {first['input']!r})."
         ) from error
     return known[wanted](options)  # type: ignore[no-any-return]
+
+
+def chosen_detector(name: str = "default", parameters: dict[str, JsonValue] | None = None) -> DetectorChoice:
+    """A choice that can be run, with the detector by its own name where ``default`` is asked for.
+
+    Raises:
+        UnknownNameError: no such detector.
+        InputError: an option does not exist or has a value that it cannot have.
+    """
+    return DetectorChoice(detector=detector(name, parameters).name, parameters=parameters or {})
 
 
 EnsembleDetector.make = staticmethod(detector)

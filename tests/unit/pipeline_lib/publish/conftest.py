@@ -16,6 +16,8 @@ from pipeline_lib.grid import choose_grid
 from pipeline_lib.model import Acquisition, CatalogItem, CatalogReference, Event, MappingPlan, PlannedPass
 from pipeline_lib.model.area import area_of_bbox
 from pipeline_lib.options.derive import DeriveOptions
+from pipeline_lib.options.detect import DetectorChoice
+from pipeline_lib.options.map_event import StepOptions
 from pipeline_lib.options.publish import PublishOptions
 from pipeline_lib.publish.preview import coarse_backscatter
 from pipeline_lib.publish.publication import Publication, PublishedPass
@@ -89,7 +91,7 @@ def make_flood(bbox=(5.30, 43.90, 5.36, 43.94), *, seed: int = 7, reach=REACH) -
         catalog=CatalogReference(profile="generic", url="http://127.0.0.1:8080"),
         grid=grid,
         passes=tuple(planned),
-        options={"derive": DeriveOptions().model_dump(mode="json"), "detect": {"detector": "tiled", "parameters": {}}},
+        options=StepOptions(detect=DetectorChoice(detector="adaptive")),
         notes=("Two orbits.",),
     )
     joined = mosaic([(one.planned.acquisition.start, one.flood) for one in published]).compute()

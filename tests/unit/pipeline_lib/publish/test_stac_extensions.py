@@ -15,6 +15,8 @@ import pytest
 from pystac.extensions.mlm import MLMExtension
 
 from pipeline_lib.nn.model_folder import load_model, shipped_models
+from pipeline_lib.options.detect import DetectorChoice
+from pipeline_lib.options.map_event import StepOptions
 from pipeline_lib.options.publish import PublishOptions
 from pipeline_lib.publish.item import make_item
 from pipeline_lib.publish.publication import publish
@@ -159,8 +161,8 @@ def documents(folder: Path):
 def signed(flood, tmp_path_factory):
     """An event that a network mapped, and the network."""
     model = load_model(min(shipped_models()))
-    detect = {"detector": "learned", "parameters": {"model": str(model.folder)}}
-    learned = flood.plan.model_copy(update={"options": {"detect": detect}})
+    detect = DetectorChoice(detector="learned", parameters={"model": str(model.folder)})
+    learned = flood.plan.model_copy(update={"options": StepOptions(detect=detect)})
     out = tmp_path_factory.mktemp("signed")
     publish(flood.publication(1, options=PublishOptions(vectors=()), **publication_of_network(learned)), out)
     return out / flood.plan.event.event_id, model
@@ -207,7 +209,7 @@ def test_a_pass_of_no_known_orbit_claims_no_orbit(flood):
 
 def test_a_network_signs_the_map_it_made_and_goes_with_it(flood, signed):
     folder, model = signed
-    classical = flood.plan.model_copy(update={"options": {"detect": {"detector": "adaptive"}}})
+    classical = flood.plan.model_copy(update={"options": StepOptions(detect=DetectorChoice(detector="adaptive"))})
     assert publication_of_network(classical) == {}
     for item in pystac.Collection.from_file(str(folder / "collection.json")).get_items():
         said = MLMExtension.ext(item)

@@ -9,11 +9,14 @@ from rasterio.transform import from_origin
 from scipy import ndimage
 
 from pipeline_lib.model import Acquisition, CatalogItem, CatalogReference, Event, Grid, MappingPlan, ProductType
+from pipeline_lib.options.map_event import StepOptions
+from pipeline_lib.options.prepare import PrepareOptions
 from pipeline_lib.steps.optical import optical_base, optical_shift, prepare_composite, true_colour
 from pipeline_lib.steps.prepare import prepare_history, prepare_scene
 from pipeline_lib.store import Store
 from pipeline_lib.world.server import serve
 
+LAID_ON_OPTICAL = StepOptions(prepare=PrepareOptions(correct_against_optical=True))
 EVENT_START = datetime(2024, 5, 10, tzinfo=timezone.utc)
 SIZE = 240
 GRID = Grid(crs="EPSG:32632", transform=(10, 0, 578000, 0, -10, 4985000), shape=(SIZE, SIZE))
@@ -161,7 +164,7 @@ def test_passes_are_laid_onto_optical_only_where_that_is_asked_for(plan_of, monk
     assert "optical_shift" not in as_it_is.attrs
     np.testing.assert_array_equal(as_it_is["vv"], wrong["vv"])
 
-    asked = plan.model_copy(update={"options": {"prepare": {"correct_against_optical": True}}})
+    asked = plan.model_copy(update={"options": LAID_ON_OPTICAL})
     stored = prepare_scene(asked, store, one)
     estimate = optical_shift(asked, store, stored, optical_base(asked, store))
     assert estimate.corrected
@@ -184,7 +187,7 @@ def test_optical_that_cannot_be_read_lays_nothing(plan_of):
     ]
     asked = plan.model_copy(
         update={
-            "options": {"prepare": {"correct_against_optical": True}},
+            "options": LAID_ON_OPTICAL,
             "optical": (plan.optical[0].model_copy(update={"slices": tuple(lost)}),),
         }
     )

@@ -2,22 +2,28 @@
 
 import json
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 from shapely.geometry import box, mapping
 
 from pipeline_lib.catalog.profiles import resolve_catalog
 from pipeline_lib.catalog.select import choose_optical, references_for
-from pipeline_lib.errors import InputError, NoAcquisitionError, NoReferenceError, StoreError
+from pipeline_lib.errors import InputError, NoAcquisitionError, NoReferenceError, StoreError, UnknownNameError
 from pipeline_lib.grid import choose_grid
 from pipeline_lib.model import Acquisition, CatalogItem, CatalogReference, Event, OrbitDirection, ProductType
 from pipeline_lib.model.area import area_of_bbox
+from pipeline_lib.options.calibrate import CalibrateOptions
+from pipeline_lib.options.derive import DeriveOptions
+from pipeline_lib.options.detect import DetectorChoice
+from pipeline_lib.options.map_event import MapOptions
 from pipeline_lib.options.search import Period, PlanOptions
 from pipeline_lib.steps.plan import make_plan, plan_text, read_plan, write_plan
 from pipeline_lib.steps.search import Found, search_event
 
 START = datetime(2024, 5, 10, tzinfo=timezone.utc)
 EVENT = Event(event_id="e", aoi=area_of_bbox(10, 45, 10.1, 45.1), start=START, end=START + timedelta(days=10))
+PUBLISHED_BEFORE = Path(__file__).parents[3] / "data" / "published_0_1"
 CATALOG = CatalogReference(profile="generic", url="https://stac.example.org")
 D, A = OrbitDirection.DESCENDING, OrbitDirection.ASCENDING
 
@@ -115,12 +121,18 @@ def found(**changes):
 
 
 def test_a_plan_holds_every_decision():
-    plan = make_plan(EVENT, CATALOG, found(), {"detect": {"detector": "x", "parameters": {"a": 1}}, "search": {"a": 2}})
+    plan = make_plan(
+        EVENT,
+        CATALOG,
+        found(),
+        MapOptions(detector_options={"network_share": 0.4}, derive=DeriveOptions(max_slope_deg=9)),
+    )
     assert [one.acquisition.relative_orbit for one in plan.passes] == [66, 15]
     assert [len(one.references) for one in plan.passes] == [4, 2]
     assert plan.grid.crs == "EPSG:32632"
     assert plan.grid.pixel_m == 10
-    assert plan.options == {"detect": {"detector": "x", "parameters": {"a": 1}}}
+    assert plan.options.detect == DetectorChoice(detector="fused", parameters={"network_share": 0.4})
+    assert plan.options.derive.max_slope_deg == 9
     assert plan.notes == (
         "S1C_20240511T120000_R015_A has only 2 reference(s) on relative orbit 15 ascending: the comparison is weak.",
         "No pass for 8 days, from 2024-05-11 to 2024-05-20.",
@@ -174,15 +186,16 @@ def test_no_reference_at_all_is_refused_unless_told_otherwise():
     alone = found(references=())
     with pytest.raises(NoReferenceError, match="reference_days"):
         make_plan(EVENT, CATALOG, alone)
-    plan = make_plan(EVENT, CATALOG, alone, {"plan": {"require_references": False}})
+    plan = make_plan(EVENT, CATALOG, alone, MapOptions(plan=PlanOptions(require_references=False)))
     assert all(planned.references == () for planned in plan.passes)
     assert sum("mapped by itself" in note for note in plan.notes) == 2
 
 
-@pytest.mark.parametrize("options", [{"pixel_m": -1}, {"max_reference": 3}, {"wet_periods": "spring"}])
-def test_wrong_plan_options_are_named(options):
-    with pytest.raises(InputError, match=next(iter(options))):
-        make_plan(EVENT, CATALOG, found(), {"plan": options})
+def test_a_detector_that_cannot_run_is_refused_before_anything_is_planned():
+    with pytest.raises(UnknownNameError, match="nothing"):
+        make_plan(EVENT, CATALOG, found(), MapOptions(detector="nothing"))
+    with pytest.raises(InputError, match=r"network_share.*'half'"):
+        make_plan(EVENT, CATALOG, found(), MapOptions(detector_options={"network_share": "half"}))
 
 
 @pytest.mark.parametrize("name", ["plan.yaml", "plan.json"])
@@ -192,6 +205,32 @@ def test_a_plan_survives_its_file(tmp_path, name):
     assert read_plan(path) == plan
     assert read_plan(path).digest == plan.digest
     assert [one.name for one in path.parent.iterdir()] == [name]
+
+
+def test_a_plan_that_version_0_1_wrote_still_reads(tmp_path):
+    """Its options were mappings: the same fields are read into the models, defaults for what it did not know."""
+    written = json.loads((PUBLISHED_BEFORE / "plan.json").read_text())
+    plan = read_plan(PUBLISHED_BEFORE / "plan.json")
+    said = plan.document["options"]
+    for step, options in written["options"].items():
+        assert {name: said[step][name] for name in options} == options
+    del written["options"]["calibrate"]
+    written["options"]["detect"] = {"detector": "fused", "parameters": {"network_share": 0.25}}
+    (tmp_path / "older.json").write_text(json.dumps(written))
+    older = read_plan(tmp_path / "older.json")
+    assert older.options.calibrate == CalibrateOptions()
+    assert older.options.detect.parameters == {"network_share": 0.25}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [({"derive": {"tea": 1}}, r"options\.derive\.tea"), ({"detect": {"detector": 3}}, r"options\.detect\.detector")],
+)
+def test_options_of_a_plan_that_cannot_be_meant_are_named(tmp_path, options, said):
+    written = json.loads((PUBLISHED_BEFORE / "plan.json").read_text())
+    (tmp_path / "plan.json").write_text(json.dumps(written | {"options": options}))
+    with pytest.raises(InputError, match=said + ".*make one with `overbank plan`"):
+        read_plan(tmp_path / "plan.json")
 
 
 def test_a_person_can_read_the_file_and_the_text(tmp_path):
@@ -278,7 +317,9 @@ def test_an_event_over_the_antimeridian(small_archive, flood_event):
         )
     with serve(sys_path) as url:
         catalog = resolve_catalog(url)
-        plan = make_plan(event, catalog, search_event(event, catalog), {"plan": {"require_references": False}})
+        plan = make_plan(
+            event, catalog, search_event(event, catalog), MapOptions(plan=PlanOptions(require_references=False))
+        )
     assert [one.acquisition.coverage for one in plan.passes] == [1.0]
     assert plan.grid.shape[1] < 2500
 

@@ -7,7 +7,6 @@ import pytest
 
 from pipeline_lib.model import Acquisition, CatalogReference, Event, Grid, MappingPlan, ProductType
 from pipeline_lib.options.calibrate import CalibrateOptions
-from pipeline_lib.options.prepare import PrepareOptions
 from pipeline_lib.steps.event import read_map_options
 from pipeline_lib.steps.prepare import prepare_scene
 from pipeline_lib.steps.read import key_of
@@ -27,10 +26,7 @@ def plan_of(options) -> MappingPlan:
         catalog=CatalogReference(profile="generic", url="http://localhost"),
         grid=Grid(crs="EPSG:32632", transform=(10, 0, 578000, 0, -10, 4985000), shape=(64, 64)),
         passes=(),
-        options={
-            "prepare": PrepareOptions().model_dump(mode="json"),
-            "calibrate": options.calibrate.model_dump(mode="json"),
-        },
+        options=options.steps,
     )
 
 
