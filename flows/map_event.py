@@ -1,4 +1,4 @@
-"""Map one flood event: search, plan, prepare, detect, derive, mosaic, assess, publish, evaluate."""
+"""Map one flood event: search, plan, prepare, detect, derive, mosaic, assess, publish."""
 
 from pathlib import Path
 from typing import Any, cast
@@ -25,7 +25,6 @@ from pipeline_lib.steps.workspace import workspace_of
 from tasks.cluster import dropped_on_cancel
 from tasks.derive import mosaic_event
 from tasks.display import all_shown, unvisited
-from tasks.evaluate import evaluate_event
 from tasks.gate import assess
 from tasks.mirror import mirror_events
 from tasks.plan import plan_event
@@ -55,9 +54,7 @@ def _run_name() -> str:
     task_runner=PASSES_AT_ONCE,
     result_serializer="json",
 )
-def map_event(
-    event: Event, catalog: str, out: str, options: MapOptions | None = None, truth: str | None = None
-) -> Product | None:
+def map_event(event: Event, catalog: str, out: str, options: MapOptions | None = None) -> Product | None:
     """Map ``event`` with what ``catalog`` holds and publish it under ``out/<event_id>``.
 
     Args:
@@ -65,7 +62,6 @@ def map_event(
         catalog: Which archive: planetary-computer, earth-search, cdse, or the URL of any STAC API.
         out: Folder of published events. The pages are served from it: leave it as it is.
         options: Options of every step; the defaults where None. `approval.required` holds the map for a person.
-        truth: For simulated archives alone: the folder of the world, whose truth the map is scored against.
 
     Returns:
         The published product; None where nothing is published (below the publish-if rule, rejected, or waiting for
@@ -76,7 +72,7 @@ def map_event(
         IncompleteEventError: published, but some passes failed.
     """
     return final_state(  # type: ignore[no-any-return]
-        map_and_publish(event, catalog, out, options or MapOptions(), truth)
+        map_and_publish(event, catalog, out, options or MapOptions())
     )
 
 
@@ -95,7 +91,7 @@ def final_state(outcome: Outcome) -> Any:
     return Completed(name=outcome.state, message=outcome.reason, data=outcome.product)
 
 
-def map_and_publish(event: Event, catalog: str, out: str, options: MapOptions, truth: str | None = None) -> Outcome:
+def map_and_publish(event: Event, catalog: str, out: str, options: MapOptions) -> Outcome:
     """The body of `map_event`, for flows that map an event and do something more.
 
     Returns:
@@ -111,18 +107,16 @@ def map_and_publish(event: Event, catalog: str, out: str, options: MapOptions, t
         dask_patience_s=options.dask_patience_s,
     )
     with all_shown(), measured_run(out, event.event_id, place) as watch, dropped_on_cancel():
-        outcome = _map_and_publish(event, catalog, out, options, place, truth)
+        outcome = _map_and_publish(event, catalog, out, options, place)
         watch.ended(outcome)
     return outcome
 
 
-def _map_and_publish(
-    event: Event, catalog: str, out: str, options: MapOptions, place: Place, truth: str | None
-) -> Outcome:
+def _map_and_publish(event: Event, catalog: str, out: str, options: MapOptions, place: Place) -> Outcome:
     """Every stage in its order."""
     seen = published_product(Path(out), event.event_id)
     plan = plan_event(event, catalog, search(event, catalog, options.search), options, place)
-    progress = Progress(run_logger(), total=_stages(plan, scored=truth is not None))
+    progress = Progress(run_logger(), total=_stages(plan))
     ancillaries, composite = _prepare_ancillaries(plan, place, progress)
     passes, failures = map_passes(plan, ancillaries, place, progress)
     done = _seen_from_above(restricted(plan, passes), passes, composite, place)
@@ -130,9 +124,6 @@ def _map_and_publish(
     progress.finished(f"mosaic of {len(passes)} passes")
     outcome = _publish_or_hold(mapped, out, options, place, since=0 if seen is None else seen.version)
     progress.finished(f"{outcome.state}: {event.event_id}")
-    if truth is not None:
-        evaluate_event(unvisited(done), passes, truth, place)
-        progress.finished("scored against the truth")
     return outcome.model_copy(update={"failures": {name: str(error) for name, error in failures.items()}})
 
 
@@ -167,10 +158,10 @@ def _mirrored(out: str, event_id: str) -> str:
     return ""
 
 
-def _stages(plan: MappingPlan, *, scored: bool) -> int:
+def _stages(plan: MappingPlan) -> int:
     """How many stages a plan will take."""
     orbits = {history_name(planned) for planned in plan.passes}
-    return 2 + bool(plan.optical) + len(orbits) + 3 * len(plan.passes) + 2 + int(scored)
+    return 2 + bool(plan.optical) + len(orbits) + 3 * len(plan.passes) + 2
 
 
 def _prepare_ancillaries(

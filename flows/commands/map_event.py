@@ -57,16 +57,13 @@ def map_command(
     dask: Dask = None,
     optical: Optical = True,
     orbits: Orbits = None,
-    truth: Annotated[Path | None, typer.Option(help="Simulated world to score against.")] = None,
     again: Annotated[bool, typer.Option("--again", help="Map again even if nothing is new.")] = False,
     approve: Annotated[bool, typer.Option("--approve", help="Publish only after `overbank events approve`.")] = False,
 ) -> None:
     """Map a flood event and publish it under OUT/<event id>."""
     event = _event(event_file, event_id, bbox, aoi, start, end)
     options = _options(options_file, detector, pixel, dask, approve=approve, optical=optical, orbits=orbits)
-    product = run_map(event, catalog, out, options, truth=truth, again=again)
-    if truth is not None:
-        _show_scores(out, event.event_id)
+    product = run_map(event, catalog, out, options, again=again)
     show(product)
     if product is not None:
         mirrored(out, event.event_id)
@@ -109,6 +106,7 @@ def demo_command(
     from pipeline_lib.options.map_event import MapOptions
     from pipeline_lib.options.world import WorldOptions
     from pipeline_lib.steps.event import read_event
+    from pipeline_lib.steps.score_event import score_event, scores_text
     from pipeline_lib.world.build import build_world
     from pipeline_lib.world.server import serve
 
@@ -117,14 +115,13 @@ def demo_command(
     with serve(world) as url:
         typer.echo(f"STAC API with its assets: {url}", err=True)
         event = read_event(world / "event.yaml")
-        product = run_map(event, url, out / "events", MapOptions(), truth=world, again=again)
-        _show_scores(out / "events", event.event_id)
+        product = run_map(event, url, out / "events", MapOptions(), again=again)
+    if product is not None:
+        typer.echo(scores_text(score_event(out / "events", event.event_id, world)))
         show(product)
 
 
-def run_map(
-    event: "Event", catalog: str, out: Path, options: "MapOptions", *, truth: Path | None, again: bool
-) -> "Product | None":
+def run_map(event: "Event", catalog: str, out: Path, options: "MapOptions", *, again: bool) -> "Product | None":
     """Map an event in this process; return what is published, None where nothing is."""
     from pipeline_lib.steps.decide import refuse_impossible, search_and_plan
     from pipeline_lib.steps.published import published_product
@@ -141,27 +138,13 @@ def run_map(
     from flows.map_event import map_event
 
     with shown_progress():
-        state = map_event(
-            event,
-            catalog,
-            str(out.resolve()),
-            options,
-            str(truth.resolve()) if truth else None,
-            return_state=True,
-        )
+        state = map_event(event, catalog, str(out.resolve()), options, return_state=True)
     if os.environ.get("OVERBANK_DEBUG"):
         _show_metrics(out, event.event_id)
     product: Product | None = state.result()
     if state.name != "Completed":
         typer.echo(f"{state.name}. {state.message}", err=True)
     return product
-
-
-def _show_scores(out: Path, event_id: str) -> None:
-    """Print how well the map agrees with the truth of a simulated archive."""
-    from pipeline_lib.steps.score_event import event_scores_text
-
-    typer.echo(event_scores_text(out, event_id))
 
 
 def _show_metrics(out: Path, event_id: str) -> None:

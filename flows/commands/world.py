@@ -1,11 +1,13 @@
-"""``overbank world``: the simulated flood, built into a folder and served as an archive."""
+"""``overbank world``: the simulated flood, built into a folder, served as an archive, and what maps of it score."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-world_app = typer.Typer(no_args_is_help=True, help="The simulated flood with exact truth: build it, serve it.")
+world_app = typer.Typer(
+    no_args_is_help=True, help="The simulated flood with exact truth: build it, serve it, score a map."
+)
 
 
 @world_app.command("build")
@@ -36,6 +38,18 @@ def serve_command(
 
     faults = Faults([Rule(name, times=None) for name in fault]) if fault else None
     serve_until_stopped(folder, host, port, faults=faults, ready=lambda url: typer.echo(f"STAC API with assets: {url}"))
+
+
+@world_app.command("score")
+def score_command(
+    event_id: Annotated[str, typer.Argument(help="A published event, mapped from the world's archive.")],
+    folder: Annotated[Path, typer.Argument(help="The world's folder.")],
+    out: Annotated[Path, typer.Option(help="Folder of published events.")] = Path("out"),
+) -> None:
+    """Score a published event against the exact truth of the simulated flood, pass by pass."""
+    from pipeline_lib.steps.score_event import score_event, scores_text
+
+    typer.echo(scores_text(score_event(out, event_id, folder)))
 
 
 def register(app: typer.Typer) -> None:

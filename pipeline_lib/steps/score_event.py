@@ -1,22 +1,20 @@
-"""Score a mapped event against the truth of a simulated world, pass by pass and pooled."""
+"""Score a published event against the truth of the simulated world it was mapped from, pass by pass and pooled."""
 
-import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import rioxarray  # noqa: F401 - registers the .rio accessor
+import rioxarray
 import xarray as xr
 from rasterio.enums import Resampling
 
-from pipeline_lib.atomic import write_atomically
 from pipeline_lib.evaluate.scores import Scores, confusion, score
-from pipeline_lib.model import NOT_OBSERVED, Confusion, MappingPlan, Record
-from pipeline_lib.steps.map_event import MappedPass
-from pipeline_lib.steps.workspace import Workspace, workspace_of
+from pipeline_lib.model import NOT_OBSERVED, Confusion, Record
+from pipeline_lib.publish.records import need_record
+from pipeline_lib.publish.versions import version_folder
 from pipeline_lib.world.inundation import Truth
 from pipeline_lib.world.truth import flood_of, open_land, truth_for, truth_layer
-
-SCHEMA = "overbank-event-scores/1"
 
 
 class PassScores(Record):
@@ -35,7 +33,6 @@ class PassScores(Record):
 class EventScores(Record):
     """A mapped event against the truth."""
 
-    schema_id: str = SCHEMA
     event_id: str
     passes: tuple[PassScores, ...]
     pooled_flood_open_land: Scores
@@ -52,12 +49,9 @@ class EventScores(Record):
         return [*rows, _row("pooled", self.pooled_flood_open_land, self.pooled_flood_anywhere, agreement)]
 
 
-def event_scores_text(out: Path, event_id: str) -> str:
-    """The scores of an event that was mapped into ``out`` against a truth, as a table for the terminal."""
-    path = _path(workspace_of(out, event_id))
-    if not path.exists():
-        return "Not scored: the map is older than the wish for scores (--again maps anew)."
-    rows = EventScores.model_validate_json(path.read_text(encoding="utf-8")).rows()
+def scores_text(scores: EventScores) -> str:
+    """The scores as a table for the terminal."""
+    rows = scores.rows()
     shown = [["against the simulated truth", *list(rows[0])[1:]], *(list(row.values()) for row in rows)]
     widths = [max(len(line[column]) for line in shown) for column in range(len(shown[0]))]
     return "\n".join(
@@ -66,48 +60,63 @@ def event_scores_text(out: Path, event_id: str) -> str:
     )
 
 
-def score_event(plan: MappingPlan, mapped: list[MappedPass], truth: str, workspace: Workspace) -> EventScores:
-    """Score every mapped pass and write ``scores.json`` into the workspace.
+def score_event(out: Path, event_id: str, world: Path) -> EventScores:
+    """Score every pass of the current version of an event, as its readers see it.
+
+    Args:
+        out: folder of published events.
+        event_id: which.
+        world: folder of the simulated world.
 
     Raises:
-        InputError: ``truth`` is not a simulated world.
+        UnknownNameError: nothing of the event is published, or the world never saw one of its passes.
+        InputError: ``world`` is not a simulated world.
+    """
+    record = need_record(out, event_id)
+    passes = version_folder(out / event_id, record["version"]) / "passes"
+    floods = {identity: _raster(passes / identity / "flood_extent.tif") for identity in record["passes"]}
+    return score_floods(event_id, floods, world)
+
+
+def score_floods(event_id: str, floods: Mapping[str, xr.DataArray], world: Path) -> EventScores:
+    """Score ``flood_extent`` of passes by their acquisition, dims (y, x) with their CRS.
+
+    Raises:
+        InputError: ``world`` is not a simulated world.
         UnknownNameError: the world never saw one of the passes.
     """
     passes, open_counts, all_counts = [], [], []
-    for one in mapped:
-        flood = workspace.store.open(one.flood)
-        counts, agreement = compare_with_truth(flood, Path(truth), one.planned.acquisition.acquisition_id)
+    for identity, extent in floods.items():
+        counts, agreement = compare_with_truth(extent, world, identity)
         open_counts.append(counts[0])
         all_counts.append(counts[1])
         passes.append(
             PassScores(
-                acquisition_id=one.planned.acquisition.acquisition_id,
+                acquisition_id=identity,
                 flood_open_land=score(counts[0]),
                 flood_anywhere=score(counts[1]),
                 not_observed_agreement=agreement,
             )
         )
-    scores = EventScores(
-        event_id=plan.event.event_id,
+    return EventScores(
+        event_id=event_id,
         passes=tuple(passes),
         pooled_flood_open_land=score(sum(open_counts[1:], open_counts[0])),
         pooled_flood_anywhere=score(sum(all_counts[1:], all_counts[0])),
     )
-    write_atomically(_path(workspace), json.dumps(scores.model_dump(mode="json"), indent=1))
-    return scores
 
 
 def compare_with_truth(
-    flood: xr.Dataset, world: Path, acquisition_id: str
+    extent: xr.DataArray, world: Path, acquisition_id: str
 ) -> tuple[tuple[Confusion, Confusion], float]:
     """Confusions on open land and anywhere, and the agreement on what was observed, for one pass.
 
     Args:
-        flood: a FloodMap of the pass, dims (y, x), with its CRS.
+        extent: ``flood_extent`` of the pass, uint8 (y, x), with its CRS.
         world: folder of the simulated world.
         acquisition_id: of the pass.
     """
-    extent = flood["flood_extent"].load()
+    extent = extent.load()
     truth = truth_for(world, acquisition_id)
     flooded = _onto(flood_of(truth).astype("uint8"), extent)
     standing_out = np.isin(_onto(truth, extent), (Truth.FLOODED_VEGETATION, Truth.FLOODED_TOWN))
@@ -117,6 +126,13 @@ def compare_with_truth(
     on_open_land = confusion(mapped, wet, valid=land & ~standing_out)
     anywhere = confusion(mapped, wet)
     return (on_open_land, anywhere), float(np.mean((mapped != NOT_OBSERVED) == seen))
+
+
+def _raster(path: Path) -> xr.DataArray:
+    """A published layer."""
+    opened: Any = rioxarray.open_rasterio(path)
+    layer: xr.DataArray = opened.squeeze("band", drop=True)
+    return layer
 
 
 def _onto(layer: xr.DataArray, like: xr.DataArray) -> np.ndarray:
@@ -141,8 +157,3 @@ def _row(name: str, open_land_scores: Scores, anywhere: Scores, agreement: float
         "flood IoU, anywhere": text(anywhere.water_iou),
         "not-observed agreement": text(agreement),
     }
-
-
-def _path(workspace: Workspace) -> Path:
-    """Where the scores of an event live."""
-    return workspace.plan_path.with_name("scores.json")

@@ -9,7 +9,7 @@ from pipeline_lib.options.map_event import MapOptions
 from pipeline_lib.options.world import WorldOptions
 from pipeline_lib.steps import decide, map_event, prepare
 from pipeline_lib.steps.event import read_event
-from pipeline_lib.steps.score_event import score_event
+from pipeline_lib.steps.score_event import score_floods
 from pipeline_lib.steps.workspace import workspace_of
 from pipeline_lib.world.build import build_world
 from pipeline_lib.world.server import serve
@@ -37,8 +37,8 @@ def flood_scores(world, url, out, product):
     scene = prepare.prepare_pass(plan, store, planned, history)
     water = map_event.detect_pass(plan, scene, history, ancillaries, store)
     flood = map_event.derive_pass(plan, planned, scene, history, water, ancillaries, store)
-    mapped = [map_event.MappedPass(planned=planned, scene=scene, flood=flood)]
-    return score_event(plan, mapped, str(world), workspace).passes[0]
+    extent = store.open(flood)["flood_extent"]
+    return score_floods("one pass", {planned.acquisition.acquisition_id: extent}, world).passes[0]
 
 
 def test_grd_gives_the_same_flood_as_rtc(world, tmp_path):

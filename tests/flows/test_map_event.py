@@ -22,12 +22,14 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from flows.commands.evaluate import register
+from flows.commands.world import world_app
 from flows.map_event import map_event
 from flows.mirror_events import mirror_events
 from pipeline_lib.errors import AssetError, IncompleteEventError, MirrorError, NoAcquisitionError
 from pipeline_lib.model import CatalogReference, Grid, MappingPlan
 from pipeline_lib.options.map_event import MapOptions
 from pipeline_lib.steps.map_event import Place
+from pipeline_lib.steps.score_event import score_event
 from pipeline_lib.world.server import serve
 
 flow_module = importlib.import_module("flows.map_event")  # the package's name of the same spelling is the flow
@@ -38,10 +40,10 @@ pytestmark = [pytest.mark.xdist_group("prefect"), pytest.mark.usefixtures("prefe
 
 
 @pytest.fixture(scope="module")
-def mapped(archive, event, small_world, tmp_path_factory, prefect_server):
-    """The simulated flood, mapped and scored once."""
+def mapped(archive, event, tmp_path_factory, prefect_server):
+    """The simulated flood, mapped once."""
     out = tmp_path_factory.mktemp("out")
-    return out, map_event(event, archive, str(out), MapOptions(), str(small_world))
+    return out, map_event(event, archive, str(out))
 
 
 def test_the_event_is_published_with_all_its_passes(mapped, event):
@@ -53,12 +55,15 @@ def test_the_event_is_published_with_all_its_passes(mapped, event):
         assert (out / event.event_id / name).stat().st_size > 0
 
 
-def test_the_map_agrees_with_the_truth(mapped, event):
+def test_the_map_agrees_with_the_truth(mapped, event, small_world):
     out, _ = mapped
-    scores = json.loads((out / ".overbank" / event.event_id / "scores.json").read_text())
-    assert scores["pooled_flood_open_land"]["water_precision"] > 0.7
-    assert scores["pooled_flood_open_land"]["water_recall"] > 0.5
-    assert min(one["not_observed_agreement"] for one in scores["passes"]) > 0.99
+    scores = score_event(out, event.event_id, small_world)
+    assert scores.pooled_flood_open_land.water_precision > 0.7
+    assert scores.pooled_flood_open_land.water_recall > 0.5
+    assert min(one.not_observed_agreement for one in scores.passes) > 0.99
+    told = CliRunner().invoke(world_app, ["score", event.event_id, str(small_world), "--out", str(out)])
+    assert told.exit_code == 0, told.output
+    assert f"{scores.pooled_flood_open_land.water_iou:.3f}" in told.output.splitlines()[-1]
 
 
 def test_dry_excluded_and_not_observed_are_three_values(mapped, event):
@@ -123,9 +128,9 @@ def test_sentinel_2_that_cannot_be_read_costs_a_note_and_no_map(event, monkeypat
 
 
 def test_the_run_shows_itself_in_the_ui(mapped, event):
-    """Several tests map the same event, in any order; the run of ``mapped`` is the one that was scored."""
-    by_key = next(found for found in _artifacts_of_runs(f"map {event.event_id}") if "scores" in found)
-    assert {"acquisitions", "summary", "map", "page", "scores", "progress"} <= set(by_key)
+    """Several tests map the same event, in any order; that of ``mapped`` is one of those that published it."""
+    by_key = next(found for found in _artifacts_of_runs(f"map {event.event_id}") if "page" in found)
+    assert {"acquisitions", "summary", "map", "page", "progress"} <= set(by_key)
     assert str(by_key["map"].data).startswith("data:image/png;base64,")
     assert float(by_key["progress"].data) == 100.0
 
