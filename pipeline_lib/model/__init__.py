@@ -18,6 +18,7 @@ from pipeline_lib.model.dataset import (
 )
 from pipeline_lib.model.event import Event
 from pipeline_lib.model.grid import Grid
+from pipeline_lib.model.made_by import DetectorUsed, NetworkUsed
 from pipeline_lib.model.plan import CatalogReference, MappingPlan, PlannedPass
 from pipeline_lib.model.product import Confusion, Product, Stored
 from pipeline_lib.model.record import Record, digest_of
@@ -33,10 +34,12 @@ __all__ = [
     "CatalogItem",
     "CatalogReference",
     "Confusion",
+    "DetectorUsed",
     "Event",
     "Exclusion",
     "Grid",
     "MappingPlan",
+    "NetworkUsed",
     "OrbitDirection",
     "PlannedPass",
     "Product",

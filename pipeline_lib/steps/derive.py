@@ -14,6 +14,7 @@ from pipeline_lib.model import MappingPlan, PlannedPass, Stored, digest_of
 from pipeline_lib.options.derive import ReferenceOptions
 from pipeline_lib.publish.preview import coarse_backscatter, coarse_factor
 from pipeline_lib.store import Store
+from pipeline_lib.water.making import MADE_BY
 
 
 def derive(  # noqa: PLR0913 - the flow hands over each stored input by name
@@ -51,6 +52,7 @@ def derive(  # noqa: PLR0913 - the flow hands over each stored input by name
     )
     land = None if terrain is None else store.open(terrain)
     flood = derive_flood(extent, reference, land, seen, options, archive)
+    flood.attrs[MADE_BY] = extent.attrs[MADE_BY]
     flood.attrs["acquisition_id"] = planned.acquisition.acquisition_id
     flood.attrs["datetime"] = planned.acquisition.start.isoformat()
     flood.attrs["reference_passes"] = [reference.acquisition_id for reference in planned.references]

@@ -25,6 +25,7 @@ from pipeline_lib.pixel import ground_size_m
 from pipeline_lib.steps.annotate import annotated, annotations_kept
 from pipeline_lib.store import Store
 from pipeline_lib.water import Need, Observation, detector, detectors
+from pipeline_lib.water.making import MADE_BY, detected, made_by
 from pipeline_lib.whole_raster import whole_raster
 
 QUICKLOOK_PX = 1600
@@ -71,7 +72,9 @@ def detect_water(  # noqa: PLR0913 - each input of a detector by its name
         water_occurrence=store.open(occurrence)["water_occurrence"] if occurrence is not None else None,
     )
     with annotated(**({"resources": resources} if resources else {})):
-        extent = found.detect(observation)
+        extent = detected(found, observation)
+    if resources:
+        extent.attrs[MADE_BY] = made_by(extent).run_by("torch-cuda").model_dump_json()
     with annotations_kept(bool(resources)):
         return store.save(stored.kind, stored.key, extent)
 
@@ -89,7 +92,7 @@ def detector_cards() -> tuple[DetectorCard, ...]:
     """Every detector with what it needs beyond the scene, the default one first."""
     return tuple(
         DetectorCard(name=found.name, summary=found.summary, needs=tuple(sorted(str(need) for need in found.needs)))
-        for found in detectors()
+        for found in (detector(known.name) for known in detectors())
     )
 
 
@@ -221,10 +224,11 @@ def _pixel_km2(scene: xr.Dataset) -> float:
     return math.prod(ground_size_m(height, width, scene.rio.crs, (south + north) / 2.0)) / 1e6
 
 
-def needs_of(name: str) -> frozenset[Need]:
-    """What a detector needs beyond the scene.
+def needs_of(name: str, parameters: dict[str, JsonValue] | None = None) -> frozenset[Need]:
+    """What a detector needs beyond the scene, with the options given.
 
     Raises:
         UnknownNameError: no such detector.
+        InputError: an option that the detector does not have.
     """
-    return detector(name).needs
+    return detector(name, parameters).needs

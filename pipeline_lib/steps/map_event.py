@@ -46,7 +46,8 @@ class MappedPass(Record):
 
 def runs_network(plan: MappingPlan) -> bool:
     """Whether detection will run a network."""
-    return Need.MODEL in needs_of(plan.options.detect.detector)
+    chosen = plan.options.detect
+    return Need.MODEL in needs_of(chosen.detector, chosen.parameters)
 
 
 def optical_comes_first(plan: MappingPlan) -> bool:

@@ -9,6 +9,8 @@ References:
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
+from operator import or_
 from typing import ClassVar
 
 import dask.array as da
@@ -22,6 +24,7 @@ from pipeline_lib.model import NOT_OBSERVED, WATER, check_scene, check_water_ext
 from pipeline_lib.options import Options
 from pipeline_lib.options.detect import EnsembleOptions
 from pipeline_lib.water.interface import Detector, Need, Observation
+from pipeline_lib.water.making import MADE_BY, MEMBERS, detected
 
 
 def vote(water: Sequence[npt.NDArray[np.uint8]]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
@@ -78,7 +81,10 @@ def combine(extents: Mapping[str, xr.Dataset]) -> xr.Dataset:
     }
     notes = [f"{name}: {note}" for name, extent in extents.items() for note in extent.attrs.get("notes", [])]
     variables = {name: (("y", "x"), layer, {"units": "1"}) for name, layer in layers.items()}
-    attrs = {**first.attrs, "notes": notes, "ensemble": list(extents)}
+    made = [extent.attrs[MADE_BY] for extent in extents.values() if MADE_BY in extent.attrs]
+    advisory = reduce(or_, (int(extent.attrs.get("advisory", 0)) for extent in extents.values()))
+    shared_facts = {name: value for name, value in first.attrs.items() if name not in {MADE_BY, "advisory"}}
+    attrs = {**shared_facts, "notes": notes, "ensemble": list(extents), MEMBERS: made, "advisory": advisory}
     return check_water_extent(xr.Dataset(variables, coords=first.coords, attrs=attrs))
 
 
@@ -124,7 +130,6 @@ class EnsembleDetector:
 
     name: ClassVar[str] = "ensemble"
     summary: ClassVar[str] = "Majority of several detectors, mean likelihood, agreement (as Copernicus GFM does)"
-    needs: ClassVar[frozenset[Need]] = frozenset()
     options_type: ClassVar[type[Options]] = EnsembleOptions
     make: ClassVar[Callable[[str, dict[str, JsonValue] | None], Detector]]
     """How a member is made from its name and options: set by the registry, which knows them all."""
@@ -140,6 +145,9 @@ class EnsembleDetector:
         if not names or self.name in names or len(set(names)) < len(names):
             raise InputError(f"Members of an ensemble are {names!r}; give each other detector's name at most once.")
         self.members = self._made()
+        # What else a member needs it may lack: it then does not deliver. A network runs wherever a member has one.
+        runs_network = any(Need.MODEL in member.needs for member in self.members.values())
+        self.needs = frozenset({Need.MODEL}) if runs_network else frozenset()
 
     def _made(self) -> dict[str, Detector]:
         """The members by name."""
@@ -159,7 +167,7 @@ class EnsembleDetector:
                 silent.append(f"{name} did not deliver: it needs {', '.join(missing)}.")
                 continue
             try:
-                extents[name] = member.detect(observation)
+                extents[name] = detected(member, observation)
             except ContractError as error:
                 silent.append(f"{name} did not deliver: {error}")
         if not extents:

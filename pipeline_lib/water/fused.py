@@ -23,6 +23,7 @@ from pipeline_lib.water.adaptive import AdaptiveDetector
 from pipeline_lib.water.extent import water_extent
 from pipeline_lib.water.interface import Need, Observation
 from pipeline_lib.water.learned import LearnedDetector
+from pipeline_lib.water.making import MADE_BY, MEMBERS, detected
 
 Plane = npt.NDArray[np.float32]
 
@@ -76,12 +77,13 @@ class FusedDetector:
             ContractError: the scene is none.
             ModelError: the model cannot be used.
         """
-        classical = self._adaptive.detect(observation)
+        classical = detected(self._adaptive, observation)
+        members = [classical.attrs.pop(MADE_BY)]
         try:
             look = self._network.look(observation)
         except ContractError as error:
             notes = [*classical.attrs["notes"], f"adaptive detector alone: {error}"]
-            return classical.assign_attrs(notes=notes)
+            return classical.assign_attrs({"notes": notes, MEMBERS: members})
         theirs = classical["likelihood"].data
         options = self.options
         share = options.network_share_with_history if observation.has(Need.HISTORY) else options.network_share
@@ -90,4 +92,5 @@ class FusedDetector:
         )
         water = probability >= expit(share * logit(look.threshold))
         notes = [*look.notes, *classical.attrs["notes"]]
-        return look.described(water_extent(observation.scene, probability, water, notes=notes), probability)
+        extent = look.described(water_extent(observation.scene, probability, water, notes=notes), probability)
+        return extent.assign_attrs({MEMBERS: members})

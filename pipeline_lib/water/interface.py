@@ -59,11 +59,20 @@ class Detector(Protocol):
     name: ClassVar[str]
     summary: ClassVar[str]
     """One line for ``overbank detectors``."""
-    needs: ClassVar[frozenset[Need]]
     options_type: ClassVar[type[Options]]
 
     def __init__(self, options: Options | None = None) -> None:
         """Take the detector's own options; defaults where None."""
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """What the detector cannot work without, with the options it was given."""
+        ...
+
+    @property
+    def options(self) -> Options:
+        """The detector's own options, complete."""
+        ...
 
     def detect(self, observation: Observation) -> xr.Dataset:
         """Return a WaterExtent (`pipeline_lib.model.check_water_extent`) on the scene's grid, lazily.

@@ -9,11 +9,12 @@ import numpy.typing as npt
 import xarray as xr
 
 from pipeline_lib.errors import ModelError
-from pipeline_lib.model import NOT_OBSERVED, Advisory, check_scene
+from pipeline_lib.model import NOT_OBSERVED, Advisory, NetworkUsed, check_scene
 from pipeline_lib.options import Options
 from pipeline_lib.options.learned import LearnedOptions
 from pipeline_lib.water.extent import water_extent
 from pipeline_lib.water.interface import Need, Observation
+from pipeline_lib.water.making import NETWORKS
 
 if TYPE_CHECKING:
     from pipeline_lib.nn.segmenter import Segmenter
@@ -35,8 +36,10 @@ class Look:
     probability: da.Array
     """Calibrated P(water) float32 (y, x), NaN = not observed."""
     threshold: float
-    model: str
-    backend: str
+    networks: tuple[NetworkUsed, ...]
+    """Those whose probabilities are averaged."""
+    draws: int
+    """Draws of dropout of each in its place; 0: none."""
     strange: tuple[str, ...]
     """Sentences on what of the scene lies outside the training range."""
     disagreement: da.Array | None = None
@@ -45,10 +48,12 @@ class Look:
     @property
     def notes(self) -> list[str]:
         """For the WaterExtent."""
-        return [f"model {self.model} on {self.backend}", *self.strange]
+        names = " and ".join(one.name for one in self.networks)
+        drawn = f", {self.draws} draws of dropout each" if self.draws else ""
+        return [f"model {names}{drawn} on {self.networks[0].backend}", *self.strange]
 
     def described(self, extent: xr.Dataset, probability: da.Array | None = None) -> xr.Dataset:
-        """The extent with its uncertainty, the model's name and, where called for, the warning.
+        """The extent with its uncertainty, the networks and, where called for, the warning.
 
         Layers (y, x): ``uncertainty`` uint8 percent, 255 not observed; ``disagreement`` in nats where there are several
         answers.
@@ -57,7 +62,7 @@ class Look:
         extent["uncertainty"] = (("y", "x"), sure, {"units": "%"})
         if self.disagreement is not None:
             extent["disagreement"] = (("y", "x"), self.disagreement, {"units": "nat"})
-        extent.attrs["model"] = self.model
+        extent.attrs[NETWORKS] = [one.model_dump_json() for one in self.networks]
         if self.strange:
             extent.attrs["advisory"] = int(Advisory.OUT_OF_DISTRIBUTION)
         return extent
@@ -136,13 +141,13 @@ class LearnedDetector:
         history = observation.history
         joined = ensemble_likelihood(members, scene, history) if len(members) > 1 else None
         probability = members[0].likelihood(scene, history) if joined is None else joined["likelihood"]
-        names = dict.fromkeys(one.model.card.name for one in members)
-        drawn = f", {self.options.dropout_draws} draws of dropout each" if self.options.dropout_draws else ""
+        threshold = self.options.threshold or card.threshold
+        used = {str(one.model.folder): _used(one, threshold) for one in members}  # draws of one model are one network
         return Look(
             probability=cast("da.Array", probability.data),
-            threshold=self.options.threshold or card.threshold,
-            model=" and ".join(names) + drawn,
-            backend=members[0].backend,
+            threshold=threshold,
+            networks=tuple(used.values()),
+            draws=self.options.dropout_draws,
             strange=segmenter.out_of_distribution(scene, history),
             disagreement=None if joined is None else cast("da.Array", joined["disagreement"].data),
         )
@@ -159,3 +164,11 @@ class LearnedDetector:
         look = self.look(observation)
         water = look.probability >= look.threshold
         return look.described(water_extent(observation.scene, look.probability, water, notes=look.notes))
+
+
+def _used(segmenter: "Segmenter", threshold: float) -> NetworkUsed:
+    """The network of an open model: the files that were checked when it was opened."""
+    card, folder = segmenter.model.card, str(segmenter.model.folder.resolve())
+    return NetworkUsed(
+        name=card.name, digests=card.digests, threshold=threshold, backend=segmenter.backend, folder=folder
+    )

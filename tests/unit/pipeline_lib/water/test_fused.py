@@ -1,5 +1,7 @@
 """The network and the adaptive detector pooled."""
 
+import json
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -58,6 +60,10 @@ def scene() -> xr.Dataset:
     return xr.Dataset(data, attrs={"backscatter": "gamma0"})
 
 
+def names(extent: xr.Dataset) -> list[str]:
+    return [json.loads(one)["name"] for one in extent.attrs.get("networks", ())]
+
+
 def test_one_extent_from_both_and_from_one_where_the_network_cannot_read(scene) -> None:
     found = detector("fused", {"backend": "cpu", "tile_px": 128})
     extent = found.detect(Observation(scene=scene)).compute()
@@ -66,10 +72,10 @@ def test_one_extent_from_both_and_from_one_where_the_network_cannot_read(scene) 
     assert (extent["water"][:, :6] == 255).all()
     assert (extent["uncertainty"][:, :6] == 255).all()
     assert extent["uncertainty"][30:60, 40:80].mean() < 15
-    assert extent.attrs["model"] == LearnedOptions().without_history  # there are no reference passes
+    assert names(extent) == [LearnedOptions().without_history]  # there are no reference passes
     alone = found.detect(Observation(scene=scene[["vh"]])).compute()
     assert "adaptive detector alone" in alone.attrs["notes"][-1]
-    assert "model" not in alone.attrs
+    assert names(alone) == []
 
 
 def test_the_network_with_all_the_weight_is_the_learned_detector(scene) -> None:
@@ -88,7 +94,7 @@ def test_members_are_averaged_and_one_that_compares_sits_out_without_references(
     xr.testing.assert_equal(sitting_out, alone)
     history = xr.concat([scene.clip(min=0.01)] * 2, dim="time")
     both = two.detect(Observation(scene=scene, history=history)).compute()
-    assert both.attrs["model"] == "shipped_post_event and shipped_pre_post_event"
+    assert names(both) == ["shipped_post_event", "shipped_pre_post_event"]
     assert both["disagreement"].isnull().equals(both["water"] == 255)
     assert 0 < float(both["disagreement"].max()) <= np.log(2)
     other = detector("learned", options | {"model": "shipped_pre_post_event"})
