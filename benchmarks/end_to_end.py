@@ -28,6 +28,8 @@ from pipeline_lib.options.map_event import MapOptions
 from pipeline_lib.steps import derive, map_event, prepare
 from pipeline_lib.steps.decide import search_and_plan
 from pipeline_lib.steps.event import read_event
+from pipeline_lib.steps.mapped import Ancillaries, Mapped, MappedPass
+from pipeline_lib.steps.publish import publish_event
 from pipeline_lib.steps.workspace import workspace_of
 
 
@@ -69,7 +71,7 @@ def library(event: Event, catalog: str, out: Path, passes: int, options: MapOpti
     store = workspace_of(out, event.event_id).store
     mpx = plan.grid.shape[0] * plan.grid.shape[1] / 1e6
     with timed("prepare terrain and occurrence", mpx, rows):
-        shared = map_event.Ancillaries(
+        shared = Ancillaries(
             terrain=prepare.prepare_terrain(plan, store), occurrence=prepare.prepare_occurrence(plan, store)
         )
     references = {one.acquisition_id for planned in plan.passes for one in planned.references}
@@ -89,11 +91,11 @@ def library(event: Event, catalog: str, out: Path, passes: int, options: MapOpti
     with timed("mosaic", mpx * passes, rows):
         mosaic = derive.mosaic_event(store, plan, floods)
     done = tuple(
-        map_event.MappedPass(planned=planned, scene=scene, flood=flood)
-        for planned, scene, flood in zip(plan.passes, scenes, floods, strict=True)
+        MappedPass(planned=planned, scene=scene, water=water, flood=flood)
+        for planned, scene, water, flood in zip(plan.passes, scenes, waters, floods, strict=True)
     )
     with timed("publish", mpx * passes, rows):
-        map_event.publish(map_event.Mapped(plan=plan, passes=done, mosaic=mosaic), str(out), store)
+        publish_event(Mapped(plan=plan, passes=done, ancillaries=shared, mosaic=mosaic), str(out), store)
     whole = {name: sum(row[name] for row in rows) for name in ("wall_s", "cpu_s")}
     peak = max(row["peak_mib"] for row in rows)
     return [*rows, {"stage": "whole event", "mpx": mpx * passes, **whole, "peak_mib": peak}]

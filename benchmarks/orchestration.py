@@ -87,6 +87,8 @@ def bare(event, url, out):
     from pipeline_lib.options.map_event import MapOptions
     from pipeline_lib.steps import derive, gate, map_event, optical, prepare
     from pipeline_lib.steps.decide import search_and_plan
+    from pipeline_lib.steps.mapped import Ancillaries, Mapped, MappedPass, with_shifts
+    from pipeline_lib.steps.publish import publish_event
     from pipeline_lib.steps.workspace import workspace_of
 
     options = MapOptions()
@@ -103,21 +105,22 @@ def bare(event, url, out):
         }
 
         def one(planned, name):
-            ancillaries = map_event.Ancillaries(terrain=terrain.result(), occurrence=occurrence.result())
             history = histories[name].result()
             scene = prepare.prepare_pass(plan, store, planned, history)
             water = map_event.detect_pass(plan, scene, history, ancillaries, store)
             flood = map_event.derive_pass(plan, planned, scene, history, water, ancillaries, store)
-            return map_event.MappedPass(planned=planned, scene=scene, flood=flood)
+            return MappedPass(planned=planned, scene=scene, water=water, flood=flood)
 
+        ancillaries = Ancillaries(terrain=terrain.result(), occurrence=occurrence.result())
         passes = tuple(threads.map(one, plan.passes, names))
-        if composite is not None and (stored := composite.result()) is not None:
-            for mapped in passes:
-                optical.optical_shift(plan, store, mapped.scene, stored)
-    mosaic = derive.mosaic_event(store, plan, [mapped.flood for mapped in passes])
-    mapped = map_event.Mapped(plan=plan, passes=passes, mosaic=mosaic)
+        above = None if composite is None else composite.result()
+    mosaic = derive.mosaic_event(store, plan, [one.flood for one in passes])
+    mapped = Mapped(plan=plan, passes=passes, ancillaries=ancillaries, composite=above, mosaic=mosaic)
+    if above is not None:
+        shifts = [optical.measure_optical_shift(plan, store, one.scene, above) for one in passes]
+        mapped = with_shifts(mapped, shifts)
     assessment = gate.assess(mapped, out, options.publish_if, store)
-    return map_event.publish(mapped, str(out), store, assessment.record)
+    return publish_event(mapped, str(out), store, assessment.record)
 
 
 def flow(event, url, out):

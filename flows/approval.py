@@ -15,7 +15,7 @@ from pydantic import Field
 from pipeline_lib.options.gate import ApprovalOptions
 from pipeline_lib.steps import approval, summary
 from pipeline_lib.steps.gate import Assessment
-from pipeline_lib.steps.map_event import Mapped
+from pipeline_lib.steps.mapped import Mapped
 from tasks.gate import ask_for_approval
 
 GRACE_S = 3600

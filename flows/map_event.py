@@ -18,7 +18,8 @@ from pipeline_lib.model import Event, MappingPlan, Product, Stored
 from pipeline_lib.options.map_event import MapOptions
 from pipeline_lib.steps.decide import refuse_impossible
 from pipeline_lib.steps.gate import AWAITING, BELOW_RULE, MIRROR_BEHIND, PUBLISHED, REJECTED, Outcome
-from pipeline_lib.steps.map_event import Ancillaries, Mapped, MappedPass, Place, optical_comes_first, restricted
+from pipeline_lib.steps.map_event import Place, optical_comes_first, restricted
+from pipeline_lib.steps.mapped import Ancillaries, Mapped, with_shifts
 from pipeline_lib.steps.mirror import mirror_of
 from pipeline_lib.steps.published import published_product
 from pipeline_lib.steps.workspace import workspace_of
@@ -119,8 +120,17 @@ def _map_and_publish(event: Event, catalog: str, out: str, options: MapOptions, 
     progress = Progress(run_logger(), total=_stages(plan))
     ancillaries, composite = _prepare_ancillaries(plan, place, progress)
     passes, failures = map_passes(plan, ancillaries, place, progress)
-    done = _seen_from_above(restricted(plan, passes), passes, composite, place)
-    mapped = Mapped(plan=done, passes=tuple(passes), mosaic=mosaic_event(unvisited(done), passes, place))
+    done = restricted(plan, passes)
+    mapped = _seen_from_above(
+        Mapped(
+            plan=done,
+            passes=tuple(passes),
+            ancillaries=ancillaries,
+            mosaic=mosaic_event(unvisited(done), passes, place),
+        ),
+        composite,
+        place,
+    )
     progress.finished(f"mosaic of {len(passes)} passes")
     outcome = _publish_or_hold(mapped, out, options, place, since=0 if seen is None else seen.version)
     progress.finished(f"{outcome.state}: {event.event_id}")
@@ -179,20 +189,22 @@ def _prepare_ancillaries(
     return Ancillaries(terrain=terrain.result(), occurrence=occurrence.result()), composite
 
 
-def _seen_from_above(
-    plan: MappingPlan, passes: list[MappedPass], composite: PrefectFuture[Stored | None] | None, place: Place
-) -> MappingPlan:
+def _seen_from_above(mapped: Mapped, composite: PrefectFuture[Stored | None] | None, place: Place) -> Mapped:
     """Compare the passes with Sentinel-2. A flood map does not wait for clear sky: what fails is a note of the plan."""
     if composite is None:
-        return plan
+        return mapped
     try:
         stored = composite.result()
-        if stored is not None:
-            compare_with_optical(unvisited(plan), [one.scene for one in passes], stored, place)
+        if stored is None:
+            return mapped
+        mapped = mapped.model_copy(update={"composite": stored})
+        scenes = [one.scene for one in mapped.passes]
+        shifts = compare_with_optical(unvisited(mapped.plan), scenes, stored, place)
     except OverbankError as error:
         run_logger().warning("Sentinel-2 could not be used: %s", error)
-        return plan.model_copy(update={"notes": (*plan.notes, f"Sentinel-2 could not be used: {error}")})
-    return plan
+        notes = (*mapped.plan.notes, f"Sentinel-2 could not be used: {error}")
+        return mapped.model_copy(update={"plan": mapped.plan.model_copy(update={"notes": notes})})
+    return with_shifts(mapped, shifts)
 
 
 def _raise_incomplete(outcome: Outcome) -> None:

@@ -7,7 +7,8 @@ from prefect.futures import PrefectFuture
 from flows.progress import Progress
 from pipeline_lib.errors import OverbankError
 from pipeline_lib.model import MappingPlan, PlannedPass, Stored, digest_of
-from pipeline_lib.steps.map_event import Ancillaries, MappedPass, Place, passes_together
+from pipeline_lib.steps.map_event import Place, passes_together
+from pipeline_lib.steps.mapped import Ancillaries, MappedPass
 from tasks.derive import derive_flood
 from tasks.detect import detect_water
 from tasks.display import unvisited
@@ -39,7 +40,10 @@ def map_passes(
         raise next(iter(failures.values()))
     good = [chain for chain in chains if chain.planned.acquisition.acquisition_id not in failures]
     mapped = [
-        MappedPass(planned=chain.planned, scene=chain.scene.result(), flood=chain.flood.result()) for chain in good
+        MappedPass(
+            planned=chain.planned, scene=chain.scene.result(), water=chain.water.result(), flood=chain.flood.result()
+        )
+        for chain in good
     ]
     return mapped, failures
 

@@ -5,6 +5,7 @@ from prefect.cache_policies import NO_CACHE
 
 from pipeline_lib.model import MappingPlan, PlannedPass, Stored
 from pipeline_lib.steps import derive, map_event
+from pipeline_lib.steps.mapped import Ancillaries, MappedPass
 from pipeline_lib.steps.workspace import Workspace
 from tasks.metering import working
 
@@ -16,7 +17,7 @@ def derive_flood(
     scene: Stored,
     history: Stored | None,
     water: Stored,
-    ancillaries: map_event.Ancillaries,
+    ancillaries: Ancillaries,
     place: map_event.Place,
 ) -> Stored:
     """Flood = water - reference water, with what the sensor cannot tell excluded."""
@@ -26,7 +27,7 @@ def derive_flood(
 
 
 @task(name="mosaic event", task_run_name="mosaic {plan.event.event_id}", cache_policy=NO_CACHE)
-def mosaic_event(plan: MappingPlan, mapped: list[map_event.MappedPass], place: map_event.Place) -> Stored:
+def mosaic_event(plan: MappingPlan, passes: list[MappedPass], place: map_event.Place) -> Stored:
     """The event over all its passes."""
-    with working(place, "mosaic", plan.event.event_id, plan, len(mapped)):
-        return derive.mosaic_event(Workspace(place.workspace).store, plan, [one.flood for one in mapped])
+    with working(place, "mosaic", plan.event.event_id, plan, len(passes)):
+        return derive.mosaic_event(Workspace(place.workspace).store, plan, [one.flood for one in passes])

@@ -8,6 +8,7 @@ from prefect.cache_policies import NO_CACHE
 
 from pipeline_lib.model import MappingPlan, PlannedPass, Stored
 from pipeline_lib.steps import map_event
+from pipeline_lib.steps.mapped import Ancillaries
 from pipeline_lib.steps.workspace import Workspace
 from tasks.cluster import gpu_resources, gpu_slot
 from tasks.metering import working
@@ -22,7 +23,7 @@ def detect_water(
     planned: PlannedPass,
     scene: Stored,
     history: Stored | None,
-    ancillaries: map_event.Ancillaries,
+    ancillaries: Ancillaries,
     place: map_event.Place,
 ) -> Stored:
     """Water and its likelihood in one pass."""

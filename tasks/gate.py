@@ -9,7 +9,8 @@ from prefect.cache_policies import NO_CACHE
 
 from pipeline_lib.options.gate import ApprovalOptions, PublishIf
 from pipeline_lib.steps import approval, gate, summary
-from pipeline_lib.steps.map_event import Mapped, Place
+from pipeline_lib.steps.map_event import Place
+from pipeline_lib.steps.mapped import Mapped
 from pipeline_lib.steps.workspace import Workspace
 
 

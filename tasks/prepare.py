@@ -4,7 +4,6 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from pipeline_lib.model import Acquisition, MappingPlan, PlannedPass, Stored
-from pipeline_lib.sar.registration import ShiftEstimate
 from pipeline_lib.steps import optical, prepare
 from pipeline_lib.steps.map_event import Place
 from pipeline_lib.steps.workspace import Workspace
@@ -36,13 +35,11 @@ def prepare_composite(plan: MappingPlan, place: Place) -> Stored | None:
 
 
 @task(name="compare with optical", cache_policy=NO_CACHE)
-def compare_with_optical(
-    plan: MappingPlan, scenes: list[Stored], composite: Stored, place: Place
-) -> list[ShiftEstimate]:
+def compare_with_optical(plan: MappingPlan, scenes: list[Stored], composite: Stored, place: Place) -> list[Stored]:
     """Where each pass lies against Sentinel-2."""
     store = Workspace(place.workspace).store
     with working(place, "optical shift", plan.event.event_id, plan, len(scenes)):
-        return [optical.optical_shift(plan, store, scene, composite) for scene in scenes]
+        return [optical.measure_optical_shift(plan, store, scene, composite) for scene in scenes]
 
 
 @task(

@@ -7,7 +7,8 @@ from prefect.events import emit_event
 from pydantic import JsonValue
 
 from pipeline_lib.model import Product
-from pipeline_lib.steps import map_event, summary
+from pipeline_lib.steps import map_event, publish, summary
+from pipeline_lib.steps.mapped import Mapped
 from pipeline_lib.steps.workspace import Workspace
 from tasks.display import show
 from tasks.lineage import materialized
@@ -16,7 +17,7 @@ from tasks.metering import working
 
 @task(name="publish event", task_run_name="publish {mapped.plan.event.event_id}", cache_policy=NO_CACHE)
 def publish_event(
-    mapped: map_event.Mapped, out: str, place: map_event.Place, decision: dict[str, JsonValue], since: int
+    mapped: Mapped, out: str, place: map_event.Place, decision: dict[str, JsonValue], since: int
 ) -> Product:
     """Write the product and switch readers to it at once; then show summary, map and page on the run.
 
@@ -24,7 +25,7 @@ def publish_event(
     """
     plan = mapped.plan
     with working(place, "publish", plan.event.event_id, plan, len(mapped.passes)):
-        product = map_event.publish(mapped, out, Workspace(place.workspace).store, decision, since)
+        product = publish.publish_event(mapped, out, Workspace(place.workspace).store, decision, since)
     text = summary.summary_markdown(plan, product)
     show(create_markdown_artifact, key="summary", markdown=text, description="The event in numbers")
     show(

@@ -17,8 +17,9 @@ from pipeline_lib.model import Product, Record
 from pipeline_lib.options.gate import ApprovalOptions
 from pipeline_lib.publish.publication import draw_quicklook, read_record
 from pipeline_lib.steps.gate import Assessment
-from pipeline_lib.steps.map_event import Mapped, publication, publish
+from pipeline_lib.steps.mapped import Mapped
 from pipeline_lib.steps.private_folder import private_folder
+from pipeline_lib.steps.publish import publication_of, publish_event
 from pipeline_lib.steps.workspace import APPROVALS, workspace_of
 from pipeline_lib.store import holding
 
@@ -100,7 +101,7 @@ def ask(
         if known.run_id == run_id or run_id is None:
             return known
         return _write(out, known.model_copy(update={"run_id": run_id}))
-    content = publication(mapped, holding(mapped.mosaic))
+    content = publication_of(mapped, holding(mapped.mosaic))
     path.parent.mkdir(parents=True, exist_ok=True)
     figures = draw_quicklook(content.smaller(PREVIEW_PX), out / assessment.event_id, path.with_suffix(".png"))
     fresh = Request(assessment=assessment, mapped=mapped, options=options, figures=figures, asked=now, run_id=run_id)
@@ -159,7 +160,7 @@ def decide(
     if not approved:
         return request, None
     since = request.assessment.version
-    return request, publish(request.mapped, str(out), holding(request.mapped.mosaic), request.record, since)
+    return request, publish_event(request.mapped, str(out), holding(request.mapped.mosaic), request.record, since)
 
 
 def timed_out(request: Request, now: datetime) -> Decision | None:

@@ -13,7 +13,8 @@ from pipeline_lib.options.publish import SignificanceOptions
 from pipeline_lib.publish.contents import Publication
 from pipeline_lib.publish.figures import significance
 from pipeline_lib.publish.publication import read_record
-from pipeline_lib.steps.map_event import Mapped, publication
+from pipeline_lib.steps.mapped import Mapped
+from pipeline_lib.steps.publish import publication_of
 from pipeline_lib.store import Store
 
 PUBLISHED = "Published"
@@ -93,7 +94,7 @@ def assess(mapped: Mapped, out: Path, rule: PublishIf, store: Store) -> Assessme
     Raises:
         StoreError: a dataset is missing.
     """
-    content = publication(mapped, store)
+    content = publication_of(mapped, store)
     before = read_record(out / mapped.plan.event.event_id)
     passes = _verdicts(content, rule)
     return Assessment(

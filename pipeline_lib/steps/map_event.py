@@ -1,30 +1,18 @@
 """The steps of a mapping run, each keyed by everything it depends on, so that a killed run continues where it was."""
 
 from importlib.metadata import version
-from pathlib import Path
 
-from pydantic import JsonValue
-
-from pipeline_lib.model import MappingPlan, PlannedPass, Product, Record, Stored, digest_of
+from pipeline_lib.model import MappingPlan, PlannedPass, Record, Stored, digest_of
 from pipeline_lib.options import Options
-from pipeline_lib.options.publish import PublishOptions
-from pipeline_lib.publish.publication import Publication
 from pipeline_lib.steps.derive import derive
 from pipeline_lib.steps.detect import detect_water, needs_of
 from pipeline_lib.steps.hardware import gpu_count
-from pipeline_lib.steps.publish import publication_of, publish_event
+from pipeline_lib.steps.mapped import Ancillaries, MappedPass
 from pipeline_lib.store import Store
 from pipeline_lib.water import Need
 
 SMALL_PIXELS = 64_000_000
 """A grid of up to so many pixels has few blocks for the processors to share, and two passes of it fit into memory."""
-
-
-class Ancillaries(Record):
-    """What every pass of an event shares."""
-
-    terrain: Stored | None = None
-    occurrence: Stored | None = None
 
 
 class Place(Record):
@@ -34,14 +22,6 @@ class Place(Record):
     dask_address: str | None = None
     dask_patience_s: float = 900.0
     """How long the cluster may be without any worker before the run fails."""
-
-
-class MappedPass(Record):
-    """One pass, mapped."""
-
-    planned: PlannedPass
-    scene: Stored
-    flood: Stored
 
 
 def runs_network(plan: MappingPlan) -> bool:
@@ -107,33 +87,6 @@ def derive_pass(
 def restricted(plan: MappingPlan, mapped: list[MappedPass]) -> MappingPlan:
     """The plan of what was done: without the passes that failed, so that its digest is not that of the whole."""
     return plan.model_copy(update={"passes": tuple(one.planned for one in mapped)})
-
-
-class Mapped(Record):
-    """An event that is mapped and may be published: the plan of what was done, its passes, and their mosaic."""
-
-    plan: MappingPlan
-    passes: tuple[MappedPass, ...]
-    mosaic: Stored
-
-
-def publication(mapped: Mapped, store: Store) -> Publication:
-    """What publishing ``mapped`` would write."""
-    return publication_of(store, mapped.plan, *_contents(mapped))
-
-
-def publish(
-    mapped: Mapped, out: str, store: Store, decision: dict[str, JsonValue] | None = None, since: int | None = None
-) -> Product:
-    """Publish the event atomically under ``out/<event_id>``, unless what came after version ``since`` forbids."""
-    passes, mosaic, options = _contents(mapped)
-    return publish_event(store, mapped.plan, passes, mosaic, Path(out), options, decision, since)
-
-
-def _contents(mapped: Mapped) -> tuple[list[tuple[PlannedPass, Stored, Stored]], Stored, PublishOptions]:
-    """Passes, mosaic and options as the publishing step takes them."""
-    passes = [(one.planned, one.scene, one.flood) for one in mapped.passes]
-    return passes, mapped.mosaic, mapped.plan.options.publish
 
 
 def _key(step: str, options: Options, *inputs: Record | None) -> str:

@@ -44,12 +44,6 @@ def prepare_composite(plan: MappingPlan, store: Store) -> Stored | None:
     return stored
 
 
-def composite_of(plan: MappingPlan, store: Store) -> Stored | None:
-    """The composite of a plan, where it was prepared."""
-    stored = _composite_place(plan, store)
-    return stored if stored is not None and store.has(stored) else None
-
-
 def optical_base(plan: MappingPlan, store: Store) -> Stored | None:
     """The composite that passes are to be laid onto; None where the options do not ask for it, or none can be had.
 
@@ -79,33 +73,27 @@ def laid_on_optical(plan: MappingPlan, scene: xr.Dataset, composite: xr.Dataset)
     return scene.assign_attrs(optical_shift=estimate.model_dump_json())
 
 
-def optical_shift(plan: MappingPlan, store: Store, scene: Stored, composite: Stored) -> ShiftEstimate:
-    """Residual shift of a prepared pass against the composite, for the report.
+def measure_optical_shift(plan: MappingPlan, store: Store, scene: Stored, composite: Stored) -> Stored:
+    """Residual shift of a prepared pass against the composite, for the report; `optical_shift` reads it.
 
     A pass that was laid onto the composite (`laid_on_optical`) carries its shift; others are measured and not moved.
 
     Raises:
         StoreError: one of them is not in the store.
     """
-    known = measured_shift(plan, store, scene, composite)
-    if known is not None:
-        return known
-    opened = store.open(scene)
-    carried = opened.attrs.get("optical_shift")
-    estimate = (
-        _measured(plan, opened, store.open(composite))
-        if carried is None
-        else ShiftEstimate.model_validate_json(carried)
-    )
     stored = _shift_place(plan, store, scene, composite)
-    store.save(stored.kind, stored.key, xr.Dataset(attrs={"estimate": estimate.model_dump_json()}))
-    return estimate
+    if not store.has(stored):
+        opened = store.open(scene)
+        estimate = opened.attrs.get("optical_shift")
+        if estimate is None:
+            estimate = _measured(plan, opened, store.open(composite)).model_dump_json()
+        store.save(stored.kind, stored.key, xr.Dataset(attrs={"estimate": estimate}))
+    return stored
 
 
-def measured_shift(plan: MappingPlan, store: Store, scene: Stored, composite: Stored) -> ShiftEstimate | None:
-    """What `optical_shift` measured; None where it did not."""
-    stored = _shift_place(plan, store, scene, composite)
-    return ShiftEstimate.model_validate_json(store.open(stored).attrs["estimate"]) if store.has(stored) else None
+def optical_shift(store: Store, stored: Stored) -> ShiftEstimate:
+    """What `measure_optical_shift` found."""
+    return ShiftEstimate.model_validate_json(store.open(stored).attrs["estimate"])
 
 
 def true_colour(composite: xr.Dataset) -> xr.DataArray:

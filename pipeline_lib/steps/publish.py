@@ -8,54 +8,41 @@ import xarray as xr
 from pydantic import JsonValue
 
 from pipeline_lib.flood.depth import water_depth
-from pipeline_lib.model import MappingPlan, PlannedPass, Product, Stored, digest_of
+from pipeline_lib.model import MappingPlan, Product, digest_of
 from pipeline_lib.options.learned import FusedOptions
-from pipeline_lib.options.publish import PublishOptions
 from pipeline_lib.publish.contents import MODEL_FOLDER
 from pipeline_lib.publish.environment import environment
 from pipeline_lib.publish.publication import Publication, PublishedPass, publish
 from pipeline_lib.steps.detect import needs_of
-from pipeline_lib.steps.optical import composite_of, measured_shift, true_colour
+from pipeline_lib.steps.mapped import Mapped, MappedPass
+from pipeline_lib.steps.optical import optical_shift, true_colour
 from pipeline_lib.steps.provenance import software
-from pipeline_lib.steps.read import key_of
 from pipeline_lib.store import Store
 from pipeline_lib.water import Need
 
 
-def publication_of(
-    store: Store,
-    plan: MappingPlan,
-    passes: list[tuple[PlannedPass, Stored, Stored]],
-    event: Stored,
-    options: PublishOptions | None = None,
-    decision: dict[str, JsonValue] | None = None,
-) -> Publication:
+def publication_of(mapped: Mapped, store: Store, decision: dict[str, JsonValue] | None = None) -> Publication:
     """Everything that a version of the event would be made of, opened lazily; nothing is written.
 
     Args:
-        store: where scenes, floods and the event are.
-        plan: of the run.
-        passes: each with its Scene and its FloodMap.
-        event: of `pipeline_lib.steps.derive.mosaic_event`.
-        options: what is written; defaults where None.
+        mapped: the event.
+        store: where its datasets are.
         decision: why it may be published; goes into the event's item.
 
     Raises:
         StoreError: a dataset is missing.
     """
-    composite = composite_of(plan, store)
+    plan, composite = mapped.plan, mapped.composite
     opened = [
-        PublishedPass(
-            planned=planned, scene=_scene(store, plan, scene, composite), flood=store.open(flood), key=flood.key
-        )
-        for planned, scene, flood in passes
+        PublishedPass(planned=one.planned, scene=_scene(store, one), flood=store.open(one.flood), key=one.flood.key)
+        for one in mapped.passes
     ]
     return Publication(
         plan=plan,
         passes=tuple(sorted(opened, key=lambda one: one.planned.acquisition.start)),
-        event=_event(store, event, plan, composite, options or PublishOptions()),
-        event_key=event.key if composite is None else digest_of([event.key, composite.key]),
-        options=options or PublishOptions(),
+        event=_event(store, mapped),
+        event_key=mapped.mosaic.key if composite is None else digest_of([mapped.mosaic.key, composite.key]),
+        options=plan.options.publish,
         software=software(),
         environment=environment(),
         published=datetime.now(timezone.utc),
@@ -91,14 +78,7 @@ def publication_of_network(plan: MappingPlan) -> dict[str, Any]:
 
 
 def publish_event(
-    store: Store,
-    plan: MappingPlan,
-    passes: list[tuple[PlannedPass, Stored, Stored]],
-    event: Stored,
-    out: Path,
-    options: PublishOptions | None = None,
-    decision: dict[str, JsonValue] | None = None,
-    since: int | None = None,
+    mapped: Mapped, out: str, store: Store, decision: dict[str, JsonValue] | None = None, since: int | None = None
 ) -> Product:
     """Publish a version of the event under ``out/<event_id>``: rasters, polygons, STAC, quicklook, page.
 
@@ -109,30 +89,29 @@ def publish_event(
         SupersededError: the event was retracted since, or published with these passes and more.
         StoreError: the folder is not writable or full, or another process is publishing the same event.
     """
-    return publish(publication_of(store, plan, passes, event, options, decision), out, since)
+    return publish(publication_of(mapped, store, decision), Path(out), since)
 
 
-def _scene(store: Store, plan: MappingPlan, scene: Stored, composite: Stored | None) -> xr.Dataset:
+def _scene(store: Store, one: MappedPass) -> xr.Dataset:
     """A pass, with its shift against optical where that was measured."""
-    opened = store.open(scene)
-    measured = None if composite is None else measured_shift(plan, store, scene, composite)
-    return opened if measured is None else opened.assign_attrs(optical_shift=measured.model_dump_json())
+    opened = store.open(one.scene)
+    if one.optical_shift is None:
+        return opened
+    return opened.assign_attrs(optical_shift=optical_shift(store, one.optical_shift).model_dump_json())
 
 
-def _event(
-    store: Store, event: Stored, plan: MappingPlan, composite: Stored | None, options: PublishOptions
-) -> xr.Dataset:
+def _event(store: Store, mapped: Mapped) -> xr.Dataset:
     """The event, with depth and the optical view of the time before where there are, and its lists as lists again."""
-    dataset = store.open(event)
+    dataset = store.open(mapped.mosaic)
     for name in ("pass_times", "pass_ids"):
         value = dataset.attrs[name]
         dataset.attrs[name] = [value] if isinstance(value, str) else list(value)
-    terrain = store.place("terrain", key_of(plan, "terrain", *plan.dem))
-    if options.depth and plan.dem and store.has(terrain):
+    terrain = mapped.ancillaries.terrain
+    if mapped.plan.options.publish.depth and terrain is not None:
         dataset["depth"] = water_depth(
             dataset["flood_extent"], dataset["water_extent"], store.open(terrain)["elevation_m"]
         )
-    if composite is not None:
-        before = store.open(composite)
+    if mapped.composite is not None:
+        before = store.open(mapped.composite)
         dataset = dataset.assign(optical_water=before["water"], true_colour=true_colour(before))
     return dataset

@@ -9,6 +9,7 @@ from pipeline_lib.options.map_event import MapOptions
 from pipeline_lib.options.world import WorldOptions
 from pipeline_lib.steps import decide, map_event, prepare
 from pipeline_lib.steps.event import read_event
+from pipeline_lib.steps.mapped import Ancillaries
 from pipeline_lib.steps.score_event import score_floods
 from pipeline_lib.steps.workspace import workspace_of
 from pipeline_lib.world.build import build_world
@@ -32,7 +33,7 @@ def flood_scores(world, url, out, product):
     workspace.plan_path.parent.mkdir(parents=True)
     store, planned = workspace.store, plan.passes[0]
     terrain, occurrence = prepare.prepare_terrain(plan, store), prepare.prepare_occurrence(plan, store)
-    ancillaries = map_event.Ancillaries(terrain=terrain, occurrence=occurrence)
+    ancillaries = Ancillaries(terrain=terrain, occurrence=occurrence)
     history = prepare.prepare_history(plan, store, planned.references)
     scene = prepare.prepare_pass(plan, store, planned, history)
     water = map_event.detect_pass(plan, scene, history, ancillaries, store)

@@ -26,9 +26,10 @@ from flows.commands.world import world_app
 from flows.map_event import map_event
 from flows.mirror_events import mirror_events
 from pipeline_lib.errors import AssetError, IncompleteEventError, MirrorError, NoAcquisitionError
-from pipeline_lib.model import CatalogReference, Grid, MappingPlan
+from pipeline_lib.model import CatalogReference, Grid, MappingPlan, Stored
 from pipeline_lib.options.map_event import MapOptions
 from pipeline_lib.steps.map_event import Place
+from pipeline_lib.steps.mapped import Ancillaries, Mapped
 from pipeline_lib.steps.score_event import score_event
 from pipeline_lib.world.server import serve
 
@@ -120,11 +121,13 @@ def test_sentinel_2_that_cannot_be_read_costs_a_note_and_no_map(event, monkeypat
     grid = Grid(crs="EPSG:32632", transform=(10, 0, 0, 0, -10, 0), shape=(10, 10))
     catalog = CatalogReference(profile="generic", url="http://localhost")
     plan = MappingPlan(event=event, catalog=catalog, grid=grid, passes=(), notes=("one",))
-    done = flow_module._seen_from_above(plan, [], _Failed(), Place(workspace=""))
+    mosaic = Stored(href="", kind="event", key="")
+    mapped = Mapped(plan=plan, passes=(), ancillaries=Ancillaries(), mosaic=mosaic)
+    done = flow_module._seen_from_above(mapped, _Failed(), Place(workspace="")).plan
     assert done.notes[0] == "one"
     assert "B03" in done.notes[1]
     assert done.digest == plan.digest
-    assert flow_module._seen_from_above(plan, [], None, Place(workspace="")) is plan
+    assert flow_module._seen_from_above(mapped, None, Place(workspace="")) is mapped
 
 
 def test_the_run_shows_itself_in_the_ui(mapped, event):

@@ -11,7 +11,13 @@ from scipy import ndimage
 from pipeline_lib.model import Acquisition, CatalogItem, CatalogReference, Event, Grid, MappingPlan, ProductType
 from pipeline_lib.options.map_event import StepOptions
 from pipeline_lib.options.prepare import PrepareOptions
-from pipeline_lib.steps.optical import optical_base, optical_shift, prepare_composite, true_colour
+from pipeline_lib.steps.optical import (
+    measure_optical_shift,
+    optical_base,
+    optical_shift,
+    prepare_composite,
+    true_colour,
+)
 from pipeline_lib.steps.prepare import prepare_history, prepare_scene
 from pipeline_lib.store import Store
 from pipeline_lib.world.server import serve
@@ -129,8 +135,8 @@ def test_composite_water_and_shift(plan_of):
     speckle = np.random.default_rng(2).gamma(4.4, 1 / 4.4, power.shape)
     scene = composite[["B03"]].rename(B03="vv").copy(data={"vv": (power * speckle).astype("f4")})
     saved = store.save("scene", "s", scene)
-    estimate = optical_shift(plan, store, saved, prepare_composite(plan, store))
-    assert optical_shift(plan, store, saved, prepare_composite(plan, store)) == estimate
+    estimate = shift(plan, store, saved, prepare_composite(plan, store))
+    assert shift(plan, store, saved, prepare_composite(plan, store)) == estimate
     assert np.hypot(estimate.dy_px - 1.2, estimate.dx_px + 0.7) < 0.4
     assert "optical composite before 2024-05-10" in estimate.reference
 
@@ -140,9 +146,13 @@ def test_without_an_overpass_before_there_is_no_composite(plan_of):
     assert prepare_composite(plan.model_copy(update={"optical": plan.optical[2:]}), store) is None
 
 
-def radar(name, template, shift, seed):
-    """A pass that lies ``shift`` pixels from the optical composite, as an archive would give it."""
-    power = 0.1 * ndimage.shift(patches(), shift, order=3, mode="nearest")
+def shift(plan, store, scene, composite):
+    return optical_shift(store, measure_optical_shift(plan, store, scene, composite))
+
+
+def radar(name, template, offset, seed):
+    """A pass that lies ``offset`` pixels from the optical composite, as an archive would give it."""
+    power = 0.1 * ndimage.shift(patches(), offset, order=3, mode="nearest")
     speckle = np.random.default_rng(seed).gamma(4.4, 1 / 4.4, power.shape)
     data = {"vv": (power * speckle).astype("f4")}
     scene = template[["B03"]].rename(B03="vv").copy(data=data).assign_attrs(backscatter="gamma0")
@@ -166,15 +176,13 @@ def test_passes_are_laid_onto_optical_only_where_that_is_asked_for(plan_of, monk
 
     asked = plan.model_copy(update={"options": LAID_ON_OPTICAL})
     stored = prepare_scene(asked, store, one)
-    estimate = optical_shift(asked, store, stored, optical_base(asked, store))
+    estimate = shift(asked, store, stored, optical_base(asked, store))
     assert estimate.corrected
     assert np.hypot(estimate.dy_px - 2.2, estimate.dx_px + 1.6) < 0.4
-    left = optical_shift(
-        plan, store, store.save("scene", "left", store.open(stored).drop_attrs()), optical_base(asked, store)
-    )
+    left = shift(plan, store, store.save("scene", "left", store.open(stored).drop_attrs()), optical_base(asked, store))
     assert left.length_px < 0.5
     kept = prepare_scene(asked, store, other)
-    assert not optical_shift(asked, store, kept, optical_base(asked, store)).corrected
+    assert not shift(asked, store, kept, optical_base(asked, store)).corrected
     np.testing.assert_array_equal(store.open(kept)["vv"], right["vv"])
     assert prepare_history(asked, store, (one,)).key != prepare_history(plan, store, (one,)).key
 
