@@ -7,7 +7,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: help demo test check lint format report docs bench peers notebooks trial dist sbom audit install install-dev clean
+.PHONY: help demo test check fuzz lint format report docs bench peers notebooks trial dist sbom audit install install-dev clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -15,11 +15,19 @@ help:  ## list the targets
 demo: $(VENV)/.installed  ## simulate a flood, map it, publish it under demo/events
 	@$(BIN)/overbank demo --out demo
 
-test: $(VENV)/.installed-dev  ## every test that needs no internet
+test: $(VENV)/.installed-dev  ## every test that needs no internet; the same order and the same examples each time
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
 
 check: $(VENV)/.installed-dev  ## the fast tests alone
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow" $(PYTEST_ARGS)
+
+SEEDS ?= 20
+fuzz: $(VENV)/.installed-dev  ## the fast unit tests in SEEDS new orders with new examples (PYTEST_ARGS="-m hypothesis": the properties alone)
+	@failed=; for seed in $$($(BIN)/python -c 'import random; print(*random.SystemRandom().sample(range(2**32), $(SEEDS)))'); do \
+	  echo "seed $$seed"; \
+	  $(BIN)/python -m pytest -n 2 --dist loadgroup -q -m "not slow" --hypothesis-profile fuzz \
+	    --hypothesis-seed $$seed --randomly-seed $$seed tests/unit $(PYTEST_ARGS) || failed="$$failed $$seed"; \
+	done; if [ -n "$$failed" ]; then echo "seeds that failed:$$failed" >&2; exit 1; fi
 
 lint: $(VENV)/.installed-dev  ## format, style, layers, dead code, types
 	$(BIN)/ruff format --check .

@@ -18,11 +18,21 @@ os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "800")
 for _name in ("NO_PROXY", "no_proxy"):  # whatever proxy this machine has, the servers of tests are not behind it
     os.environ[_name] = ",".join(filter(None, (os.environ.get(_name), "127.0.0.1", "localhost")))
 
-settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=30)
-settings.register_profile(
-    "ci", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True, max_examples=30
-)
-settings.load_profile("ci" if os.environ.get("CI") else "default")
+_PROFILE = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow], "max_examples": 30}
+# The same examples and the same order for everybody, so that a failure repeats; `make fuzz` draws others.
+settings.register_profile("repeatable", derandomize=True, **_PROFILE)
+settings.register_profile("fuzz", **_PROFILE)
+settings.load_profile("repeatable")
+
+ORDER_SEED = 1246069502
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """The order of the tests, where the command line gives none."""
+    if getattr(config.option, "randomly_seed", None) == "default":
+        config.option.randomly_seed = ORDER_SEED
+
 
 REPOSITORY = Path(__file__).parents[1]
 

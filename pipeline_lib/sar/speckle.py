@@ -53,8 +53,8 @@ def refined_lee(power: Image, *, window: int = REFINED_LEE_WINDOW, looks: float 
         Lee 1981, Refined filtering of image noise using local statistics, CGIP 15(4), 380-389.
     """
     _checked(REFINED_LEE_WINDOW if window == REFINED_LEE_WINDOW else 0, "refined Lee filter's window is 7;")
-    means, _ = local_moments(power, 3)
-    out = np.empty_like(means)
+    means, _ = _exact_moments(power, 3)
+    out = np.empty(power.shape, np.float32)
     kernels.refined_lee(np.ascontiguousarray(power, np.float32), means, 1.0 / looks, out)
     return out
 
@@ -69,8 +69,8 @@ def gamma_map(power: Image, *, window: int = 7, looks: float = 4.4) -> Image:
         Lopes, Nezry, Touzi & Laur 1993, Structure detection and statistical adaptive speckle filtering in SAR images,
         IJRS 14(9), 1735-1758.
     """
-    mean, variance = local_moments(power, window)
-    out = np.empty_like(mean)
+    mean, variance = _exact_moments(power, window)
+    out = np.empty(power.shape, np.float32)
     kernels.gamma_map(np.ascontiguousarray(power, np.float32), mean, variance, looks, out)
     return out
 
@@ -134,6 +134,13 @@ def filter_scene(scene: xr.Dataset, name: str, *, window: int = 7, looks: float 
 def local_moments(power: Image, window: int) -> tuple[Image, Image]:
     """Mean and variance of the valid pixels in the window around each valid pixel: (y, x) float32 each, else NaN."""
     mean, variance = np.empty(power.shape, np.float32), np.empty(power.shape, np.float32)
+    kernels.moments(np.ascontiguousarray(power, np.float32), _checked(window) // 2, mean, variance)
+    return mean, variance
+
+
+def _exact_moments(power: Image, window: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """`local_moments` in float64, for filters that decide by them."""
+    mean, variance = np.empty(power.shape), np.empty(power.shape)
     kernels.moments(np.ascontiguousarray(power, np.float32), _checked(window) // 2, mean, variance)
     return mean, variance
 

@@ -5,6 +5,9 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+TIE = 1e-12
+"""Far above the rounding of sums in float64, far below what two different gradients of float32 power differ by."""
+
 
 @njit(cache=True, nogil=True)
 def moments(x: Any, reach: Any, mean: Any, variance: Any) -> None:  # pragma: no cover - compiled
@@ -36,11 +39,11 @@ def moments(x: Any, reach: Any, mean: Any, variance: Any) -> None:  # pragma: no
 
 @njit(cache=True, nogil=True)
 def gamma_map(x: Any, mean: Any, variance: Any, looks: Any, out: Any) -> None:  # pragma: no cover - compiled
-    """Posterior maximum under Gamma speckle and Gamma reflectivity."""
+    """Posterior maximum under Gamma speckle and Gamma reflectivity; moments are float64, see `refined_lee`."""
     smooth = 1.0 / looks
     for i in range(x.shape[0]):
         for j in range(x.shape[1]):
-            m, value = np.float64(mean[i, j]), np.float64(x[i, j])
+            m, value = mean[i, j], np.float64(x[i, j])
             if np.isnan(value) or m <= 0:
                 out[i, j] = value
                 continue
@@ -66,30 +69,38 @@ def _near(means: Any, i: Any, j: Any, centre: Any) -> Any:  # pragma: no cover -
 
 @njit(cache=True, nogil=True)
 def _edge(means: Any, i: Any, j: Any) -> Any:  # pragma: no cover - compiled
-    """Normal (dy, dx) of the strongest edge, pointing to the side that is nearer to the centre."""
-    c = np.float64(means[i, j])
+    """Normal (dy, dx) of the strongest edge, pointing to the side that is nearer to the centre.
+
+    What differs by less than `TIE` of the level is equal: the first of equal gradients, the second of equal sides.
+    """
+    c = means[i, j]
     nw, n, ne = _near(means, i - 2, j - 2, c), _near(means, i - 2, j, c), _near(means, i - 2, j + 2, c)
     w, e = _near(means, i, j - 2, c), _near(means, i, j + 2, c)
     sw, s, se = _near(means, i + 2, j - 2, c), _near(means, i + 2, j, c), _near(means, i + 2, j + 2, c)
+    tie = TIE * (abs(nw) + abs(n) + abs(ne) + abs(w) + abs(e) + abs(sw) + abs(s) + abs(se))
     best = abs(nw + w + sw - ne - e - se)
     dy, dx, one, other = 0, -1, w, e
     gradient = abs(nw + n + w - e - s - se)
-    if gradient > best:
+    if gradient > best + tie:
         best, dy, dx, one, other = gradient, -1, -1, nw, se
     gradient = abs(nw + n + ne - sw - s - se)
-    if gradient > best:
+    if gradient > best + tie:
         best, dy, dx, one, other = gradient, -1, 0, n, s
     gradient = abs(n + ne + e - w - sw - s)
-    if gradient > best:
+    if gradient > best + tie:
         dy, dx, one, other = -1, 1, ne, sw
-    if abs(c - one) < abs(c - other):
+    if abs(c - one) < abs(c - other) - tie:
         return dy, dx
     return -dy, -dx
 
 
 @njit(cache=True, nogil=True)
 def refined_lee(x: Any, means: Any, smooth: Any, out: Any) -> None:  # pragma: no cover - compiled
-    """Lee's estimate in the half window on the pixel's side of its strongest edge."""
+    """Lee's estimate in the half window on the pixel's side of its strongest edge.
+
+    The means are float64: they scale with the power, so that the same edge is chosen whatever the unit. Rounded to
+    float32 two nearly equal gradients change places when all power is multiplied by a constant.
+    """
     rows, columns = x.shape
     for i in range(rows):
         for j in range(columns):
