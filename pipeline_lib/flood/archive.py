@@ -9,7 +9,7 @@ import numba
 import numpy as np
 import xarray as xr
 
-from pipeline_lib.flood.window import map_windows
+from pipeline_lib.flood.window import WINDOW_PX, map_windows
 from pipeline_lib.options.derive import ReferenceOptions
 from pipeline_lib.water.filtering import boxcar, decibel
 
@@ -33,13 +33,14 @@ def co_and_cross(dataset: xr.Dataset) -> tuple[xr.DataArray | None, xr.DataArray
     return co, cross
 
 
-def archive_statistics(history: xr.Dataset, options: ReferenceOptions) -> xr.Dataset:
+def archive_statistics(history: xr.Dataset, options: ReferenceOptions, *, block_px: int = WINDOW_PX) -> xr.Dataset:
     """Statistics of the passes before the event.
 
     Args:
         history: polarisations with dims (time, y, x), linear power, NaN = not observed; statistics made before are
             returned as they are.
         options: smoothing and what counts as dark.
+        block_px: side of the windows that are worked on one by one; the result does not depend on it.
 
     Returns:
         Dataset (y, x): ``passes`` uint8 valid passes; ``dark_share`` share of them dark as water, NaN without any;
@@ -51,7 +52,7 @@ def archive_statistics(history: xr.Dataset, options: ReferenceOptions) -> xr.Dat
     block = partial(
         _statistics, size=options.smoothing_px, dark_co_db=options.dark_vv_db, dark_cross_db=options.dark_vh_db
     )
-    return map_windows(block, (co, cross), STATISTICS, halo=options.smoothing_px // 2)
+    return map_windows(block, (co, cross), STATISTICS, halo=options.smoothing_px // 2, size=block_px)
 
 
 def smoothed_db(power: np.ndarray, size: int) -> np.ndarray:

@@ -51,18 +51,21 @@ def column_areas(layer: xr.DataArray) -> np.ndarray:
     return areas
 
 
-def inside_area(area: dict[str, Any], layer: xr.DataArray, grid: Grid) -> xr.DataArray:
+def inside_area(
+    area: dict[str, Any], layer: xr.DataArray, grid: Grid, *, block_px: int = 2 * WINDOW_PX
+) -> xr.DataArray:
     """Which pixels (by their centre) lie in an area of interest, lazily: uint8 (y, x), 1 inside.
 
     Args:
         area: GeoJSON Polygon or MultiPolygon, EPSG:4326.
         layer: gives the coordinates.
         grid: the grid of ``layer``.
+        block_px: side of the windows that are worked on one by one; the result does not depend on it.
     """
     projected = project_area(area, grid.crs)
     run = dask.delayed(_inside, pure=True)
     box, rows = grid.geobox, []
-    for line in windows_of(grid.shape, size=2 * WINDOW_PX):
+    for line in windows_of(grid.shape, size=block_px):
         row = []
         for window in line:
             part = box[window.rows, window.columns]

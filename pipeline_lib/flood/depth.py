@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 from scipy.ndimage import binary_dilation, distance_transform_edt, uniform_filter
 
-from pipeline_lib.flood.window import map_windows
+from pipeline_lib.flood.window import WINDOW_PX, map_windows
 
 UNKNOWN_CM = 65535
 REACH_PX = 100
@@ -25,7 +25,12 @@ SMOOTHING_PX = 5
 
 
 def water_depth(
-    flood_extent: xr.DataArray, water_extent: xr.DataArray, elevation_m: xr.DataArray, *, reach_px: int = REACH_PX
+    flood_extent: xr.DataArray,
+    water_extent: xr.DataArray,
+    elevation_m: xr.DataArray,
+    *,
+    reach_px: int = REACH_PX,
+    block_px: int = WINDOW_PX,
 ) -> xr.DataArray:
     """Depth of the flood, lazily.
 
@@ -34,13 +39,15 @@ def water_depth(
         water_extent: uint8 (y, x), the same codes; a river's bank is no shore of the flood.
         elevation_m: float32 (y, x), metres, NaN = unknown.
         reach_px: farthest edge that still tells the surface, pixels.
+        block_px: side of the windows that are worked on one by one; the result does not depend on it.
 
     Returns:
         uint16 (y, x), centimetres, at least 1; 65535 unknown or not flooded.
     """
     block = partial(_depth, reach_px=reach_px)
     halo = reach_px + SMOOTHING_PX + 1
-    depth = map_windows(block, (flood_extent, water_extent, elevation_m), {"depth": "uint16"}, halo=halo)["depth"]
+    layers = (flood_extent, water_extent, elevation_m)
+    depth = map_windows(block, layers, {"depth": "uint16"}, halo=halo, size=block_px)["depth"]
     depth.attrs = {"units": "cm", "long_name": "water depth estimated from the elevation at the flood's edge"}
     return depth
 

@@ -83,6 +83,8 @@ def derive_flood(
     scene: xr.Dataset,
     options: DeriveOptions | None = None,
     history: xr.Dataset | None = None,
+    *,
+    block_px: int = WINDOW_PX,
 ) -> xr.Dataset:
     """Derive the FloodMap of one pass, lazily but for the usual rise of its dry land, which is computed now.
 
@@ -95,6 +97,8 @@ def derive_flood(
         options: limits; defaults where None.
         history: passes before the event on the same orbit, dims (time, y, x), or their `archive_statistics`; without
             them nothing is known of canopies, buildings, dark land and brightening.
+        block_px: side of the windows that are worked on one by one, rounded to whole advisory cells (at least one);
+            the result does not depend on it.
 
     Returns:
         FloodMap (`pipeline_lib.model.check_flood_map`) with ``uncertainty``, ``advisory`` and ``flood_class``.
@@ -110,14 +114,14 @@ def derive_flood(
     inputs += [None if terrain is None else terrain.get(name) for name in TERRAIN]
     statistics = None
     if history is not None and history.sizes.get("time", 1) > 0:
-        statistics = archive_statistics(history, options.reference)
+        statistics = archive_statistics(history, options.reference, block_px=block_px)
     inputs += [None if statistics is None else statistics[name] for name in ARCHIVE]
     pixel_m = math.sqrt(math.prod(pixel_size_m(water["water"])))
     min_pixels = math.ceil(options.min_mapping_unit_m2 / pixel_m**2)
     reach_px = math.ceil(options.brightening.reach_m / pixel_m) if statistics is not None else 0
     halo = min_pixels + reach_px + window_px(options.brightening, pixel_m) + options.reference.smoothing_px // 2 + 1
     cell_px = max(round(options.advisory_cell_m / pixel_m), 1)
-    size = cell_px * max(WINDOW_PX // cell_px, 1)  # windows hold whole advisory cells
+    size = cell_px * max(block_px // cell_px, 1)  # windows hold whole advisory cells
     usual_db = 0.0
     if options.brightening.enabled and statistics is not None and co is not None:
         usual_db = usual_rise_db(

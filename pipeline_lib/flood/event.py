@@ -42,7 +42,7 @@ from pipeline_lib.flood.track import (
     nothing_seen,
     see,
 )
-from pipeline_lib.flood.window import map_windows
+from pipeline_lib.flood.window import WINDOW_PX, map_windows
 from pipeline_lib.model import check_flood_map
 from pipeline_lib.model.instant import as_utc
 from pipeline_lib.options.derive import MosaicRule
@@ -92,7 +92,11 @@ EVENT_ATTRIBUTES: dict[str, dict[str, object]] = {
 
 
 def mosaic(
-    passes: Sequence[tuple[datetime, xr.Dataset]], rule: MosaicRule = "maximum", inside: xr.DataArray | None = None
+    passes: Sequence[tuple[datetime, xr.Dataset]],
+    rule: MosaicRule = "maximum",
+    inside: xr.DataArray | None = None,
+    *,
+    block_px: int = WINDOW_PX,
 ) -> xr.Dataset:
     """Join the FloodMaps of an event's passes, lazily and window by window.
 
@@ -100,6 +104,7 @@ def mosaic(
         passes: moment (UTC) and FloodMap of each pass, in any order, all on one grid; at least one.
         rule: how the flood extent is made, see this module.
         inside: uint8 (y, x), 1 where areas are counted (the area of interest); everywhere where None.
+        block_px: side of the windows that are worked on one by one; the result does not depend on it.
 
     Returns:
         Dataset with the layers of `EVENT_OUTPUTS` (y, x) and ``area_m2`` (time, quantity), the time series of
@@ -119,10 +124,10 @@ def mosaic(
     epoch = moments[0].replace(hour=0, minute=0, second=0, microsecond=0)
     hours = tuple(round((moment - epoch).total_seconds() / 3600) for moment in moments)
     inputs = [flood.get(name) for flood in floods for name in LOOK_LAYERS]
-    event = map_windows(partial(_join, hours=hours, rule=rule), inputs, EVENT_OUTPUTS)
+    event = map_windows(partial(_join, hours=hours, rule=rule), inputs, EVENT_OUTPUTS, size=block_px)
     for name in EVENT_OUTPUTS:
         event[name].attrs = {"units": "1", **ATTRIBUTES.get(name, {}), **EVENT_ATTRIBUTES.get(name, {})}
-    event["area_m2"] = area_series(floods, column_areas(floods[0]["flood_extent"]), inside)
+    event["area_m2"] = area_series(floods, column_areas(floods[0]["flood_extent"]), inside, block_px=2 * block_px)
     event["area_m2"].attrs = {"units": "m2", "quantities": list(QUANTITIES)}
     event.attrs = {
         "rule": rule,

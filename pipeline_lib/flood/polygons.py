@@ -69,7 +69,12 @@ class _Pieces:
 
 
 def flood_polygons(
-    flood: xr.Dataset, transform: Affine, *, min_area_m2: float = 0.0, max_polygons: int | None = None
+    flood: xr.Dataset,
+    transform: Affine,
+    *,
+    min_area_m2: float = 0.0,
+    max_polygons: int | None = None,
+    block_px: int = TRACE_PX,
 ) -> geopandas.GeoDataFrame:
     """Objects of ``flood_extent == 1`` as polygons with what their pixels say.
 
@@ -78,13 +83,14 @@ def flood_polygons(
         transform: pixel corner (column, row) to map coordinates.
         min_area_m2: smaller objects are left out.
         max_polygons: only the largest so many are kept.
+        block_px: side of the windows that are worked on one by one; the result does not depend on it.
 
     Returns:
         GeoDataFrame in map coordinates without CRS, largest first: ``area_km2``, ``open_km2``, ``vegetation_km2``,
         ``town_km2``, ``likelihood`` (mean percent), ``first_seen_h``, ``last_seen_h`` (hours since the epoch, -1
         unknown), ``observations`` (mean), ``geometry``. ``attrs["left_out"]`` counts the objects not returned.
     """
-    pieces = _find_pieces(flood, column_areas(flood["flood_extent"]))
+    pieces = _find_pieces(flood, column_areas(flood["flood_extent"]), block_px)
     roots = np.array([pieces.root(piece) for piece in range(len(pieces.parent))], dtype=np.int64)
     objects, index = np.unique(roots, return_inverse=True)
     sums = np.zeros((objects.size, len(SUMS)))
@@ -131,12 +137,12 @@ def _outlines(
     return grid.polygons(count, transform)
 
 
-def _find_pieces(flood: xr.Dataset, areas: np.ndarray) -> _Pieces:
+def _find_pieces(flood: xr.Dataset, areas: np.ndarray, block_px: int) -> _Pieces:
     """Label every window and join over its edges; of the pixels only the runs are kept."""
     pieces = _Pieces()
     shape_px = (flood.sizes["y"], flood.sizes["x"])
     above = np.zeros(shape_px[1], np.int64)
-    for line in windows_of(shape_px, size=TRACE_PX):
+    for line in windows_of(shape_px, size=block_px):
         left = np.zeros(0, np.int64)
         bottom = np.zeros(shape_px[1], np.int64)
         for window in line:

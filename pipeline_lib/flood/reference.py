@@ -27,7 +27,7 @@ from scipy.ndimage import maximum_filter
 
 from pipeline_lib.errors import InputError
 from pipeline_lib.flood.archive import archive_statistics
-from pipeline_lib.flood.window import map_windows
+from pipeline_lib.flood.window import WINDOW_PX, map_windows
 from pipeline_lib.options.derive import ReferenceOptions
 
 NONE, PERMANENT, SEASONAL, UNKNOWN = 0, 1, 2, 255
@@ -40,6 +40,7 @@ def reference_water(
     *,
     seasonality: xr.DataArray | None = None,
     like: xr.DataArray | None = None,
+    block_px: int = WINDOW_PX,
 ) -> xr.DataArray:
     """Reference water of one orbit, by the table of this module.
 
@@ -50,6 +51,7 @@ def reference_water(
         options: limits of the table.
         seasonality: months of water in a year, 0 to 12, (y, x), NaN = unknown.
         like: gives the grid where neither witness is there (all unknown then).
+        block_px: side of the windows that are worked on one by one; the result does not depend on it.
 
     Returns:
         uint8 (y, x): 0 none, 1 permanent, 2 seasonal, 255 unknown; lazily.
@@ -60,7 +62,7 @@ def reference_water(
     options = options or ReferenceOptions()
     passes = dark = None
     if history is not None and history.sizes.get("time", 1) > 0:
-        statistics = archive_statistics(history, options)
+        statistics = archive_statistics(history, options, block_px=block_px)
         passes, dark = statistics["passes"], statistics["dark_share"]
     witnesses = (occurrence, seasonality, passes, dark)
     if all(witness is None for witness in witnesses):
@@ -68,9 +70,8 @@ def reference_water(
             raise InputError("Reference water needs occurrence, a history, or a grid (like=) to be unknown on.")
         return _described(xr.full_like(like, UNKNOWN, dtype="uint8"))
     block = partial(_reference, options=options)
-    return _described(
-        map_windows(block, witnesses, {"reference_water": "uint8"}, halo=options.shore_px)["reference_water"]
-    )
+    layers = map_windows(block, witnesses, {"reference_water": "uint8"}, halo=options.shore_px, size=block_px)
+    return _described(layers["reference_water"])
 
 
 def _described(layer: xr.DataArray) -> xr.DataArray:

@@ -58,7 +58,11 @@ class EventState(StrEnum):
 
 
 def area_series(
-    floods: Sequence[xr.Dataset], column_area_m2: np.ndarray, inside: xr.DataArray | None = None
+    floods: Sequence[xr.Dataset],
+    column_area_m2: np.ndarray,
+    inside: xr.DataArray | None = None,
+    *,
+    block_px: int = 2 * WINDOW_PX,
 ) -> xr.DataArray:
     """Areas of every pass, lazily: square metres, float64 (time, quantity) by `QUANTITIES`.
 
@@ -66,12 +70,13 @@ def area_series(
         floods: FloodMaps in order of time on one grid.
         column_area_m2: ground area of a pixel of each column.
         inside: uint8 (y, x), 1 in the area of interest; everything where None.
+        block_px: side of the windows that are counted one by one.
     """
     shape = (floods[0].sizes["y"], floods[0].sizes["x"])
     inputs = [inside, *(flood.get(name) for flood in floods for name in SERIES_LAYERS)]
     run = dask.delayed(_measure, pure=True)
     parts = []
-    for window in (window for line in windows_of(shape, size=2 * WINDOW_PX) for window in line):
+    for window in (window for line in windows_of(shape, size=block_px) for window in line):
         cut = [None if layer is None else layer.data[window.rows, window.columns] for layer in inputs]
         parts.append(da.from_delayed(run(column_area_m2[window.columns], *cut), (len(floods), len(QUANTITIES)), float))
     return xr.DataArray(da.stack(parts).sum(axis=0), dims=("time", "quantity"))

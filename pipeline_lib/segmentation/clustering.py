@@ -68,19 +68,26 @@ def _features(
     return feature_stack(bands, is_radar=is_radar, texture=options.texture, glcm=options.glcm)
 
 
-def fit(bands: dict[str, da.Array], options: ClusteringOptions | None = None, *, is_radar: bool = True) -> Clusters:
+def fit(
+    bands: dict[str, da.Array],
+    options: ClusteringOptions | None = None,
+    *,
+    is_radar: bool = True,
+    block_px: int = BLOCK_PX,
+) -> Clusters:
     """Fit clusters on a lattice sample of a Dask image.
 
     Args:
         bands: name to plane (y, x), chunked at will; linear power where ``is_radar``; NaN = not observed.
         options: method, number of clusters, features, sample size.
         is_radar: see `pipeline_lib.segmentation.features.feature_stack`.
+        block_px: side of the blocks that are looked at one by one; the result does not depend on it.
 
     Raises:
         UnseparableHistogramError: fewer different observed pixels than clusters.
     """
     options = options or ClusteringOptions()
-    rows, names = _sample(bands, options, is_radar=is_radar)
+    rows, names = _sample(bands, options, is_radar=is_radar, block_px=block_px)
     if not _differ(rows[:, : 2 * len(bands)], options.clusters):
         raise UnseparableHistogramError(
             f"The image has fewer than {options.clusters} different observed pixels; ask for fewer clusters."
@@ -107,7 +114,7 @@ def fit(bands: dict[str, da.Array], options: ClusteringOptions | None = None, *,
 
 def _differ(rows: Matrix, wanted: int) -> bool:
     """Whether there are that many different rows."""
-    # Running sums leave crumbs of rounding in the local means: what differs by less is the same.
+    # Rounding leaves crumbs in the local means: what differs by less is the same.
     different: set[bytes] = set()
     for row in np.round(rows, 3) + 0.0:
         different.add(row.tobytes())
@@ -124,17 +131,20 @@ def _fitted(standard: Matrix, options: ClusteringOptions) -> Mixture:
     return min((gaussians(standard, number, options.seed) for number in numbers), key=lambda found: found[1])[0]
 
 
-def predict_blocks(clusters: Clusters, bands: dict[str, da.Array]) -> tuple[da.Array, da.Array]:
+def predict_blocks(
+    clusters: Clusters, bands: dict[str, da.Array], *, block_px: int = BLOCK_PX
+) -> tuple[da.Array, da.Array]:
     """`Clusters.predict` of a Dask image, lazily, block by block.
 
     Args:
         clusters: fitted.
         bands: planes (y, x) under the names it was fitted on.
+        block_px: side of the blocks.
 
     Returns:
         Clusters uint8 (y, x) and posteriors float32 (cluster, y, x).
     """
-    stack = da.stack([bands[name] for name in clusters.bands]).rechunk({0: -1, 1: BLOCK_PX, 2: BLOCK_PX})
+    stack = da.stack([bands[name] for name in clusters.bands]).rechunk({0: -1, 1: block_px, 2: block_px})
     depth = {0: 0, 1: HALO_PX, 2: HALO_PX}
     widened = da.overlap.overlap(stack, depth=depth, boundary="none", allow_rechunk=False)
     joined = widened.map_blocks(
@@ -157,16 +167,17 @@ class _Window:
     left: int
     above: int
     before: int
+    side: int
 
     @property
     def cut(self) -> tuple[slice, slice]:
         """Rows and columns of the image, halo included."""
-        below, after = self.top + BLOCK_PX + HALO_PX, self.left + BLOCK_PX + HALO_PX
+        below, after = self.top + self.side + HALO_PX, self.left + self.side + HALO_PX
         return slice(self.top - self.above, below), slice(self.left - self.before, after)
 
 
 def _sample(
-    bands: dict[str, da.Array], options: ClusteringOptions, *, is_radar: bool
+    bands: dict[str, da.Array], options: ClusteringOptions, *, is_radar: bool, block_px: int
 ) -> tuple[Matrix, tuple[str, ...]]:
     """Features at the points of a lattice, block by block: no whole plane of features is ever held."""
     if not bands:
@@ -174,9 +185,9 @@ def _sample(
     rows, columns = next(iter(bands.values())).shape
     step = max(1, int(np.sqrt(rows * columns / options.sample)))
     windows = [
-        _Window(top, left, min(HALO_PX, top), min(HALO_PX, left))
-        for top in range(0, rows, BLOCK_PX)
-        for left in range(0, columns, BLOCK_PX)
+        _Window(top, left, min(HALO_PX, top), min(HALO_PX, left), block_px)
+        for top in range(0, rows, block_px)
+        for left in range(0, columns, block_px)
     ]
     parts = [
         dask.delayed(_lattice)(
@@ -187,7 +198,10 @@ def _sample(
     found = [part for part in dask.compute(*parts) if part[0].size]
     if not found:
         raise UnseparableHistogramError("The image holds no observed pixel; there is nothing to cluster.")
-    return np.concatenate([part[0] for part in found]), found[0][1]
+    # From the top left to the bottom right, whatever the blocks: sums and first centres follow the order of the rows.
+    places = np.concatenate([part[1] for part in found])
+    order = np.lexsort((places[:, 1], places[:, 0]))
+    return np.concatenate([part[0] for part in found])[order], found[0][2]
 
 
 def _lattice(
@@ -196,9 +210,13 @@ def _lattice(
     is_radar: bool,
     step: int,
     window: _Window,
-) -> tuple[Matrix, tuple[str, ...]]:
-    """Rows of features at the lattice points of one window, and the features' names."""
+) -> tuple[Matrix, NDArray[np.int64], tuple[str, ...]]:
+    """Rows of features at the observed lattice points of one window, their places (y, x), and the features' names."""
     stack, features = _features(bands, options, is_radar=is_radar)
-    own = stack[:, window.above : window.above + BLOCK_PX, window.before : window.before + BLOCK_PX]
-    points = own[:, -window.top % step :: step, -window.left % step :: step].reshape(len(own), -1).T
-    return points[np.isfinite(points).all(axis=1)].astype(np.float64), features
+    own = stack[:, window.above : window.above + window.side, window.before : window.before + window.side]
+    first = np.array([-window.top % step, -window.left % step])
+    lattice = own[:, first[0] :: step, first[1] :: step]
+    points = lattice.reshape(len(own), -1).T
+    places = np.argwhere(np.ones(lattice.shape[1:], bool)) * step + first + (window.top, window.left)
+    known = np.isfinite(points).all(axis=1)
+    return points[known].astype(np.float64), places[known], features

@@ -6,7 +6,7 @@ neighbourhood with fixed ranges, so that a block with a halo gives what the whol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter
+from scipy.ndimage import correlate1d
 
 from pipeline_lib.segmentation.glcm import glcm_features, quantised
 
@@ -95,6 +95,14 @@ def local_moments(plane: NDArray[np.floating], size: int) -> tuple[Planes, Plane
 
 def _window_mean(values: NDArray[np.float64], seen: NDArray[np.bool_], size: int) -> NDArray[np.float64]:
     """Sum of the values (0 where not observed) over number of the observed pixels in a window."""
-    number = uniform_filter(seen.astype(np.float64), size, mode="constant", cval=0.0)
-    mean: NDArray[np.float64] = uniform_filter(values, size, mode="constant", cval=0.0) / np.maximum(number, 1e-9)
+    number = _window_sum(seen.astype(np.float64), size)
+    mean: NDArray[np.float64] = _window_sum(values, size) / np.maximum(number, 1)
     return mean
+
+
+def _window_sum(values: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+    """Each window is summed anew: a running sum carries the rounding of what it has left, so that blocks would show."""
+    ones = np.ones(size)
+    columns = correlate1d(values, ones, axis=0, mode="constant", cval=0.0)
+    total: NDArray[np.float64] = correlate1d(columns, ones, axis=1, mode="constant", cval=0.0)
+    return total

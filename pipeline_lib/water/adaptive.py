@@ -93,7 +93,7 @@ class AdaptiveDetector:
     def detect(self, observation: Observation) -> xr.Dataset:
         """WaterExtent of the observation; see `pipeline_lib.water.interface.Detector.detect`."""
         scene = check_scene(observation.scene)
-        grid = BlockGrid((scene.sizes["y"], scene.sizes["x"]))
+        grid = observation.grid
         names = polarisations_of(scene)
         powers = {name: grid.blocked(scene[name]) for name in names}
         classes = self._classes(scene, powers)

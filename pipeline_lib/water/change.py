@@ -20,7 +20,7 @@ import xarray as xr
 from pipeline_lib.model import check_scene
 from pipeline_lib.options import Options
 from pipeline_lib.options.detect import LogRatioOptions, ThresholdOptions, ZScoreOptions
-from pipeline_lib.water.blocks import BlockGrid, map_with_halo
+from pipeline_lib.water.blocks import map_with_halo
 from pipeline_lib.water.classes import physics_of
 from pipeline_lib.water.extent import water_extent
 from pipeline_lib.water.filtering import boxcar, decibel
@@ -86,8 +86,8 @@ class _ChangeDetector(ABC):
         """WaterExtent of the observation; see `pipeline_lib.water.interface.Detector.detect`."""
         scene = check_scene(observation.scene)
         history = require(observation.history, Need.HISTORY, type(self).__name__)
-        grid = BlockGrid((scene.sizes["y"], scene.sizes["x"]))
-        powers = {n: p for n, p in chosen_powers(scene, self.options.polarisations).items() if n in history}
+        grid = observation.grid
+        powers = {n: p for n, p in chosen_powers(scene, self.options.polarisations, grid).items() if n in history}
         require(powers or None, Need.HISTORY, "in the scene's polarisations")
         inputs: dict[str, da.Array] = dict(powers)
         inputs.update({f"history_{name}": grid.blocked(history[name]) for name in powers})

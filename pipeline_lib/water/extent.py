@@ -7,7 +7,6 @@ import numpy.typing as npt
 import xarray as xr
 
 from pipeline_lib.model import NOT_OBSERVED, Exclusion, check_water_extent
-from pipeline_lib.water.blocks import BlockGrid
 
 BELOW_HALF = np.float32(0.5) - np.float32(1e-4)
 
@@ -74,7 +73,6 @@ def _excluded(scene: xr.Dataset, probability: da.Array, excluded: da.Array | Non
         excluded if excluded is not None else da.zeros(probability.shape, chunks=probability.chunks, dtype=np.uint16)
     )
     if "layover_shadow" in scene:
-        grid = BlockGrid((probability.shape[0], probability.shape[1]))
-        geometry = grid.blocked(scene["layover_shadow"]).rechunk(probability.chunks).astype(np.uint16)
+        geometry = da.asarray(scene["layover_shadow"].data).rechunk(probability.chunks).astype(np.uint16)
         flags = flags | (geometry & np.uint16(Exclusion.SHADOW | Exclusion.LAYOVER))
     return da.where(da.isnan(probability), np.uint16(0), flags).astype(np.uint16)

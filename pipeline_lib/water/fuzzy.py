@@ -158,7 +158,7 @@ class FuzzyDetector:
     def detect(self, observation: Observation) -> xr.Dataset:
         """WaterExtent of the observation; see `pipeline_lib.water.interface.Detector.detect`."""
         scene = check_scene(observation.scene)
-        grid = BlockGrid((scene.sizes["y"], scene.sizes["x"]))
+        grid = observation.grid
         powers = {name: grid.blocked(scene[name]) for name in self.polarisations(scene)}
         place = _place(observation, grid)
         notes = [] if "hand" in place else ["No height above drainage: backscatter and size alone are judged."]

@@ -25,7 +25,7 @@ from pipeline_lib.errors import ContractError
 from pipeline_lib.model import Exclusion, check_scene
 from pipeline_lib.options import Options
 from pipeline_lib.options.detect import HarmonicOptions
-from pipeline_lib.water.blocks import BlockGrid, map_with_halo
+from pipeline_lib.water.blocks import map_with_halo
 from pipeline_lib.water.extent import water_extent
 from pipeline_lib.water.filtering import boxcar, decibel
 from pipeline_lib.water.growing import GrowingRule, grow
@@ -234,7 +234,7 @@ class HarmonicDetector:
             raise ContractError(
                 f"{self.name} is a model of co-polarised backscatter; the scene or its history has none."
             )
-        grid = BlockGrid((scene.sizes["y"], scene.sizes["x"]))
+        grid = observation.grid
         inputs = {"power": grid.blocked(scene[name]), "history": grid.blocked(history[name])}
         if "local_incidence_angle" in scene:
             inputs["angle"] = grid.blocked(scene["local_incidence_angle"])

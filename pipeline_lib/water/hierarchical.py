@@ -24,7 +24,7 @@ import xarray as xr
 from pipeline_lib.model import check_scene, polarisations_of
 from pipeline_lib.options import Options
 from pipeline_lib.options.detect import HierarchicalOptions
-from pipeline_lib.water.blocks import BlockGrid, map_with_halo
+from pipeline_lib.water.blocks import map_with_halo
 from pipeline_lib.water.classes import CROSS_NAMES, Classes, classes_of, physics_of
 from pipeline_lib.water.extent import water_extent
 from pipeline_lib.water.filtering import boxcar, decibel
@@ -136,7 +136,7 @@ class HierarchicalDetector:
     def detect(self, observation: Observation) -> xr.Dataset:
         """WaterExtent of the observation; see `pipeline_lib.water.interface.Detector.detect`."""
         scene = check_scene(observation.scene)
-        grid = BlockGrid((scene.sizes["y"], scene.sizes["x"]))
+        grid = observation.grid
         name = self.options.polarisation or polarisations_of(scene)[0]
         power = grid.blocked(scene[name])
         radius = self.options.filter_radius

@@ -98,7 +98,13 @@ def tile_histograms(powers: dict[str, da.Array], *, radius: int) -> dict[str, Ti
     Args:
         powers: name to float32 (y, x), linear power, cut by a `BlockGrid` (block sides are multiples of the tile).
         radius: of the boxcar that is applied first, as the detector applies it later.
+
+    Raises:
+        ValueError: a block cuts a tile.
     """
+    cut = [size for power in powers.values() for sizes in power.chunks for size in sizes[:-1]]
+    if any(size % TILE_PX for size in cut):
+        raise ValueError(f"Blocks of {cut} pixels: each but the last must hold whole tiles of {TILE_PX}.")
     tasks, places = [], []
     for name, power in powers.items():
         for place in np.ndindex(*power.numblocks):

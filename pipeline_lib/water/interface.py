@@ -8,6 +8,7 @@ import xarray as xr
 
 from pipeline_lib.errors import ContractError
 from pipeline_lib.options import Options
+from pipeline_lib.water.blocks import BLOCK_PX, BlockGrid
 
 Given = TypeVar("Given")
 
@@ -39,6 +40,14 @@ class Observation:
     """Sentinel-2 reflectance composite before the event, dims (y, x)."""
     extras: dict[str, str] = field(default_factory=dict)
     """Free facts (``model`` folder ...)."""
+    block_px: int = BLOCK_PX
+    """Side of the blocks that are worked on one by one, pixels, a multiple of `pipeline_lib.water.histogram.TILE_PX`.
+    Memory and speed depend on it, the answer does not."""
+
+    @property
+    def grid(self) -> BlockGrid:
+        """The scene's cut into blocks."""
+        return BlockGrid((self.scene.sizes["y"], self.scene.sizes["x"]), self.block_px)
 
     def has(self, need: Need) -> bool:
         """Whether the need is met."""
@@ -77,7 +86,7 @@ class Detector(Protocol):
     def detect(self, observation: Observation) -> xr.Dataset:
         """Return a WaterExtent (`pipeline_lib.model.check_water_extent`) on the scene's grid, lazily.
 
-        The result must not depend on how the inputs are chunked.
+        The result must not depend on how the inputs are chunked, nor on the size of the blocks.
 
         Raises:
             ContractError: a need is not met, or a dataset breaks its contract.

@@ -2,8 +2,8 @@
 
 Segmentation says which pixels belong together, not what they are. What a region or cluster is follows from its mean
 backscatter against the scene's classes of water and land (`pipeline_lib.water.classes`), so that a scene without
-water gets none although it always has a darkest cluster. Region growing and split and merge work in fixed blocks:
-the result does not depend on the chunking, and regions end at the blocks' borders.
+water gets none although it always has a darkest cluster. Region growing and split and merge work in squares of
+`REGION_PX` from the scene's corner, because each needs all pixels of its image at once: regions end at their borders.
 """
 
 from typing import Any, ClassVar
@@ -42,6 +42,8 @@ UNSEEN_PRIOR = 0.1
 """The same where it does not."""
 GRID_DB = np.linspace(-60.0, 30.0, 3601)
 """Where the evidence is tabulated."""
+REGION_PX = 1024
+"""Part of the method, and not the size of the blocks that the rest is worked on in."""
 WEIGHT, LIMIT = 0.75, 6.0
 """Weight and limit of one polarisation's evidence: the two are correlated, and neither may overrule the other."""
 
@@ -78,8 +80,7 @@ def water_likelihood(means_db: dict[str, npt.NDArray[np.float64]], classes: Know
 
 def _prepared(observation: Observation) -> tuple[xr.Dataset, dict[str, da.Array], KnownClasses]:
     scene = check_scene(observation.scene)
-    grid = BlockGrid((scene.sizes["y"], scene.sizes["x"]))
-    powers = {name: grid.blocked(scene[name]) for name in polarisations_of(scene)}
+    powers = {name: observation.grid.blocked(scene[name]) for name in polarisations_of(scene)}
     # What no logarithm takes: infinite power is no observation, noise removed below zero is darkness.
     clean = {name: power.map_blocks(_cleaned, dtype=np.float32) for name, power in powers.items()}
     return scene, clean, scene_classes(scene, clean)
@@ -114,13 +115,12 @@ class ClusteringDetector:
         """WaterExtent of the observation; see `pipeline_lib.water.interface.Detector.detect`."""
         scene, powers, classes = _prepared(observation)
         try:
-            clusters = fit(powers, self.options.clustering)
+            clusters = fit(powers, self.options.clustering, block_px=observation.block_px)
         except UnseparableHistogramError:
             return self._without_clusters(scene, powers, classes)
-        _, posterior = predict_blocks(clusters, powers)
+        _, posterior = predict_blocks(clusters, powers, block_px=observation.block_px)
         share = _cluster_probability(clusters, classes).astype(np.float32)
-        grid = BlockGrid((scene.sizes["y"], scene.sizes["x"]))
-        probability = grid.blocked((posterior * share[:, None, None]).sum(axis=0).astype(np.float32))
+        probability = observation.grid.blocked((posterior * share[:, None, None]).sum(axis=0).astype(np.float32))
         wet = ", ".join(f"{chance:.2f}" for chance in share)
         note = f"{len(share)} clusters on {clusters.sample} pixels; probability of water, darkest first: {wet}"
         return _answer(scene, probability, self.options.min_pixels, classes, note)
@@ -159,18 +159,33 @@ class RegionGrowingDetector:
     def detect(self, observation: Observation) -> xr.Dataset:
         """WaterExtent of the observation; see `pipeline_lib.water.interface.Detector.detect`."""
         scene, powers, classes = _prepared(observation)
-        arguments = {"classes": classes, "radius": self.options.filter_radius, "tolerance": self.options.tolerance_db}
-        probability = map_with_halo(_grown_probability, powers, halo_px=0, dtype=np.float32, arguments=arguments)
+        radius = self.options.filter_radius
+        smooth = {
+            name: map_with_halo(
+                _smoothed, {"power": power}, halo_px=radius, dtype=np.float32, arguments={"radius": radius}
+            )
+            for name, power in powers.items()
+        }
+        arguments = {"classes": classes, "tolerance": self.options.tolerance_db}
+        probability = _by_region(observation.grid, _grown_probability, smooth, arguments)
         note = "seeds at the mean of water, grown by the running mean"
         return _answer(scene, probability, self.options.min_pixels, classes, note)
 
 
-def _grown_probability(*, classes: KnownClasses, radius: int, tolerance: float, **powers: Plane) -> Plane:
+def _by_region(grid: BlockGrid, function: Any, planes: dict[str, da.Array], arguments: dict[str, Any]) -> da.Array:
+    """A function of planes (y, x) on each square of `REGION_PX`; the answer is in the grid's blocks again."""
+    squares = BlockGrid(grid.shape, REGION_PX)
+    parts = {name: squares.blocked(plane) for name, plane in planes.items()}
+    return grid.blocked(map_with_halo(function, parts, halo_px=0, dtype=np.float32, arguments=arguments))
+
+
+def _smoothed(power: Plane, radius: int) -> Plane:
+    return boxcar(np.ascontiguousarray(power, np.float32), radius)
+
+
+def _grown_probability(*, classes: KnownClasses, tolerance: float, **powers: Plane) -> Plane:
     """Each pixel's own probability; inside grown regions that of the region's mean, where that is higher."""
-    smooth = {
-        name: decibel(boxcar(np.ascontiguousarray(plane, np.float32), radius)).astype(np.float64)
-        for name, plane in powers.items()
-    }
+    smooth = {name: decibel(np.ascontiguousarray(plane)).astype(np.float64) for name, plane in powers.items()}
     own = water_likelihood(smooth, classes)
     guide = next(iter(smooth))
     labels = grow(smooth[guide], seeds_below(smooth[guide], classes[guide].water.mean), tolerance=tolerance)
@@ -208,7 +223,7 @@ class SplitMergeDetector:
         """WaterExtent of the observation; see `pipeline_lib.water.interface.Detector.detect`."""
         scene, powers, classes = _prepared(observation)
         arguments = {"classes": classes, "options": self.options.split_merge}
-        probability = map_with_halo(_regional_probability, powers, halo_px=0, dtype=np.float32, arguments=arguments)
+        probability = _by_region(observation.grid, _regional_probability, powers, arguments)
         note = "regions by split and merge, each decided by its mean backscatter"
         return _answer(scene, probability, self.options.min_pixels, classes, note)
 

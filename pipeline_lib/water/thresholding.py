@@ -124,7 +124,7 @@ class _ThresholdDetector(ABC):
     def detect(self, observation: Observation) -> xr.Dataset:
         """WaterExtent of the observation; see `pipeline_lib.water.interface.Detector.detect`."""
         scene = check_scene(observation.scene)
-        powers = chosen_powers(scene, self.options.polarisations)
+        powers = chosen_powers(scene, self.options.polarisations, observation.grid)
         cuts, tables = {}, {}
         for name, tiles in tile_histograms(powers, radius=self.options.filter_radius).items():
             physics = physics_of(name, mean_incidence_deg(scene))
@@ -141,7 +141,7 @@ class _ThresholdDetector(ABC):
         return water_extent(scene, probability, grow(probability, rule), notes=notes)
 
 
-def chosen_powers(scene: xr.Dataset, wanted: tuple[str, ...] | None) -> dict[str, da.Array]:
+def chosen_powers(scene: xr.Dataset, wanted: tuple[str, ...] | None, grid: BlockGrid) -> dict[str, da.Array]:
     """Blocked polarisations: the wanted ones, or the cross-polarised one, or whatever there is.
 
     Dims (y, x), linear power, NaN = not observed.
@@ -154,7 +154,6 @@ def chosen_powers(scene: xr.Dataset, wanted: tuple[str, ...] | None) -> dict[str
     missing = [name for name in names if name not in held]
     if missing:
         raise ContractError(f"The scene has {', '.join(held)}, not {', '.join(missing)} as the detector's options ask.")
-    grid = BlockGrid((scene.sizes["y"], scene.sizes["x"]))
     return {name: grid.blocked(scene[name]) for name in names}
 
 

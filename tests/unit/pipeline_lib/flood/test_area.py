@@ -8,7 +8,6 @@ import xarray as xr
 from pyproj import Geod, Transformer
 
 from pipeline_lib.errors import ContractError
-from pipeline_lib.flood import area as module
 from pipeline_lib.flood.area import column_areas, inside_area, project_area
 from pipeline_lib.model import Grid
 
@@ -67,11 +66,10 @@ def empty_layer(grid):
         ("EPSG:32660", (790_000.0, 1_903_000.0), (160, 800), [(179.8, 17.07, 180.0, 17.15), (-180.0, 17.07, -179.6, 17.15)]),
     ],
 )  # fmt: skip
-def test_a_pixel_is_inside_where_its_centre_lies_in_the_area(monkeypatch, crs, origin, shape, parts):
-    monkeypatch.setattr(module, "WINDOW_PX", 100)
+def test_a_pixel_is_inside_where_its_centre_lies_in_the_area(crs, origin, shape, parts):
     grid = Grid(crs=crs, transform=(100.0, 0.0, origin[0], 0.0, -100.0, origin[1]), shape=shape)
     canvas = empty_layer(grid)
-    found = inside_area(box_of(*parts), canvas, grid)
+    found = inside_area(box_of(*parts), canvas, grid, block_px=200)
     x, y = np.meshgrid(canvas["x"].values, canvas["y"].values)
     longitude, latitude = Transformer.from_crs(crs, "EPSG:4326", always_xy=True).transform(x, y)
     east = np.mod(longitude, 360) if len(parts) > 1 else longitude

@@ -9,7 +9,6 @@ from rasterio.features import rasterize
 from rasterio.transform import from_origin
 from scipy.ndimage import gaussian_filter, label
 
-from pipeline_lib.flood import polygons
 from pipeline_lib.flood.polygons import cut_at_antimeridian, flood_polygons, smoothed, to_longitude_latitude
 
 TRANSFORM = from_origin(500_000, 4_900_000, 10, 10)
@@ -40,15 +39,14 @@ def test_area_is_that_of_the_pixels_and_outlines_burn_back_to_them():
 
 
 @pytest.mark.parametrize("size", [37, 64, 101])
-def test_windows_leave_no_seam(monkeypatch, size):
+def test_windows_leave_no_seam(size):
     mask = blobs(seed=size)
     layers = {
         "likelihood": np.random.default_rng(1).integers(0, 101, mask.shape).astype(np.uint8),
         "first_seen": np.arange(mask.size).reshape(mask.shape).astype(np.uint16),
     }
     whole = flood_polygons(dataset(mask, **layers), TRANSFORM)
-    monkeypatch.setattr(polygons, "TRACE_PX", size)
-    cut = flood_polygons(dataset(mask, **layers), TRANSFORM)
+    cut = flood_polygons(dataset(mask, **layers), TRANSFORM, block_px=size)
     assert len(cut) == len(whole)
     columns = ["area_km2", "likelihood", "first_seen_h"]
     order = ["area_km2", "first_seen_h"]
