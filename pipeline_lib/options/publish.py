@@ -22,8 +22,8 @@ class SignificanceOptions(Options):
 class PublishOptions(Options):
     """Options of `pipeline_lib.steps.publish.publish_event`."""
 
-    compression: Literal["deflate", "zstd"] = "zstd"
-    """Compression of COGs: ZSTD is three times faster, DEFLATE opens in software without libzstd too."""
+    compression: Literal["deflate", "zstd"] = "deflate"
+    """Compression of COGs: DEFLATE opens everywhere; many web viewers show ZSTD blank."""
     license: str = "CC-BY-4.0"
     """SPDX identifier of the licence under which the products are given out."""
     vectors: tuple[VectorFormat, ...] = ("parquet", "geojson", "fgb", "gpkg")

@@ -29,7 +29,7 @@ CACHE_MIB = 128
 """GDAL's block cache; its default is a share of the machine's memory."""
 
 
-def write_cog(path: Path, layer: Layer, pixels: xr.DataArray, grid: Grid, *, compression: str = "zstd") -> str:
+def write_cog(path: Path, layer: Layer, pixels: xr.DataArray, grid: Grid, *, compression: str = "deflate") -> str:
     """Write one layer as a COG with overviews (nearest), no-data, colour table, units and class names.
 
     Args:
