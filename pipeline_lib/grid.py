@@ -10,8 +10,9 @@ from shapely.geometry.base import BaseGeometry, BaseMultipartGeometry
 from shapely.ops import unary_union
 
 from pipeline_lib.errors import AreaError
-from pipeline_lib.model.area import crosses_antimeridian
+from pipeline_lib.model.area import crosses_antimeridian, meant
 from pipeline_lib.model.grid import Grid
+from pipeline_lib.place import described
 
 MAX_PIXELS = 2_000_000_000
 """A grid beyond this is refused: such an event is mapped as several areas."""
@@ -34,7 +35,10 @@ def choose_grid(area: dict[str, Any], *, pixel_m: float = 10.0) -> Grid:
     geometry = _in_one_piece(shape(area)) if crosses_antimeridian(area) else shape(area)
     centre = geometry.centroid
     if not -80 <= centre.y <= 84:
-        raise AreaError(f"The area's centre at latitude {centre.y:g} lies beyond UTM; expected -80 to 84.")
+        raise AreaError(
+            f"The area's centre at latitude {centre.y:g} lies beyond UTM; expected -80 to 84. It is "
+            f"{described(shape(area))}.{meant(geometry.bounds)}"
+        )
     zone = int(((centre.x + 180) % 360) // 6) + 1
     crs = f"EPSG:{(32600 if centre.y >= 0 else 32700) + zone}"
     west, south, east, north = _projected(geometry, crs).boundingbox.bbox
@@ -43,7 +47,8 @@ def choose_grid(area: dict[str, Any], *, pixel_m: float = 10.0) -> Grid:
     if columns * rows > MAX_PIXELS:
         raise AreaError(
             f"The area needs {columns} x {rows} pixels of {pixel_m:g} m; at most {MAX_PIXELS:,} are mapped as one "
-            "event. Give a smaller area, several events, or a larger pixel."
+            f"event. It is {described(shape(area))}. Give a smaller area, several events, or a larger pixel."
+            f"{meant(geometry.bounds)}"
         )
     top = bottom + rows * pixel_m
     return Grid(crs=crs, transform=(pixel_m, 0.0, left, 0.0, -pixel_m, top), shape=(rows, columns))

@@ -20,7 +20,9 @@ Catalog = Annotated[
 ]
 EventId = Annotated[str | None, typer.Option("--id", help="Identifier of the event; names its folder.")]
 Bbox = Annotated[str | None, typer.Option(help="west,south,east,north in degrees (WGS 84).")]
-Aoi = Annotated[Path | None, typer.Option(help="GeoJSON file with the area of interest.")]
+Aoi = Annotated[
+    Path | None, typer.Option(help="File with the area: GeoJSON, GeoPackage, Shapefile, KML, KMZ, FlatGeobuf, GPX.")
+]
 Start = Annotated[str | None, typer.Option(help="First day or moment of the flood (ISO 8601, UTC).")]
 End = Annotated[str | None, typer.Option(help="Last day or moment of the flood (ISO 8601, UTC).")]
 Detector = Annotated[str, typer.Option(help="Water detector; `overbank detectors` lists them.")]

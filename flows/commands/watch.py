@@ -30,7 +30,9 @@ def register(app: typer.Typer) -> None:
 
 def add(
     name: Name,
-    aoi: Annotated[Path | None, typer.Option(help="GeoJSON file with the area.")] = None,
+    aoi: Annotated[
+        Path | None, typer.Option(help="File with the area: GeoJSON, GeoPackage, Shapefile, KML, KMZ, FlatGeobuf, GPX.")
+    ] = None,
     bbox: Annotated[str | None, typer.Option(help="west,south,east,north in degrees (WGS 84).")] = None,
     catalog: Annotated[
         str, typer.Option("--catalog", "--catalogue", help="URL of a STAC API, or a profile name.")
@@ -49,7 +51,7 @@ def add(
     """Watch an area."""
     from pipeline_lib.steps.event import read_map_options
     from pipeline_lib.steps.watch import register_of
-    from pipeline_lib.steps.watch_text import watch_of_flags
+    from pipeline_lib.steps.watch_text import added_text, watch_of_flags
 
     watch = watch_of_flags(
         name,
@@ -63,7 +65,7 @@ def add(
         options=read_map_options(options_file, approve=approve),
     )
     register_of(out).add(watch)
-    typer.echo(f"Watching {name} from {watch.since:%Y-%m-%d %H:%M} UTC, every {every}. `overbank up` polls it.")
+    typer.echo(added_text(watch, every))
 
 
 def list_watches(out: Out = OUT) -> None:

@@ -1,21 +1,21 @@
 """Events and options as people give them: YAML or JSON files, or flags."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from pipeline_lib.errors import AreaError, InputError, shown
+from pipeline_lib.load.area_file import read_area
 from pipeline_lib.model import Event
-from pipeline_lib.model.area import area_of_bbox, normalised_area
+from pipeline_lib.model.area import area_of_bbox
 from pipeline_lib.options.map_event import MapOptions
 
 
 def read_event(path: Path) -> Event:
     """Read an event: ``event_id``, ``start``, ``end``, optional ``title``, and ``bbox`` or ``aoi``.
 
-    ``aoi`` is GeoJSON, or the path of a GeoJSON file relative to the event's file.
+    ``aoi`` is GeoJSON, or the path of a vector file relative to the event's file.
 
     Raises:
         InputError: no such file, not YAML, a field missing or unknown.
@@ -25,7 +25,7 @@ def read_event(path: Path) -> Event:
     if bbox is not None:
         fields["aoi"] = area_of_bbox(*_four_numbers(bbox))
     elif isinstance(fields.get("aoi"), str):
-        fields["aoi"] = _geojson(path.parent / fields["aoi"])
+        fields["aoi"] = read_area(path.parent / fields["aoi"])
     return Event.model_validate(fields)
 
 
@@ -46,7 +46,7 @@ def event_of_flags(
 
 
 def area_of_flags(bbox: str | None, aoi: Path | None) -> dict[str, Any]:
-    """The area of ``--bbox`` or of the GeoJSON file of ``--aoi``.
+    """The area of ``--bbox`` or of the vector file of ``--aoi``.
 
     Raises:
         InputError: both are given, or neither.
@@ -58,7 +58,7 @@ def area_of_flags(bbox: str | None, aoi: Path | None) -> dict[str, Any]:
         return area_of_bbox(*_four_numbers(bbox.split(",")))
     if aoi is None:
         raise InputError("An area is needed: give --bbox west,south,east,north or --aoi FILE.")
-    return normalised_area(_geojson(aoi))
+    return read_area(aoi)
 
 
 def read_map_options(
@@ -103,19 +103,6 @@ def _mapping(path: Path, what: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InputError(f"The {what} file {path} holds a {type(value).__name__}; expected fields with values.")
     return value
-
-
-def _geojson(path: Path) -> Any:
-    """A GeoJSON file, not yet checked."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise AreaError(f"The area file {path} cannot be read: {shown(error.strerror or error)}.") from error
-    except ValueError as error:
-        raise AreaError(
-            f"The area file {path} is not JSON: {shown(error)}. Expected GeoJSON in longitude and latitude; GDAL "
-            "makes it of KML, GeoPackage or a shapefile: ogr2ogr -t_srs EPSG:4326 area.geojson FILE."
-        ) from error
 
 
 def _four_numbers(values: Any) -> tuple[float, float, float, float]:

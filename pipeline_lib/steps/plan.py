@@ -6,6 +6,7 @@ from pathlib import Path
 
 import yaml
 from pydantic import ValidationError
+from shapely.geometry import shape
 
 from pipeline_lib.atomic import write_atomically
 from pipeline_lib.catalog.profiles import profile_of
@@ -14,7 +15,9 @@ from pipeline_lib.errors import InputError, NoAcquisitionError, NoReferenceError
 from pipeline_lib.grid import choose_grid
 from pipeline_lib.load.sea import cell_name, sea_cells
 from pipeline_lib.model import Acquisition, CatalogReference, Event, MappingPlan, PlannedPass, ProductType
+from pipeline_lib.model.area import meant
 from pipeline_lib.options.map_event import MapOptions
+from pipeline_lib.place import described
 from pipeline_lib.steps.plan_text import plan_text
 from pipeline_lib.steps.search import Found
 from pipeline_lib.water.registry import chosen_detector
@@ -141,4 +144,5 @@ def _nothing_found(event: Event, catalog: CatalogReference, found: Found, notes:
         text += f" {(*notes, *found.notes)[0]}"
     else:
         text += " There is none before it either: check the area, the dates and the catalogue."
-    return text
+    area = shape(event.aoi)
+    return f"{text} The area is {described(area)}.{meant(area.bounds)}"

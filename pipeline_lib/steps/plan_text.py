@@ -4,6 +4,7 @@ from shapely.geometry import shape
 
 from pipeline_lib.catalog.footprint import area_m2
 from pipeline_lib.model import Acquisition, MappingPlan, PlannedPass
+from pipeline_lib.place import described
 
 
 def plan_text(plan: MappingPlan) -> str:
@@ -14,12 +15,12 @@ def plan_text(plan: MappingPlan) -> str:
 def _head(plan: MappingPlan) -> list[str]:
     event, grid = plan.event, plan.grid
     area = shape(event.aoi)
-    west, south, east, north = area.bounds
+    box = ",".join(f"{bound:.4f}" for bound in area.bounds)
     rows, columns = grid.shape
     return [
         f"Event      {event.event_id}" + (f": {event.title}" if event.title else ""),
         f"Period     {event.start:%Y-%m-%d %H:%M} to {event.end:%Y-%m-%d %H:%M} UTC",
-        f"Area       {area_m2(area) / 1e6:,.1f} km2 within {west:.4f},{south:.4f},{east:.4f},{north:.4f}",
+        f"Area       {area_m2(area) / 1e6:,.1f} km2 within {box}: {described(area)}",
         f"Catalogue  {plan.catalog.profile}, {plan.catalog.url}",
         f"Grid       {rows} x {columns} pixels of {grid.pixel_m:g} m in {grid.crs}",
         f"Plan       {plan.digest}",

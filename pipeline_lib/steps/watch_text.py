@@ -4,10 +4,13 @@ import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from shapely.geometry import shape
+
 from pipeline_lib.errors import InputError
 from pipeline_lib.grid import choose_grid
 from pipeline_lib.model.instant import instant_of
 from pipeline_lib.options.map_event import MapOptions
+from pipeline_lib.place import described
 from pipeline_lib.steps.event import area_of_flags
 from pipeline_lib.watch import Register, Watch
 
@@ -88,6 +91,14 @@ def watch_lines(register: Register) -> list[str]:
             f"{sum(one.state == 'mapped' for one in passes)} mapped, catalogue {state.watch.catalog}"
         )
     return lines or ["No watches; add one with `overbank watch add NAME --aoi FILE`."]
+
+
+def added_text(watch: Watch, every: str) -> str:
+    """What ``overbank watch add`` answers: where it watches, too, for a person to see that it is the right place."""
+    area = described(shape(watch.aoi))
+    return (
+        f"Watching {watch.name} ({area}) from {watch.since:%Y-%m-%d %H:%M} UTC, every {every}. `overbank up` polls it."
+    )
 
 
 def history_lines(register: Register, name: str, limit: int) -> list[str]:

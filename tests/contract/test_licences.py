@@ -45,4 +45,5 @@ def test_every_binary_and_every_script_of_others_is_named(repository, notice):
 
 def test_the_wheel_carries_the_licences(repository):
     project = (repository / "pyproject.toml").read_text()
-    assert 'license-files = ["LICENSE", "NOTICE.md", "pipeline_lib/publish/page/leaflet/LICENSE"]' in project
+    own = '"LICENSE", "NOTICE.md", "pipeline_lib/place/LICENSE", "pipeline_lib/publish/page/leaflet/LICENSE"'
+    assert f"license-files = [{own}]" in project

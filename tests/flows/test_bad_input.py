@@ -11,6 +11,7 @@ import pytest
 from shapely.geometry import shape
 from typer.testing import CliRunner
 
+from benchmarks.inputs.area_files import circle, comb, polygon
 from flows.cli import build_app, describe, main
 from pipeline_lib.model.area import area_of_bbox
 from pipeline_lib.steps.event import area_of_flags
@@ -67,7 +68,7 @@ def test_flags_that_cannot_be_meant(capsys, monkeypatch, tmp_path, changes, says
     [
         ({"type": "Point", "coordinates": [9.2, 45.2]}, "has no area"),
         ({"type": "Polygon", "coordinates": [[[9, 45], [10, 46], [10, 45], [9, 46], [9, 45]]]}, "not valid"),
-        ("<kml/>", "ogr2ogr -t_srs EPSG:4326"),
+        ("<kml/>", "holds no shapes; expected polygons"),
     ],
 )
 def test_area_files_that_cannot_be_meant(capsys, monkeypatch, tmp_path, content, says):
@@ -265,6 +266,37 @@ def test_a_watch_whose_every_poll_would_fail_is_refused(capsys, monkeypatch, tmp
     given = {"--bbox": "9.2,45.2,9.3,45.3", "--every": "15m", "--out": str(tmp_path)} | changes
     code, said = run(capsys, monkeypatch, "watch", "add", "po", *(f"{flag}={value}" for flag, value in given.items()))
     assert (code, says in said) == (2, True), said
+
+
+def test_the_order_of_a_box_that_was_meant_is_told_and_where_the_area_lies(capsys, monkeypatch, archive, event):
+    west, south, east, north = shape(event.aoi).bounds
+    window = {"start": event.start.isoformat(), "end": event.end.isoformat()}
+    code, said = run(
+        capsys, monkeypatch, "plan", *flags(catalog=archive, bbox=f"{south},{west},{north},{east}", **window)
+    )
+    assert code == 4
+    assert "in Somaliland. Read as south,west,north,east it is 2.7 x 2.71 km in Italy" in said
+    code, said = run(
+        capsys, monkeypatch, "plan", *flags(catalog=archive, bbox=f"{west},{east},{south},{north}", **window)
+    )
+    assert code == 2
+    assert "mapped as one event" in said
+    assert "Read as west,east,south,north it is 2.7 x 2.71 km in Italy" in said
+    code, said = run(
+        capsys, monkeypatch, "plan", *flags(catalog=archive, bbox=f"{west},{south},{east},{north}", **window)
+    )
+    assert (code, ": 2.7 x 2.71 km in Italy" in said) == (0, True), said
+
+
+def test_a_watch_of_60000_vertices_is_taken_or_refused_at_once(capsys, monkeypatch, tmp_path):
+    for name, ring, expected, says in (
+        ("round", circle(60_000), 0, "Watching round (2.65 x 2.65 km in Italy)"),
+        ("comb", comb(3000), 2, "6,003 vertices"),
+    ):
+        path = tmp_path / f"{name}.geojson"
+        path.write_text(json.dumps(polygon(ring)))
+        code, said = run(capsys, monkeypatch, "watch", "add", name, "--aoi", path, "--out", tmp_path / "out")
+        assert (code, says in said) == (expected, True), said
 
 
 @pytest.mark.parametrize(("more", "says"), [((), "stays as it is"), (("--dataset", "ombria"), "give both")])

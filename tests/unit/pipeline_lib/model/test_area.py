@@ -58,6 +58,8 @@ def test_what_cannot_be_meant_is_said(value, says):
     [
         ((10, 46, 11, 45), "wrong order"),
         ((11, 45, 10, 46), "west > east"),
+        ((14, 100.4, 14.1, 100.5), "Read as south,west,north,east it is .* in Thailand.* --bbox 100.4,14,100.5,14.1"),
+        ((45.3, 45.33, 9.2, 9.24), "Read as south,north,west,east it is .* in Italy.* --bbox 9.2,45.3,9.24,45.33"),
         ((45, 10, 46, 100), "off the Earth"),
         ((10, 45, 10, 46), "empty"),
     ],
