@@ -135,7 +135,7 @@ class HarmonicOptions(Options):
     min_pixels: int = Field(default=1, ge=1)
     """Smaller water bodies are dropped."""
     land_db: float = -10.5
-    """Land where a pixel's own expectation is as dark as water, dB."""
+    """Land where a pixel's own expectation is as dark as water, dB of sigma0 at 39 degrees."""
     land_spread_db: float = Field(default=2.6, gt=0)
     """Its spread, dB."""
     hand_prior: bool = False

@@ -27,7 +27,7 @@ from pipeline_lib.model import check_scene, polarisations_of
 from pipeline_lib.options import Options
 from pipeline_lib.options.detect import AdaptiveOptions
 from pipeline_lib.water.blocks import BlockGrid, map_with_halo
-from pipeline_lib.water.classes import Classes, classes_by_polarisation
+from pipeline_lib.water.classes import UNSEEN_PRIOR, Classes, classes_by_polarisation, physics_of
 from pipeline_lib.water.context import Levels, edge_table, mean_field, probability_of
 from pipeline_lib.water.extent import water_extent
 from pipeline_lib.water.filtering import boxcar, look_up, power_of, smooth, table_of
@@ -57,8 +57,6 @@ Plane = npt.NDArray[np.float32]
 
 PRIOR_LIMITS = (0.3, 0.5)
 """Range of the prior taken from the scene."""
-UNSEEN_PRIOR = 0.1
-"""Prior of water where no tile of the scene shows two classes: water is rare or absent, or everything."""
 STATISTICS_RADIUS = 1
 """The scene's classes are sought after a 3 x 3 mean, where they are apart; speckle is put back for single pixels."""
 PIXEL_SPECKLE_DB = 2.19
@@ -121,23 +119,21 @@ class AdaptiveDetector:
 
     def _classes(self, scene: xr.Dataset, powers: dict[str, da.Array]) -> dict[str, Classes]:
         """What the scene says of water and land."""
-        angle = None
-        if "local_incidence_angle" in scene:
-            angle = float(scene["local_incidence_angle"][::16, ::16].mean())
         tiles = tile_histograms(powers, radius=STATISTICS_RADIUS)
-        return classes_by_polarisation(tiles, angle, self.options.tiles)
+        physics = {name: physics_of(name, scene) for name in tiles}
+        return classes_by_polarisation(tiles, physics, self.options.tiles)
 
     def _prior(self, classes: dict[str, Classes]) -> float:
         """Prior of water where neither reference nor occurrence is known: the scene's own share of it."""
         shares = [known.share for known in classes.values() if known.separable]
         if not shares:
-            return UNSEEN_PRIOR
+            return 1.0 - UNSEEN_PRIOR if _throughout(classes) else UNSEEN_PRIOR
         low, high = PRIOR_LIMITS
         return min(max(float(np.mean(shares)), low), high)
 
     def _flood_prior(self, classes: dict[str, Classes]) -> float:
         """Prior of flooding where the reference shows land: with no tile of two classes, as rare as water is there."""
-        seen = any(known.separable for known in classes.values())
+        seen = any(known.separable for known in classes.values()) or _throughout(classes)
         return self.options.flood_prior if seen else min(UNSEEN_PRIOR, self.options.flood_prior)
 
     def _rough(self, classes: dict[str, Classes]) -> RoughTables | None:
@@ -155,6 +151,11 @@ class AdaptiveDetector:
         ratio = table_of(lambda value: weight * np.clip(classes.log_ratio(value), -limit, limit))
         water = table_of(lambda value: classes.water.log_density(np.maximum(value, classes.water.mean)))
         return _Tables(ratio, water, edge_table(classes, self.options.leak, weight, limit))
+
+
+def _throughout(classes: dict[str, Classes]) -> bool:
+    """Whether the scene is water throughout."""
+    return any(known.all_water for known in classes.values())
 
 
 def _history(
@@ -182,12 +183,13 @@ def _notes(classes: dict[str, Classes], inputs: dict[str, da.Array]) -> list[str
     """How the answer came about, for the page and the log."""
     notes = []
     for name, known in classes.items():
-        source = f"{known.tiles} bimodal tiles" if known.separable else "no bimodal tile: published values"
+        alone = "water throughout: its own level" if known.all_water else "no bimodal tile: published values"
+        source = f"{known.tiles} bimodal tiles" if known.separable else alone
         notes.append(
             f"{name}: water {known.water.mean:.1f} +- {known.water.spread:.1f} dB, "
             f"land {known.land.mean:.1f} +- {known.land.spread:.1f} dB ({source})"
         )
-    if not any(known.separable for known in classes.values()):
+    if not any(known.separable for known in classes.values()) and not _throughout(classes):
         notes.append("No part of the scene shows two classes: little or no water is expected.")
     if not any(name.startswith("history_") for name in inputs):
         notes.append("No reference passes: without change, dark land cannot be told from water.")

@@ -27,7 +27,7 @@ from pipeline_lib.water.filtering import boxcar, decibel
 from pipeline_lib.water.growing import GrowingRule, grow
 from pipeline_lib.water.interface import Need, Observation, require
 from pipeline_lib.water.reference import reference_statistics
-from pipeline_lib.water.thresholding import chosen_powers, mean_incidence_deg, published_cut
+from pipeline_lib.water.thresholding import chosen_powers, published_cut
 
 Plane = npt.NDArray[np.float32]
 
@@ -79,7 +79,7 @@ class _ChangeDetector(ABC):
         self.options: Any = options if isinstance(options, wanted) else wanted()
 
     @abstractmethod
-    def thresholds(self, name: str, incidence_deg: float | None) -> _Thresholds:
+    def thresholds(self, name: str, scene: xr.Dataset) -> _Thresholds:
         """The conditions on one polarisation."""
 
     def detect(self, observation: Observation) -> xr.Dataset:
@@ -91,14 +91,13 @@ class _ChangeDetector(ABC):
         require(powers or None, Need.HISTORY, "in the scene's polarisations")
         inputs: dict[str, da.Array] = dict(powers)
         inputs.update({f"history_{name}": grid.blocked(history[name]) for name in powers})
-        angle = mean_incidence_deg(scene)
         probability = map_with_halo(
             _change_block,
             inputs,
             halo_px=self.options.filter_radius,
             dtype=np.float32,
             arguments={
-                "thresholds": {name: self.thresholds(name, angle) for name in powers},
+                "thresholds": {name: self.thresholds(name, scene) for name in powers},
                 "radius": self.options.filter_radius,
                 "min_history": 1,
             },
@@ -115,9 +114,9 @@ class LogRatioDetector(_ChangeDetector):
     summary: ClassVar[str] = "Backscatter fell by 3 dB or more against the reference, to where water lies"
     options_type: ClassVar[type[Options]] = LogRatioOptions
 
-    def thresholds(self, name: str, incidence_deg: float | None) -> _Thresholds:
+    def thresholds(self, name: str, scene: xr.Dataset) -> _Thresholds:
         """The option's fall."""
-        water = published_cut(physics_of(name, incidence_deg), "bound").threshold_db
+        water = published_cut(physics_of(name, scene), "bound").threshold_db
         return _Thresholds(change=self.options.fall_db, water_db=water, relative=False)
 
 
@@ -128,7 +127,7 @@ class ZScoreDetector(_ChangeDetector):
     summary: ClassVar[str] = "Backscatter fell by 2.5 of the pixel's own standard deviations, to where water lies"
     options_type: ClassVar[type[Options]] = ZScoreOptions
 
-    def thresholds(self, name: str, incidence_deg: float | None) -> _Thresholds:
+    def thresholds(self, name: str, scene: xr.Dataset) -> _Thresholds:
         """The option's fall."""
-        water = published_cut(physics_of(name, incidence_deg), "bound").threshold_db
+        water = published_cut(physics_of(name, scene), "bound").threshold_db
         return _Thresholds(change=self.options.deviations, water_db=water, relative=True)

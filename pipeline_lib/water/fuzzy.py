@@ -21,14 +21,14 @@ from pipeline_lib.model import check_scene, polarisations_of
 from pipeline_lib.options import Options
 from pipeline_lib.options.detect import FuzzyOptions, HydrosarOptions
 from pipeline_lib.water.blocks import BlockGrid, map_with_halo
-from pipeline_lib.water.classes import Physics, physics_of
+from pipeline_lib.water.classes import Physics, physics_of_scene
 from pipeline_lib.water.extent import water_extent
 from pipeline_lib.water.filtering import boxcar, look_up, table_of
 from pipeline_lib.water.growing import GrowingRule, grow, region_sizes
 from pipeline_lib.water.histogram import CENTRES_DB, TileHistograms, tile_histograms
 from pipeline_lib.water.hydrosar import hydrosar_cut
 from pipeline_lib.water.interface import Need, Observation
-from pipeline_lib.water.thresholding import Cut, mean_incidence_deg, split_based_cut
+from pipeline_lib.water.thresholding import Cut, blocked_powers, split_based_cut
 
 Plane = npt.NDArray[np.float32]
 Values = npt.NDArray[np.float64]
@@ -142,8 +142,9 @@ class FuzzyDetector:
         wanted = self.options_type
         self.options: Any = options if isinstance(options, wanted) else wanted()
 
-    def cut(self, tiles: TileHistograms, physics: Physics) -> Cut:
+    def cut(self, tiles: TileHistograms, physics: Physics, polarisation: str) -> Cut:
         """Threshold of the first water map."""
+        del polarisation
         return split_based_cut(tiles, physics, self.options)
 
     def hand_limits(self, median: float, mean: float, spread: float) -> tuple[float, float]:
@@ -159,14 +160,16 @@ class FuzzyDetector:
         """WaterExtent of the observation; see `pipeline_lib.water.interface.Detector.detect`."""
         scene = check_scene(observation.scene)
         grid = observation.grid
-        powers = {name: grid.blocked(scene[name]) for name in self.polarisations(scene)}
+        powers = blocked_powers(observation)
+        tiles = tile_histograms(powers, radius=self.options.filter_radius)
+        physics = physics_of_scene(tiles, scene)
         place = _place(observation, grid)
         notes = [] if "hand" in place else ["No height above drainage: backscatter and size alone are judged."]
         likelihood: da.Array | None = None
-        for name, tiles in tile_histograms(powers, radius=self.options.filter_radius).items():
-            cut = self.cut(tiles, physics_of(name, mean_incidence_deg(scene)))
+        for name in self.polarisations(scene):
+            cut = self.cut(tiles[name], physics[name], name)
             notes.append(f"{name}: threshold {cut.note}")
-            found = self._likelihood(powers[name], tiles, cut, place)
+            found = self._likelihood(powers[name], tiles[name], cut, place)
             likelihood = found if likelihood is None else da.fmax(likelihood, found)
         seed = float(likelihood_of_degree(np.array([self.options.seed], np.float32), self.options.tolerance)[0])
         rule = GrowingRule(seed=seed, tolerance=0.5, min_pixels=self.options.min_pixels)
@@ -212,9 +215,9 @@ class HydrosarDetector(FuzzyDetector):
     summary: ClassVar[str] = "Three-class EM threshold of chosen tiles, fuzzy refinement, VV or VH (as HydroSAR does)"
     options_type: ClassVar[type[Options]] = HydrosarOptions
 
-    def cut(self, tiles: TileHistograms, physics: Physics) -> Cut:
+    def cut(self, tiles: TileHistograms, physics: Physics, polarisation: str) -> Cut:
         """Threshold of the first water map."""
-        return hydrosar_cut(tiles, physics)
+        return hydrosar_cut(tiles, physics, polarisation)
 
     def hand_limits(self, median: float, mean: float, spread: float) -> tuple[float, float]:
         """From the median of the first water's height over three deviations and 5 m."""

@@ -5,9 +5,10 @@ Land (per pixel, per relative orbit, VV in dB):
     land(t) = M0 + sum_{i=1..k} [C_i cos(2 pi i doy / 365) + S_i sin(2 pi i doy / 365)]
     spread  = sqrt(SSE / (N - 2k - 1))
 
-Water: mean -0.394181 * angle - 4.142015 dB, spread 2.754041 dB. The posterior of flood with the priors of the place
-(1/2 each, or a logistic of height above drainage, Tupas et al. 2023) is p_w P_w / (p_w P_w + p_l P_l), each density
-with its own spread.
+Water: mean -0.394181 * angle - 4.142015 dB of sigma0, spread 2.754041 dB; gamma0 = sigma0 / cos(angle). A scene that is
+water throughout (`pipeline_lib.water.classes.all_water`) has its own mean, and its own prior. The posterior of flood
+with the priors of the place (1/2 each, or a logistic of height above drainage, Tupas et al. 2023) is
+p_w P_w / (p_w P_w + p_l P_l), each density with its own spread.
 
 References:
     Bauer-Marschallinger et al. (2022), Remote Sensing 14(15), 3673; Tupas et al. (2023), Water 15(23), 4034.
@@ -26,10 +27,13 @@ from pipeline_lib.model import Exclusion, check_scene
 from pipeline_lib.options import Options
 from pipeline_lib.options.detect import HarmonicOptions
 from pipeline_lib.water.blocks import map_with_halo
+from pipeline_lib.water.classes import CO_POLARISED, physics_of, physics_of_scene
 from pipeline_lib.water.extent import water_extent
 from pipeline_lib.water.filtering import boxcar, decibel
 from pipeline_lib.water.growing import GrowingRule, grow
+from pipeline_lib.water.histogram import tile_histograms
 from pipeline_lib.water.interface import Need, Observation, require
+from pipeline_lib.water.thresholding import blocked_powers
 
 Plane = npt.NDArray[np.float32]
 
@@ -117,10 +121,32 @@ def land_expectation(
     return _regress(history_db, terms, now, least)
 
 
-def flood_posterior(value: Plane, incidence_deg: Plane, expected: Plane, spread: Plane, prior: Plane | float) -> Plane:
-    """Posterior probability of flood, float32 (y, x): Bayes' theorem with a normal density for water and for land."""
-    water_mean = np.float32(WATER_SLOPE_DB_PER_DEG) * incidence_deg + np.float32(WATER_OFFSET_DB)
-    scaled_water = (value - water_mean) / np.float32(WATER_SPREAD_DB)
+def water_mean_db(incidence_deg: Plane, backscatter: str, raised_db: float = 0.0) -> Plane:
+    """Expected backscatter of water at each pixel, dB, float32 (y, x).
+
+    Args:
+        incidence_deg: (y, x) degrees.
+        backscatter: ``sigma0``, as published, or ``gamma0``.
+        raised_db: how far the scene's water lies above the published line.
+    """
+    mean = np.float32(WATER_SLOPE_DB_PER_DEG) * incidence_deg + np.float32(WATER_OFFSET_DB + raised_db)
+    if backscatter == "gamma0":
+        mean = mean - np.float32(10.0) * np.log10(np.cos(np.radians(incidence_deg)))
+    answer: Plane = mean.astype(np.float32)
+    return answer
+
+
+def flood_posterior(value: Plane, water: Plane, expected: Plane, spread: Plane, prior: Plane | float) -> Plane:
+    """Posterior probability of flood, float32 (y, x): Bayes' theorem with a normal density for water and for land.
+
+    Args:
+        value: (y, x) backscatter, dB.
+        water: (y, x) expectation of water (`water_mean_db`), dB.
+        expected: (y, x) expectation of land, dB.
+        spread: (y, x) its spread, dB.
+        prior: of flood, 0 to 1.
+    """
+    scaled_water = (value - water) / np.float32(WATER_SPREAD_DB)
     scaled_land = (value - expected) / spread
     log_ratio = 0.5 * (scaled_land**2 - scaled_water**2) + np.log(spread / np.float32(WATER_SPREAD_DB))
     prior_odds = np.log(prior / (1.0 - np.asarray(prior)))
@@ -142,22 +168,22 @@ def _decibel(power: npt.NDArray[Any]) -> Plane:
 
 def _layers(
     arrays: dict[str, npt.NDArray[Any]], facts: dict[str, Any], options: HarmonicOptions
-) -> tuple[Plane, Plane, Plane, Plane]:
-    """Backscatter in dB, angle, expectation, spread of a block."""
+) -> tuple[Plane, Plane, Plane, Plane, Plane]:
+    """Backscatter in dB, angle, expectations of water and of land, spread of land of a block."""
     value = _decibel(arrays["power"])
     angle = arrays["angle"].astype(np.float32) if "angle" in arrays else np.full_like(value, options.incidence_deg)
     history = np.stack([_decibel(image) for image in arrays["history"]])
     days, now = facts["days"], facts["now"]
     expected, spread = land_expectation(history, days, now, harmonics=facts["harmonics"], least=options.min_passes)
-    return value, angle, expected, np.maximum(spread, np.float32(options.min_spread_db))
+    water = water_mean_db(angle, facts["backscatter"], facts["raised_db"])
+    return value, angle, water, expected, np.maximum(spread, np.float32(options.min_spread_db))
 
 
 def _no_sensitivity(
-    value: Plane, angle: Plane, expected: Plane, spread: Plane, options: HarmonicOptions
+    value: Plane, angle: Plane, water: Plane, expected: Plane, spread: Plane, options: HarmonicOptions
 ) -> npt.NDArray[np.bool_]:
     """Where the model does not hold: incidence out of range, land as dark as water, neither land nor water, unknown."""
     low, high = options.incidence_range_deg
-    water = np.float32(WATER_SLOPE_DB_PER_DEG) * angle + np.float32(WATER_OFFSET_DB)
     conflicting = expected <= water + 0.5 * WATER_SPREAD_DB
     outlier = (np.abs(value - expected) > 3.0 * spread) & (value > water + 3.0 * WATER_SPREAD_DB)
     answer: npt.NDArray[np.bool_] = (angle < low) | (angle > high) | conflicting | outlier | np.isnan(expected)
@@ -166,14 +192,13 @@ def _no_sensitivity(
 
 def _probability_block(facts: dict[str, Any], options: HarmonicOptions, **arrays: npt.NDArray[Any]) -> Plane:
     """Posterior of water; a pixel always as dark as water is water while it stays so."""
-    value, angle, expected, spread = _layers(arrays, facts, options)
-    prior: Plane | float = 0.5
+    value, _, water, expected, spread = _layers(arrays, facts, options)
+    prior: Plane | float = facts["prior"]
     if "hand_m" in arrays and options.hand_prior:
         prior = hand_prior(arrays["hand_m"].astype(np.float32), options.hand_middle_m, options.hand_scale_m)
-    posterior = flood_posterior(value, angle, expected, spread, prior)
-    water = np.float32(WATER_SLOPE_DB_PER_DEG) * angle + np.float32(WATER_OFFSET_DB)
-    typical_land = np.full_like(value, options.land_db)
-    against_land = flood_posterior(value, angle, typical_land, np.full_like(value, options.land_spread_db), prior)
+    posterior = flood_posterior(value, water, expected, spread, prior)
+    typical_land = np.full_like(value, facts["land_db"])
+    against_land = flood_posterior(value, water, typical_land, np.full_like(value, options.land_spread_db), prior)
     always = np.isnan(expected) | (expected <= water + 0.5 * WATER_SPREAD_DB)
     answer = np.where(always, against_land, posterior)
     brighter = ~always & (value > expected)
@@ -241,6 +266,7 @@ class HarmonicDetector:
         if observation.terrain is not None and "hand_m" in observation.terrain:
             inputs["hand_m"] = grid.blocked(observation.terrain["hand_m"])
         facts, notes = self._facts(scene, history)
+        facts.update(self._levels(observation, name))
         if "angle" not in inputs:
             notes.append(f"No local incidence angle: {self.options.incidence_deg:g} degrees everywhere.")
         arguments = {"facts": facts, "options": self.options}
@@ -267,3 +293,14 @@ class HarmonicDetector:
         if harmonics < self.options.harmonics:
             notes.append("The history is short for the full harmonic model; fewer harmonics stand, the mean if none.")
         return {"days": days, "now": now, "harmonics": harmonics}, notes
+
+    def _levels(self, observation: Observation, name: str) -> dict[str, Any]:
+        """The scene's kind of backscatter, how far its water lies above the published line, typical land, and prior."""
+        scene = observation.scene
+        known = physics_of_scene(tile_histograms(blocked_powers(observation), radius=1), scene)[name]
+        return {
+            "backscatter": scene.attrs["backscatter"],
+            "raised_db": known.water.mean - physics_of(name, scene).water.mean,
+            "land_db": self.options.land_db + known.land.mean - CO_POLARISED.land.mean,
+            "prior": known.prior,
+        }

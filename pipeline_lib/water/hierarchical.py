@@ -25,7 +25,7 @@ from pipeline_lib.model import check_scene, polarisations_of
 from pipeline_lib.options import Options
 from pipeline_lib.options.detect import HierarchicalOptions
 from pipeline_lib.water.blocks import map_with_halo
-from pipeline_lib.water.classes import CROSS_NAMES, Classes, classes_of, physics_of
+from pipeline_lib.water.classes import Classes, classes_by_polarisation, physics_of
 from pipeline_lib.water.extent import water_extent
 from pipeline_lib.water.filtering import boxcar, decibel
 from pipeline_lib.water.growing import GrowingRule, grow
@@ -33,7 +33,7 @@ from pipeline_lib.water.histogram import BINS, CENTRES_DB, LOWEST_DB, STEP_DB, t
 from pipeline_lib.water.interface import Need, Observation
 from pipeline_lib.water.reference import reference_statistics
 from pipeline_lib.water.threshold import Normal, TwoNormals, fit_two_normals
-from pipeline_lib.water.thresholding import mean_incidence_deg
+from pipeline_lib.water.thresholding import blocked_powers
 
 Plane = npt.NDArray[np.float32]
 Values = npt.NDArray[np.float64]
@@ -77,12 +77,12 @@ def grow_to_fit(darkness: da.Array, classes: Classes, min_pixels: int) -> Grown:
 
     Args:
         darkness: float32 (y, x), minus backscatter in dB (or minus the negative fall), NaN = not observed.
-        classes: water and land of the image.
+        classes: water and land of the image; where it is water throughout, growing goes on to their crossing.
         min_pixels: smaller regions are dropped.
     """
     crossing = TwoNormals(classes.water, classes.land, 0.5, 1.0).crossing
     seed = classes.water.mean
-    levels = np.linspace(seed, crossing, TOLERANCES + 1)[1:]
+    levels = np.linspace(seed, crossing, TOLERANCES + 1)[-1 if classes.all_water else 1 :]
     best: tuple[float, float, da.Array] | None = None
     for level in levels:
         rule = GrowingRule(seed=-seed, tolerance=-float(level), min_pixels=min_pixels)
@@ -138,14 +138,15 @@ class HierarchicalDetector:
         scene = check_scene(observation.scene)
         grid = observation.grid
         name = self.options.polarisation or polarisations_of(scene)[0]
-        power = grid.blocked(scene[name])
-        radius = self.options.filter_radius
-        physics = physics_of(name, mean_incidence_deg(scene))
-        tiles = tile_histograms({name: power}, radius=radius)[name]
-        classes = classes_of(tiles, physics, self.options.tiles, roughened=name in CROSS_NAMES)
+        powers = blocked_powers(observation)
+        power = powers[name]
+        tiles = tile_histograms(powers, radius=self.options.filter_radius)
+        physics = {held: physics_of(held, scene) for held in tiles}
+        classes = classes_by_polarisation(tiles, physics, self.options.tiles)[name]
         darkness = self._map(_decibel_block, {"power": power})
         grown = grow_to_fit(darkness, classes, self.options.min_pixels)
-        told = f"{classes.tiles} bimodal tiles, grown to {grown.tolerance_db:.1f} dB"
+        source = "water throughout" if classes.all_water else f"{classes.tiles} bimodal tiles"
+        told = f"{source}, grown to {grown.tolerance_db:.1f} dB"
         notes = [f"{name}: water {classes.water.mean:.1f} dB, {told}"]
         water = grown.water
         probability = self._map(_probability_block, {"darkness": darkness}, halo_px=0, classes=classes)

@@ -13,7 +13,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from pipeline_lib.water.classes import CO_POLARISED, Physics
+from pipeline_lib.water.classes import CO_POLARISED, CROSS_NAMES, CROSS_POLARISED, Physics
 from pipeline_lib.water.histogram import CENTRES_DB, TileHistograms
 from pipeline_lib.water.threshold import fit_two_normals
 from pipeline_lib.water.thresholding import Cut, published_cut
@@ -22,6 +22,7 @@ Values = npt.NDArray[np.float64]
 
 HIGHEST_CO_DB = -15.5
 HIGHEST_CROSS_DB = -23.0
+"""Of gamma0, which HydroSAR reads."""
 WANTED_TILES = 5
 CLASSES = 3
 LEAST_APART = 2.0
@@ -81,9 +82,12 @@ def em_threshold(counts: Values) -> float:
     return float(between[int(np.argmin(np.abs(densities[0] - densities[1])))])
 
 
-def hydrosar_cut(tiles: TileHistograms, physics: Physics) -> Cut:
+def hydrosar_cut(tiles: TileHistograms, physics: Physics, polarisation: str) -> Cut:
     """Threshold of a scene from its most heterogeneous dark tiles; the published one where there is none."""
-    highest = HIGHEST_CO_DB if physics.brightest_threshold == CO_POLARISED.brightest_threshold else HIGHEST_CROSS_DB
+    published, limit = (
+        (CROSS_POLARISED, HIGHEST_CROSS_DB) if polarisation in CROSS_NAMES else (CO_POLARISED, HIGHEST_CO_DB)
+    )
+    highest = limit + physics.brightest_threshold - published.brightest_threshold
     chosen = [tile for tile in _heterogeneous_tiles(tiles) if fit_two_normals(tile, CENTRES_DB).ashman_d > LEAST_APART]
     found = sorted(em_threshold(tile) for tile in chosen)
     if not found:

@@ -20,10 +20,9 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from pipeline_lib.water.classes import Classes
+from pipeline_lib.water.classes import LAND_QUOTIENT, WATER_QUOTIENT, Classes
 from pipeline_lib.water.filtering import SHIFT, decibel_of, smooth, table_of
 from pipeline_lib.water.fusion import against_own_land
-from pipeline_lib.water.threshold import Normal
 
 Plane = npt.NDArray[np.float32]
 Line = npt.NDArray[np.float32]
@@ -31,12 +30,6 @@ Statistics = tuple[Plane, Plane]
 """Of two kinds: expectation and spread, or VV and VH."""
 
 RADIUS_PX = 1
-WATER_QUOTIENT = Normal(13.0, 2.5)
-"""VV over VH of rough water after a 3 x 3 mean, dB: CMOD5 over Vachon & Wolfe's VH with a noise floor of -25 dB."""
-LAND_QUOTIENT = Normal(10.0, 2.0)
-"""The same of land, from above: of land darker than -19 dB in VH it is 7.2 dB on average over ten real places without
-flood (five of the TerraMind examples, five of BigEarthNet's), and 10.4 dB in the highest of them (bare arable land). On
-simulated worlds any mean from 7 to 10 dB scores alike, so that caution costs nothing."""
 MIN_LAND_SPREAD_DB = 1.5
 """A pixel's own land strays at least this much about its expectation after a 3 x 3 mean."""
 

@@ -24,7 +24,7 @@ from pipeline_lib.options.segmentation import (
 )
 from pipeline_lib.segmentation import Clusters, fit, grow, predict_blocks, seeds_below, split_and_merge
 from pipeline_lib.water.blocks import BlockGrid, map_with_halo
-from pipeline_lib.water.classes import Classes, classes_by_polarisation
+from pipeline_lib.water.classes import UNSEEN_PRIOR, Classes, classes_by_polarisation, physics_of
 from pipeline_lib.water.extent import water_extent
 from pipeline_lib.water.filtering import boxcar, decibel
 from pipeline_lib.water.fusion import logit
@@ -38,8 +38,6 @@ KnownClasses = dict[str, Classes]
 
 PRIOR = 0.3
 """Prior probability of water where the scene shows two classes; see `pipeline_lib.options.detect`."""
-UNSEEN_PRIOR = 0.1
-"""The same where it does not."""
 GRID_DB = np.linspace(-60.0, 30.0, 3601)
 """Where the evidence is tabulated."""
 REGION_PX = 1024
@@ -55,11 +53,15 @@ def scene_classes(scene: xr.Dataset, powers: dict[str, da.Array]) -> KnownClasse
         scene: Scene with dims (y, x).
         powers: linear power (y, x) of the polarisations that are used.
     """
-    angle = None
-    if "local_incidence_angle" in scene:
-        angle = float(scene["local_incidence_angle"][::16, ::16].mean())
     tiles = tile_histograms(powers, radius=1)
-    return classes_by_polarisation(tiles, angle, TileChoice())
+    return classes_by_polarisation(tiles, {name: physics_of(name, scene) for name in tiles}, TileChoice())
+
+
+def _prior(classes: KnownClasses) -> float:
+    """Prior probability of water."""
+    if any(known.all_water for known in classes.values()):
+        return 1.0 - UNSEEN_PRIOR
+    return PRIOR if any(known.separable for known in classes.values()) else UNSEEN_PRIOR
 
 
 def water_likelihood(means_db: dict[str, npt.NDArray[np.float64]], classes: KnownClasses) -> npt.NDArray[np.float64]:
@@ -67,8 +69,7 @@ def water_likelihood(means_db: dict[str, npt.NDArray[np.float64]], classes: Know
 
     Each array is (region), of all polarisations alike; so is the result, 0 to 1.
     """
-    separable = any(known.separable for known in classes.values())
-    ratio = np.full_like(next(iter(means_db.values())), logit(PRIOR if separable else UNSEEN_PRIOR))
+    ratio = np.full_like(next(iter(means_db.values())), logit(_prior(classes)))
     for name, means in means_db.items():
         known = np.isfinite(means)
         tabulated = np.clip(classes[name].log_ratio(GRID_DB), -LIMIT, LIMIT)
@@ -94,7 +95,7 @@ def _answer(scene: xr.Dataset, probability: da.Array, min_pixels: int, classes: 
     probability = kept_if_small(probability)
     water = drop_small(probability, GrowingRule(seed=0.5, tolerance=0.5, min_pixels=min_pixels))
     notes = [note]
-    if not any(known.separable for known in classes.values()):
+    if not any(known.separable or known.all_water for known in classes.values()):
         notes.append("No part of the scene shows two classes: published backscatter of water and land decides.")
     return water_extent(scene, probability, water, notes=notes)
 

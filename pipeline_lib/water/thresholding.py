@@ -22,7 +22,7 @@ from pipeline_lib.model import check_scene, polarisations_of
 from pipeline_lib.options import Options
 from pipeline_lib.options.detect import FixedOptions, SplitBasedOptions, ThresholdOptions
 from pipeline_lib.water.blocks import BlockGrid, map_with_halo
-from pipeline_lib.water.classes import Classes, Physics, physics_of
+from pipeline_lib.water.classes import Classes, Physics, physics_of_scene
 from pipeline_lib.water.extent import water_extent
 from pipeline_lib.water.filtering import boxcar, look_up, table_of
 from pipeline_lib.water.fusion import posterior
@@ -125,14 +125,15 @@ class _ThresholdDetector(ABC):
         """WaterExtent of the observation; see `pipeline_lib.water.interface.Detector.detect`."""
         scene = check_scene(observation.scene)
         powers = chosen_powers(scene, self.options.polarisations, observation.grid)
+        tiles = tile_histograms(blocked_powers(observation), radius=self.options.filter_radius)
+        physics = physics_of_scene(tiles, scene)
         cuts, tables = {}, {}
-        for name, tiles in tile_histograms(powers, radius=self.options.filter_radius).items():
-            physics = physics_of(name, mean_incidence_deg(scene))
+        for name in powers:
             try:
-                cuts[name] = self.cut(tiles, physics, name)
+                cuts[name] = self.cut(tiles[name], physics[name], name)
             except UnseparableHistogramError as error:
-                cuts[name] = published_cut(physics, str(error))
-            tables[name] = log_odds_table(cuts[name], tiles.scene, physics)
+                cuts[name] = published_cut(physics[name], str(error))
+            tables[name] = log_odds_table(cuts[name], tiles[name].scene, physics[name])
         radius = self.options.filter_radius
         arguments = {"tables": tables, "radius": radius}
         probability = map_with_halo(_log_odds_block, powers, halo_px=radius, dtype=np.float32, arguments=arguments)
@@ -157,12 +158,9 @@ def chosen_powers(scene: xr.Dataset, wanted: tuple[str, ...] | None, grid: Block
     return {name: grid.blocked(scene[name]) for name in names}
 
 
-def mean_incidence_deg(scene: xr.Dataset) -> float | None:
-    """Mean local incidence angle of the scene, from every 16th pixel; None where it has none."""
-    if "local_incidence_angle" not in scene:
-        return None
-    angle = float(scene["local_incidence_angle"][::16, ::16].mean())
-    return angle if np.isfinite(angle) else None
+def blocked_powers(observation: Observation) -> dict[str, da.Array]:
+    """Every polarisation of the scene (y, x), linear power, cut into the observation's blocks."""
+    return {name: observation.grid.blocked(observation.scene[name]) for name in polarisations_of(observation.scene)}
 
 
 class FixedDetector(_ThresholdDetector):

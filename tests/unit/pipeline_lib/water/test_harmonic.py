@@ -12,6 +12,7 @@ from pipeline_lib.water.harmonic import (
     harmonics_for,
     land_expectation,
     season_terms,
+    water_mean_db,
 )
 
 
@@ -46,7 +47,8 @@ def test_the_posterior_is_bayes_with_each_class_own_spread(spread):
     expected, width = np.full_like(value, -10), np.full_like(value, spread)
     water = norm.pdf(value, -0.394181 * 39 - 4.142015, 2.754041)
     land = norm.pdf(value, -10, spread)
-    np.testing.assert_allclose(flood_posterior(value, angle, expected, width, 0.5), water / (water + land), atol=2e-5)
+    line = water_mean_db(angle, "sigma0")
+    np.testing.assert_allclose(flood_posterior(value, line, expected, width, 0.5), water / (water + land), atol=2e-5)
     swapped = norm.pdf(value, -10, WATER_SPREAD_DB)  # a public implementation gives land the spread of water
     assert np.abs(water / (water + swapped) - water / (water + land)).max() > 0.01 or spread == pytest.approx(2.754)
 
@@ -74,3 +76,9 @@ def test_where_the_model_does_not_hold_it_says_so():
     assert blind[:, 20:][water[:, 20:]].mean() > 0.95  # land as dark as water: the classes conflict
     assert blind[:, 20:][~water[:, 20:]].mean() < 0.05
     assert any("short" in note for note in found.attrs["notes"])
+
+
+def test_water_of_gamma0_lies_above_that_of_sigma0_by_the_cosine_of_the_angle():
+    angle = np.array([[30.0, 39.0, 45.0]], dtype=np.float32)
+    fall = water_mean_db(angle, "gamma0", raised_db=2.0) - water_mean_db(angle, "sigma0")
+    np.testing.assert_allclose(fall, 2.0 - 10 * np.log10(np.cos(np.radians(angle))), atol=1e-4)
