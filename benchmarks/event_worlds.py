@@ -116,11 +116,11 @@ def judged(world, floods):
         found["shown"] += [(extent == 254).sum(), (extent != 255).sum()]
         union |= usable & wet
         answered |= usable
-        areas.append((told["flood_low_km2"], told["flood_km2"], told["flood_high_km2"], (usable & wet).sum() * 1e-4))
+        areas.append((told.flood_low_km2, told.flood_km2, told.flood_high_km2, (usable & wet).sum() * 1e-4))
     inside = xr.ones_like(event["flood_extent"])
     figures = event_figures(event, inside)
-    names = ("flood_area_low_km2", "flood_area_km2", "flood_area_high_km2")
-    whole = (*(figures[name] for name in names), (union & answered).sum() * 1e-4)
+    ranged = (figures.flood_area_low_km2, figures.flood_area_km2, figures.flood_area_high_km2)
+    whole = (*ranged, (union & answered).sum() * 1e-4)
     return found, areas, whole, durations(world, event, union)
 
 

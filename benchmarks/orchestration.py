@@ -120,7 +120,7 @@ def bare(event, url, out):
         shifts = [optical.measure_optical_shift(plan, store, one.scene, above) for one in passes]
         mapped = with_shifts(mapped, shifts)
     assessment = gate.assess(mapped, out, options.publish_if, store)
-    return publish_event(mapped, str(out), store, assessment.record)
+    return publish_event(mapped, str(out), store, assessment.grounds)
 
 
 def flow(event, url, out):

@@ -137,7 +137,7 @@ def stage(name: str, folder: Path, plan: MappingPlan) -> None:
                 PublishOptions(),
             )
             page = Path(product.page_href)
-            told = {"page_mib": page.stat().st_size / 2**20, "figures": product.figures}
+            told = {"page_mib": page.stat().st_size / 2**20, "figures": product.figures.model_dump(mode="json")}
     usage = resource.getrusage(resource.RUSAGE_SELF)
     told |= {
         "stage": name,

@@ -12,6 +12,7 @@ from prefect.exceptions import NotPausedError, ObjectNotFound
 from prefect.input import RunInput
 from pydantic import Field
 
+from pipeline_lib.model import Decision
 from pipeline_lib.options.gate import ApprovalOptions
 from pipeline_lib.steps import approval, summary
 from pipeline_lib.steps.gate import Assessment
@@ -48,7 +49,7 @@ def approved(assessment: Assessment, mapped: Mapped, out: str, options: Approval
     form = Approval.with_initial_data(description=summary.form_markdown(Path(out), request))
     timeout_s = (request.deadline - datetime.now(UTC)).total_seconds() + GRACE_S
     answer = suspend_flow_run(wait_for_input=form, timeout=round(timeout_s), key=assessment.key)
-    decision = approval.Decision(
+    decision = Decision(
         approved=answer.approve,
         by=answer.name or "someone at the form",
         comment=answer.comment,
@@ -73,7 +74,7 @@ def resume_decided(out: str) -> int:
     return resumed
 
 
-def resume(request: approval.Request, decision: approval.Decision) -> bool:
+def resume(request: approval.Request, decision: Decision) -> bool:
     """Let the run of a request go on; whether it was suspended."""
     answer = {"approve": decision.approved, "comment": decision.comment, "name": decision.by}
     try:

@@ -144,15 +144,15 @@ def _publish_or_hold(mapped: Mapped, out: str, options: MapOptions, place: Place
     if not assessment.worth:
         run_logger().warning("Not published: %s", assessment.reason)
         return Outcome(state=BELOW_RULE, reason=assessment.reason, product=known, assessment=assessment)
-    record = assessment.record
+    grounds = assessment.grounds
     if options.approval.required and not assessment.unchanged:
         request = approved(assessment, mapped, out, options.approval)
         if request.decision is None or not request.decision.approved:
             run_logger().warning("Not published: %s", request.standing)
             state = AWAITING if request.decision is None else REJECTED
             return Outcome(state=state, reason=request.standing, product=known, assessment=assessment)
-        record = request.record
-    product = publish_event(mapped, out, place, record, since)
+        grounds = request.grounds
+    product = publish_event(mapped, out, place, grounds, since)
     behind = _mirrored(out, assessment.event_id)
     return Outcome(state=PUBLISHED, reason=assessment.reason, product=product, assessment=assessment, mirror=behind)
 

@@ -4,9 +4,8 @@ from prefect import task
 from prefect.artifacts import create_image_artifact, create_link_artifact, create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
-from pydantic import JsonValue
 
-from pipeline_lib.model import Product
+from pipeline_lib.model import Grounds, Product
 from pipeline_lib.steps import map_event, publish, summary
 from pipeline_lib.steps.mapped import Mapped
 from pipeline_lib.steps.workspace import Workspace
@@ -16,9 +15,7 @@ from tasks.metering import working
 
 
 @task(name="publish event", task_run_name="publish {mapped.plan.event.event_id}", cache_policy=NO_CACHE)
-def publish_event(
-    mapped: Mapped, out: str, place: map_event.Place, decision: dict[str, JsonValue], since: int
-) -> Product:
+def publish_event(mapped: Mapped, out: str, place: map_event.Place, decision: Grounds, since: int) -> Product:
     """Write the product and switch readers to it at once; then show summary, map and page on the run.
 
     ``since`` is the version that readers saw when the run began.
@@ -39,7 +36,7 @@ def publish_event(
 
 def _announce(product: Product) -> None:
     """Tell automations; a version that is announced again has the same id, and is one event."""
-    figures = {name: product.figures.get(name) for name in ("flood_area_km2", "passes", "last_pass", "state")}
+    figures = product.figures.model_dump(mode="json", include={"flood_area_km2", "passes", "last_pass", "state"})
     emit_event(
         "overbank.event.published",
         id=summary.event_identity(product.event_id, product.version, product.published),

@@ -66,7 +66,7 @@ def show_command(
     from pipeline_lib.steps.events import show_event, show_text
 
     record = show_event(out, event_id, version)
-    typer.echo(json.dumps(record, indent=1) if as_json else show_text(record))
+    typer.echo(json.dumps(record.model_dump(mode="json"), indent=1) if as_json else show_text(record))
 
 
 def diff_command(

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from enum import StrEnum
 
 import dask
 import dask.array as da
@@ -11,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from pipeline_lib.flood.window import WINDOW_PX, windows_of
-from pipeline_lib.model import EXCLUDED, NOT_OBSERVED
+from pipeline_lib.model import EXCLUDED, NOT_OBSERVED, EventState
 
 QUANTITIES = (
     "flood",
@@ -45,16 +44,6 @@ NINETY = 1.645
 """Standard deviations either side of the mean that hold nine tenths of a normal distribution."""
 _VARIANCE = np.arange(101) * (100 - np.arange(101)) / 1e4
 """Variance of whether a pixel is water, by likelihood in percent."""
-
-
-class EventState(StrEnum):
-    """Where the event stands."""
-
-    RISING = "rising"
-    PEAK = "peak"
-    RECEDING = "receding"
-    OVER = "over"
-    NONE = "no flood seen"
 
 
 def area_series(

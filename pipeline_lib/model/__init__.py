@@ -16,7 +16,9 @@ from pipeline_lib.model.dataset import (
     polarisations_of,
     refuse_decibels,
 )
+from pipeline_lib.model.decision import Decision, Grounds, PassVerdict
 from pipeline_lib.model.event import Event
+from pipeline_lib.model.figures import EventFigures, EventState, Moment, PassFigures, Significance
 from pipeline_lib.model.grid import Grid
 from pipeline_lib.model.made_by import DetectorUsed, NetworkUsed
 from pipeline_lib.model.plan import CatalogReference, MappingPlan, PlannedPass
@@ -34,17 +36,25 @@ __all__ = [
     "CatalogItem",
     "CatalogReference",
     "Confusion",
+    "Decision",
     "DetectorUsed",
     "Event",
+    "EventFigures",
+    "EventState",
     "Exclusion",
     "Grid",
+    "Grounds",
     "MappingPlan",
+    "Moment",
     "NetworkUsed",
     "OrbitDirection",
+    "PassFigures",
+    "PassVerdict",
     "PlannedPass",
     "Product",
     "ProductType",
     "Record",
+    "Significance",
     "Stored",
     "VariableContract",
     "check_contracts",

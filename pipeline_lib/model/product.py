@@ -2,8 +2,7 @@
 
 from datetime import datetime
 
-from pydantic import JsonValue
-
+from pipeline_lib.model.figures import EventFigures
 from pipeline_lib.model.record import Record
 
 
@@ -33,8 +32,7 @@ class Product(Record):
     page_href: str
     """``index.html``."""
     quicklook_href: str
-    figures: dict[str, JsonValue]
-    """The event in numbers (``flood_area_km2``, ``observed_share``, ``passes`` ...)."""
+    figures: EventFigures
     plan_digest: str
     software: str
     """``overbank <version>``."""

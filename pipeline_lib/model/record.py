@@ -39,10 +39,12 @@ def digest_of(value: object) -> str:
 
 
 def _hrefs_as(value: Any, change: Callable[[str], str]) -> Any:
-    """Change the hrefs of every ``assets`` mapping."""
+    """Change the hrefs of every ``assets`` mapping; STAC asset objects, whose hrefs are relative, stay."""
     if isinstance(value, dict):
         return {
-            key: {name: change(href) for name, href in part.items()} if key == "assets" else _hrefs_as(part, change)
+            key: {name: change(href) if isinstance(href, str) else href for name, href in part.items()}
+            if key == "assets"
+            else _hrefs_as(part, change)
             for key, part in value.items()
         }
     return [_hrefs_as(part, change) for part in value] if isinstance(value, list) else value

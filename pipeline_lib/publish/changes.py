@@ -1,9 +1,13 @@
 """What changed between two versions of an event, and why."""
 
+from collections.abc import Mapping
 from typing import Any
 
+from pipeline_lib.options.detect import DetectorChoice
+from pipeline_lib.publish.version_record import PassRecord, VersionRecord
 
-def describe_changes(before: dict[str, Any] | None, now: dict[str, Any]) -> list[str]:
+
+def describe_changes(before: VersionRecord | None, now: VersionRecord) -> list[str]:
     """Sentences for the collection, the page and ``overbank events diff``.
 
     Args:
@@ -12,21 +16,26 @@ def describe_changes(before: dict[str, Any] | None, now: dict[str, Any]) -> list
     """
     if before is None:
         return ["First version."]
-    said = _passes(before["passes"], now["passes"])
-    for name, what in (("options", "Options"), ("detector", "Detector"), ("software", "Software")):
-        if before["provenance"].get(name) != now["provenance"].get(name):
-            said.append(_changed(what, before["provenance"].get(name), now["provenance"].get(name)))
-    if before.get("status") != now.get("status"):
-        said.append(f"Status: {now.get('status')} (was {before.get('status')}).")
-    if before["title"] != now["title"]:
-        said.append(f"Title: {now['title']} (was {before['title']}).")
-    area_before, area = before["figures"]["flood_area_km2"], now["figures"]["flood_area_km2"]
+    said = _passes(before.passes, now.passes)
+    was, made = before.provenance, now.provenance
+    for what, old, new in (
+        ("Options", was.options, made.options),
+        ("Detector", _choice(was.detector), _choice(made.detector)),
+        ("Software", was.software, made.software),
+    ):
+        if old != new:
+            said.append(_changed(what, old, new))
+    if before.status != now.status:
+        said.append(f"Status: {now.status} (was {before.status}).")
+    if before.title != now.title:
+        said.append(f"Title: {now.title} (was {before.title}).")
+    area_before, area = before.figures.flood_area_km2, now.figures.flood_area_km2
     if area != area_before:
         said.append(f"Flooded area {area:,.2f} km2 (was {area_before:,.2f} km2).")
     return said or ["Nothing but the time of publication."]
 
 
-def _passes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+def _passes(before: Mapping[str, PassRecord], now: Mapping[str, PassRecord]) -> list[str]:
     """Passes added, taken out, and made anew."""
     said = []
     added, gone = sorted(set(now) - set(before)), sorted(set(before) - set(now))
@@ -35,13 +44,17 @@ def _passes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     if gone:
         said.append(f"Taken out: {', '.join(gone)}.")
     for name in sorted(set(now) & set(before)):
-        if now[name]["key"] == before[name]["key"]:
+        if now[name].key == before[name].key:
             continue
-        slices, old = now[name].get("slices", []), before[name].get("slices", [])
-        late = sorted(set(slices) - set(old))
+        late = sorted(set(now[name].slices) - set(before[name].slices))
         why = f"late slice {', '.join(late)}" if late else "made anew with other inputs, options or software"
         said.append(f"Changed: {name} ({why}).")
     return said
+
+
+def _choice(detector: DetectorChoice | None) -> dict[str, Any]:
+    """A detector as it stands in the record; nothing where it was not recorded."""
+    return {} if detector is None else detector.model_dump(mode="json")
 
 
 def _changed(what: str, before: Any, now: Any) -> str:

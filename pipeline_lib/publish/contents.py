@@ -8,7 +8,7 @@ from typing import Any
 import xarray as xr
 from shapely.geometry import shape
 
-from pipeline_lib.model import MappingPlan, PlannedPass, digest_of
+from pipeline_lib.model import Grounds, MappingPlan, PlannedPass, digest_of
 from pipeline_lib.options.publish import PublishOptions
 
 FORMAT = 3
@@ -48,8 +48,8 @@ class Publication:
     """Of that network; its files go with the version."""
     model_assets: dict[str, Any] = field(default_factory=dict)
     """STAC assets of those files, hrefs relative to the version's folder."""
-    decision: dict[str, Any] = field(default_factory=dict)
-    """Why this may be published: the publish-if rule with what each pass gave, and who approved; no part of the key."""
+    decision: Grounds | None = None
+    """Why this may be published; no part of the key."""
 
     @property
     def key(self) -> str:

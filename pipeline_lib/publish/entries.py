@@ -11,12 +11,13 @@ from pipeline_lib.publish.item import footprint, grid_properties, make_item, mom
 from pipeline_lib.publish.layers import DEPTH, EVENT_LAYERS, OPTICAL_LAYERS, PASS_LAYERS
 from pipeline_lib.publish.rasters import take_over, write_files
 from pipeline_lib.publish.vectors import make_polygons
+from pipeline_lib.publish.version_record import EventFiles, PassRecord, PolygonCount, StacAssets, VersionRecord
 from pipeline_lib.publish.zonal import area_by_zone, exposure
 
 
 def write_pass(
-    publication: Publication, one: PublishedPass, place: Path, old: Path | None, known: dict[str, Any] | None
-) -> dict[str, Any]:
+    publication: Publication, one: PublishedPass, place: Path, old: Path | None, known: PassRecord | None
+) -> PassRecord:
     """Files and item of one pass; return what the record keeps of it.
 
     Args:
@@ -41,33 +42,32 @@ def write_pass(
         acquisition=acquisition,
     )
     (folder / f"{identity}.json").write_text(json.dumps(item, indent=1), encoding="utf-8")
-    return {
-        "key": one.key,
-        "written_by": written_by,
-        "time": acquisition.start.isoformat(),
-        "slices": [part.item_id for part in acquisition.slices],
-        "references": [reference.acquisition_id for reference in one.planned.references],
-        "platform": acquisition.platform,
-        "relative_orbit": acquisition.relative_orbit,
-        "orbit_direction": None if acquisition.orbit_direction is None else str(acquisition.orbit_direction),
-        "assets": files,
-    }
+    return PassRecord(
+        key=one.key,
+        written_by=written_by,
+        time=acquisition.start,
+        slices=tuple(part.item_id for part in acquisition.slices),
+        references=tuple(reference.acquisition_id for reference in one.planned.references),
+        platform=acquisition.platform,
+        relative_orbit=acquisition.relative_orbit,
+        orbit_direction=None if acquisition.orbit_direction is None else str(acquisition.orbit_direction),
+        assets=files,
+    )
 
 
 def _known_assets(
-    folder: Path, identity: str, written_by: str, old: Path | None, known: dict[str, Any] | None
-) -> dict[str, Any] | None:
+    folder: Path, identity: str, written_by: str, old: Path | None, known: PassRecord | None
+) -> StacAssets | None:
     """Assets taken over from the version before; None where the pass changed or is new."""
-    if old is None or known is None or known["written_by"] != written_by:
+    if old is None or known is None or known.written_by != written_by:
         return None
-    assets: dict[str, Any] = known["assets"]
-    return assets if take_over(old / "passes" / identity, folder, assets) else None
+    return known.assets if take_over(old / "passes" / identity, folder, known.assets) else None
 
 
-def _pass_files(publication: Publication, one: PublishedPass, folder: Path) -> dict[str, Any]:
+def _pass_files(publication: Publication, one: PublishedPass, folder: Path) -> StacAssets:
     """Rasters and polygons of a pass; return their assets."""
     options, grid = publication.options, publication.plan.grid
-    start = one.planned.acquisition.start.isoformat()
+    start = one.planned.acquisition.start
     polygons = partial(make_polygons, one.flood, grid, publication.longitude, start, 1, options)
     return write_files(folder, one.flood, PASS_LAYERS, grid, options, polygons)[0]
 
@@ -126,32 +126,35 @@ def _common(publication: Publication, place: Path) -> dict[str, Any]:
     }
 
 
-def write_event(publication: Publication, place: Path, record: dict[str, Any]) -> dict[str, Any]:
+def write_event(publication: Publication, place: Path, record: VersionRecord) -> EventFiles:
     """Files and item of the event's mosaic."""
     plan, event, options = publication.plan, publication.event, publication.options
     folder = place / "event"
     folder.mkdir()
     trace = partial(
-        make_polygons, event, plan.grid, publication.longitude, record["epoch"], len(publication.passes), options
+        make_polygons, event, plan.grid, publication.longitude, record.epoch, len(publication.passes), options
     )
     assets, polygons = write_files(folder, event, (*EVENT_LAYERS, DEPTH, *OPTICAL_LAYERS), plan.grid, options, trace)
-    record["polygons"] = {"written": len(polygons), "left_out": polygons.attrs["left_out"]}
-    record["zones"] = [row for zones in options.zones for row in area_by_zone(folder / "flood_class.tif", zones)]
-    record["exposure"] = exposure(polygons, options.exposure)
+    files = EventFiles(
+        assets=assets,
+        polygons=PolygonCount(written=len(polygons), left_out=polygons.attrs["left_out"]),
+        zones=tuple(row for zones in options.zones for row in area_by_zone(folder / "flood_class.tif", zones)),
+        exposure=tuple(exposure(polygons, options.exposure)),
+    )
     properties = {
-        "title": record["title"],
+        "title": record.title,
         "datetime": None,
-        "start_datetime": moment(record["figures"]["first_pass"]),
-        "end_datetime": moment(record["figures"]["last_pass"]),
-        "overbank:rule": record["rule"],
-        "overbank:epoch": moment(record["epoch"]),
-        "overbank:state": record["figures"]["state"],
-        "overbank:significance": record["significance"],
-        "overbank:decision": publication.decision,
-        "overbank:figures": record["figures"],
-        "overbank:polygons": record["polygons"],
-        "overbank:zones": record["zones"],
-        "overbank:exposure": record["exposure"],
+        "start_datetime": moment(record.figures.first_pass),
+        "end_datetime": moment(record.figures.last_pass),
+        "overbank:rule": record.rule,
+        "overbank:epoch": moment(record.epoch),
+        "overbank:state": record.figures.state,
+        "overbank:significance": record.significance.model_dump(mode="json"),
+        "overbank:decision": None if publication.decision is None else publication.decision.model_dump(mode="json"),
+        "overbank:figures": record.figures.model_dump(mode="json"),
+        "overbank:polygons": files.polygons.model_dump(mode="json"),
+        "overbank:zones": [row.model_dump(mode="json") for row in files.zones],
+        "overbank:exposure": [row.model_dump(mode="json") for row in files.exposure],
         **_common(publication, place),
     }
     item = make_item(
@@ -162,4 +165,4 @@ def write_event(publication: Publication, place: Path, record: dict[str, Any]) -
         collection_id=plan.event.event_id,
     )
     (folder / f"{item['id']}.json").write_text(json.dumps(item, indent=1), encoding="utf-8")
-    return assets
+    return files

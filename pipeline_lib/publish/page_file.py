@@ -2,7 +2,7 @@
 
 import html
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
@@ -13,6 +13,7 @@ from pipeline_lib.model.area import crosses_antimeridian
 from pipeline_lib.options.publish import PublishOptions
 from pipeline_lib.publish.layers import EVENT_LAYERS, OPTICAL_LAYERS, PASS_LAYERS
 from pipeline_lib.publish.page_data import Imagery
+from pipeline_lib.publish.version_record import VersionRecord
 
 FOLDER = files("pipeline_lib.publish") / "page"
 SCRIPTS = ("raster.js", "chart.js", "view.js", "event.js")
@@ -25,7 +26,7 @@ STATES = {
 }
 
 
-def write_page(path: Path, record: dict[str, Any], imagery: Imagery, options: PublishOptions) -> None:
+def write_page(path: Path, record: VersionRecord, imagery: Imagery, options: PublishOptions) -> None:
     """Write the event's page.
 
     Args:
@@ -35,7 +36,7 @@ def write_page(path: Path, record: dict[str, Any], imagery: Imagery, options: Pu
         options: names the licence.
     """
     page = Template(_read("event.html")).substitute(
-        title=html.escape(record["title"]),
+        title=html.escape(record.title),
         style=_read("leaflet/leaflet.css") + _read("base.css") + _read("event.css"),
         leaflet=_read("leaflet/leaflet.js"),
         script="\n".join(_read(name) for name in SCRIPTS),
@@ -56,33 +57,33 @@ def _embedded(data: dict[str, Any]) -> str:
     return json.dumps(data, separators=(",", ":")).replace("</", "<\\/")
 
 
-def _data(record: dict[str, Any], imagery: Imagery) -> dict[str, Any]:
+def _data(record: VersionRecord, imagery: Imagery) -> dict[str, Any]:
     """What the script of the page reads."""
     pictures, key = _numbered()
     west, south, east, north = imagery.canvas.bounds
     return {
-        "eventId": record["event_id"],
-        "version": record["version"],
-        "folder": f"versions/{record['version']:04d}/",
+        "eventId": record.event_id,
+        "version": record.version,
+        "folder": f"versions/{record.version:04d}/",
         "bounds": [[south, west], [north, east]],
         "size": [imagery.canvas.width, imagery.canvas.height],
         "metres": imagery.metres,
-        "outline": _outline(record["area"]),
-        "epoch": record["epoch"],
+        "outline": _outline(record.area),
+        "epoch": record.epoch.isoformat(),
         "passes": [
             {
                 **{name: key(uri) for name, uri in drawn.items()},
                 "id": identity,
-                "time": one["time"],
-                "platform": one["platform"],
-                "orbit": f"{one['relative_orbit']} {one['orbit_direction']}",
-                "references": len(one["references"]),
+                "time": one.time.isoformat(),
+                "platform": one.platform,
+                "orbit": f"{one.relative_orbit} {one.orbit_direction}",
+                "references": len(one.references),
             }
-            for drawn, (identity, one) in zip(imagery.passes, record["passes"].items(), strict=True)
+            for drawn, (identity, one) in zip(imagery.passes, record.passes.items(), strict=True)
         ],
         "event": {name: key(uri) for name, uri in imagery.event.items()},
         "units": imagery.units,
-        "series": record["series"],
+        "series": [entry.model_dump(mode="json") for entry in record.series],
         "codes": {
             layer.name: [{"value": c.value, "title": c.title, "colour": list(c.colour)} for c in layer.codes]
             for layer in (*PASS_LAYERS, *EVENT_LAYERS, *OPTICAL_LAYERS)
@@ -120,78 +121,78 @@ def _outline(area: dict[str, Any]) -> list[Any]:
     ]
 
 
-def _words(record: dict[str, Any], imagery: Imagery) -> dict[str, str]:
+def _words(record: VersionRecord, imagery: Imagery) -> dict[str, str]:
     """Everything that reads without a script."""
-    figures = record["figures"]
+    figures = record.figures
     return {
-        "version": str(record["version"]),
-        "event_id": html.escape(record["event_id"]),
-        "state": STATES[figures["state"]],
-        "state_class": figures["state"].replace(" ", "-"),
-        "published": _when(record["published"]),
-        "first_pass": _when(figures["first_pass"]),
-        "last_pass": _when(figures["last_pass"]),
-        "passes": str(figures["passes"]),
-        "area": _area(figures["flood_area_km2"]),
-        "area_low": _area(figures["flood_area_low_km2"]),
-        "area_high": _area(figures["flood_area_high_km2"]),
-        "open": _area(figures["open_flood_km2"]),
-        "vegetation": _area(figures["flooded_vegetation_km2"]),
-        "town": _area(figures["flooded_town_km2"]),
-        "reference": _area(figures["reference_water_km2"]),
-        "aoi": _area(figures["area_of_interest_km2"]),
-        "observed": f"{figures['observed_share']:.0%}",
-        "usable": f"{figures['usable_share']:.1%}",
-        "high_ground": f"{figures['high_ground_share']:.1%}",
-        "cannot_tell": f"{max(figures['excluded_share'] - figures['high_ground_share'], 0):.1%}",
-        "excluded": f"{figures['excluded_share']:.1%}",
-        "unobserved": f"{1 - figures['observed_share']:.0%}",
-        "peak": "none" if figures["peak_time"] is None else _when(figures["peak_time"]).split(",")[0],
+        "version": str(record.version),
+        "event_id": html.escape(record.event_id),
+        "state": STATES[figures.state],
+        "state_class": figures.state.replace(" ", "-"),
+        "published": _when(record.published),
+        "first_pass": _when(figures.first_pass),
+        "last_pass": _when(figures.last_pass),
+        "passes": str(figures.passes),
+        "area": _area(figures.flood_area_km2),
+        "area_low": _area(figures.flood_area_low_km2),
+        "area_high": _area(figures.flood_area_high_km2),
+        "open": _area(figures.open_flood_km2),
+        "vegetation": _area(figures.flooded_vegetation_km2),
+        "town": _area(figures.flooded_town_km2),
+        "reference": _area(figures.reference_water_km2),
+        "aoi": _area(figures.area_of_interest_km2),
+        "observed": f"{figures.observed_share:.0%}",
+        "usable": f"{figures.usable_share:.1%}",
+        "high_ground": f"{figures.high_ground_share:.1%}",
+        "cannot_tell": f"{max(figures.excluded_share - figures.high_ground_share, 0):.1%}",
+        "excluded": f"{figures.excluded_share:.1%}",
+        "unobserved": f"{1 - figures.observed_share:.0%}",
+        "peak": "none" if figures.peak_time is None else _when(figures.peak_time).split(",")[0],
         "metres": f"{imagery.metres:g}",
-        "rule": record["rule"],
-        "mmu": "none" if record["minimum_mapping_unit_m2"] is None else f"{record['minimum_mapping_unit_m2']:,.0f} m²",
+        "rule": record.rule,
+        "mmu": "none" if record.minimum_mapping_unit_m2 is None else f"{record.minimum_mapping_unit_m2:,.0f} m²",
         "banner": banner(record),
-        "significance": "; ".join(html.escape(str(reason)) for reason in record["significance"]["reasons"]),
-        "significant": "yes" if record["significance"]["significant"] else "no",
-        "changes": _list(record["changes"]),
-        "notes": _list(record["notes"] or ["None."]),
+        "significance": "; ".join(html.escape(reason) for reason in record.significance.reasons),
+        "significant": "yes" if record.significance.significant else "no",
+        "changes": _list(record.changes),
+        "notes": _list(record.notes or ("None.",)),
         "pass_rows": _pass_rows(record),
         "downloads": _downloads(record),
         "provenance": _provenance(record),
         "tables": _tables(record),
-        "software": html.escape(record["provenance"]["software"]),
+        "software": html.escape(record.provenance.software),
     }
 
 
-def banner(record: dict[str, Any]) -> str:
+def banner(record: VersionRecord) -> str:
     """A warning over the whole page, where one is due."""
-    if record["status"] == "retracted":
-        return f'<p class="banner" role="alert">Retracted: {html.escape(record["retracted_because"])}</p>'
-    if not record["significance"]["significant"]:
+    if record.retracted:
+        return f'<p class="banner" role="alert">Retracted: {html.escape(record.retracted_because or "")}</p>'
+    if not record.significance.significant:
         return '<p class="banner quiet">Below the significance rules: this may be no flood at all.</p>'
     return ""
 
 
-def _pass_rows(record: dict[str, Any]) -> str:
+def _pass_rows(record: VersionRecord) -> str:
     """One table row a pass."""
     rows = []
-    for entry, (identity, one) in zip(record["series"], record["passes"].items(), strict=True):
+    for entry, (identity, one) in zip(record.series, record.passes.items(), strict=True):
         rows.append(
-            f"<tr><th scope=row>{_when(entry['time'])}</th><td class=aside>{html.escape(one['platform'])} "
-            f"{one['relative_orbit']} {html.escape(str(one['orbit_direction']))}</td>"
-            f"<td class=n>{_area(entry['flood_km2'])}</td>"
-            f"<td class=n>{_area(entry['flood_low_km2'])} to {_area(entry['flood_high_km2'])}</td>"
-            f"<td class=n>{_area(entry['flood_now_km2'])}</td><td class=n>{_area(entry['flood_so_far_km2'])}</td>"
-            f"<td class=n>{entry['observed_share']:.0%}</td>"
+            f"<tr><th scope=row>{_when(entry.time)}</th><td class=aside>{html.escape(one.platform)} "
+            f"{one.relative_orbit} {html.escape(str(one.orbit_direction))}</td>"
+            f"<td class=n>{_area(entry.flood_km2)}</td>"
+            f"<td class=n>{_area(entry.flood_low_km2)} to {_area(entry.flood_high_km2)}</td>"
+            f"<td class=n>{_area(entry.flood_now_km2)}</td><td class=n>{_area(entry.flood_so_far_km2)}</td>"
+            f"<td class=n>{entry.observed_share:.0%}</td>"
             f"<td class=aside><code>{html.escape(identity)}</code></td></tr>"
         )
     return "".join(rows)
 
 
-def _downloads(record: dict[str, Any]) -> str:
+def _downloads(record: VersionRecord) -> str:
     """Links to every file, the event first, each group folded but the first."""
-    groups = [("All passes together", "event", record["event_assets"])]
-    groups += [(_when(one["time"]), f"passes/{identity}", one["assets"]) for identity, one in record["passes"].items()]
+    groups = [("All passes together", "event", record.event_assets)]
+    groups += [(_when(one.time), f"passes/{identity}", one.assets) for identity, one in record.passes.items()]
     parts = []
     for index, (name, folder, assets) in enumerate(groups):
         links = "".join(
@@ -209,34 +210,35 @@ def _downloads(record: dict[str, Any]) -> str:
     return "".join(parts)
 
 
-def _provenance(record: dict[str, Any]) -> str:
+def _provenance(record: VersionRecord) -> str:
     """Where it comes from, as rows."""
-    known = record["provenance"]
-    detector, chosen = known["detector"].get("detector", "not recorded"), known["detector"].get("parameters")
+    known = record.provenance
+    detector = "not recorded" if known.detector is None else known.detector.detector
+    chosen = None if known.detector is None else known.detector.parameters
     rows = {
-        "Software": known["software"],
+        "Software": known.software,
         "Detector": f"{detector} {json.dumps(chosen)}" if chosen else f"{detector}, with its defaults",
-        "Catalogue": f"{known['catalog']['profile']} {known['catalog']['url']}",
-        "Grid": f"{known['grid']['crs']}, {known['grid']['transform'][0]:g} m, "
-        f"{known['grid']['shape'][1]} x {known['grid']['shape'][0]} pixels",
-        "Elevation": ", ".join(known["dem"]) or "none",
-        "Long-term water": ", ".join(known["water_occurrence"]) or "none",
-        "Plan digest": known["plan_digest"],
-        "Libraries": ", ".join(f"{name} {version}" for name, version in known["environment"].items()),
+        "Catalogue": f"{known.catalog.profile} {known.catalog.url}",
+        "Grid": f"{known.grid.crs}, {known.grid.transform[0]:g} m, "
+        f"{known.grid.shape[1]} x {known.grid.shape[0]} pixels",
+        "Elevation": ", ".join(known.dem) or "none",
+        "Long-term water": ", ".join(known.water_occurrence) or "none",
+        "Plan digest": known.plan_digest,
+        "Libraries": ", ".join(f"{name} {version}" for name, version in known.environment.items()),
     }
     return "".join(f"<dt>{name}</dt><dd>{html.escape(value)}</dd>" for name, value in rows.items())
 
 
-def _tables(record: dict[str, Any]) -> str:
+def _tables(record: VersionRecord) -> str:
     """Zones and exposure, where they were asked for."""
     parts = []
-    for name, title in (("zones", "Flooded area by unit"), ("exposure", "What lies in the flood")):
-        rows = record.get(name)
+    for models, title in ((record.zones, "Flooded area by unit"), (record.exposure, "What lies in the flood")):
+        rows = [one.model_dump() for one in models]
         if not rows:
             continue
         columns = list(rows[0])
         head = "".join(f"<th scope=col>{html.escape(column.replace('_', ' '))}</th>" for column in columns)
-        body = "".join("<tr>" + "".join(_cell(row.get(column)) for column in columns) + "</tr>" for row in rows)
+        body = "".join("<tr>" + "".join(_cell(row[column]) for column in columns) + "</tr>" for row in rows)
         table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
         parts.append(f"<section class=card><h2>{title}</h2><div class=scroll>{table}</div></section>")
     return "".join(parts)
@@ -249,14 +251,14 @@ def _cell(value: Any) -> str:
     return f"<td>{html.escape('unknown' if value is None else str(value))}</td>"
 
 
-def _list(sentences: list[str]) -> str:
+def _list(sentences: Iterable[str]) -> str:
     """Sentences as list items."""
     return "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences)
 
 
-def _when(moment: str) -> str:
+def _when(moment: datetime) -> str:
     """A moment for people."""
-    return datetime.fromisoformat(moment).strftime("%-d %b %Y, %H:%M UTC")
+    return moment.strftime("%-d %b %Y, %H:%M UTC")
 
 
 def _area(km2: float) -> str:

@@ -4,16 +4,14 @@ import filecmp
 import json
 import shutil
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from pipeline_lib.errors import SupersededError
 from pipeline_lib.flood.area import inside_area
-from pipeline_lib.model import Product
+from pipeline_lib.model import EventFigures, Product
 from pipeline_lib.publish import versions
 from pipeline_lib.publish.catalogue import update_catalogue
 from pipeline_lib.publish.changes import describe_changes
@@ -27,7 +25,8 @@ from pipeline_lib.publish.page_data import Imagery, draw_imagery
 from pipeline_lib.publish.page_file import write_page
 from pipeline_lib.publish.quicklook import write_quicklook
 from pipeline_lib.publish.rasters import share_file
-from pipeline_lib.publish.records import RECORD, read_record
+from pipeline_lib.publish.records import read_record, write_record
+from pipeline_lib.publish.version_record import PolygonCount, Provenance, VersionRecord
 
 __all__ = ["Publication", "PublishedPass", "draw_quicklook", "product_of", "publish", "read_record"]
 
@@ -47,9 +46,9 @@ def publish(publication: Publication, out: Path, since: int | None = None) -> Pr
     folder = out / publication.plan.event.event_id
     with versions.writing(folder, publication.options.lock_wait_s):
         before = read_record(folder)
-        if before is not None and before["key"] == publication.key:
+        if before is not None and before.key == publication.key:
             return product_of(folder, before)
-        if before is not None and since is not None and int(before["version"]) > since:
+        if before is not None and since is not None and before.version > since:
             _refuse_superseded(publication, before)
         number = versions.current_version(folder) + 1
         with versions.workplace(folder, number) as place:
@@ -58,14 +57,14 @@ def publish(publication: Publication, out: Path, since: int | None = None) -> Pr
     return product_of(folder, record)
 
 
-def _refuse_superseded(publication: Publication, before: dict[str, Any]) -> None:
+def _refuse_superseded(publication: Publication, before: VersionRecord) -> None:
     """Refuse what would take back what a person or another run has published since this one began."""
-    version, event_id = before["version"], before["event_id"]
+    version, event_id = before.version, before.event_id
     mapped = {one.planned.acquisition.acquisition_id for one in publication.passes}
-    if before["status"] == "retracted":
-        why = f"was retracted while this run mapped it ({before['retracted_because']})"
-    elif mapped < set(before["passes"]):
-        why = f"was published by another run since, with {len(before['passes'])} passes instead of {len(mapped)}"
+    if before.retracted:
+        why = f"was retracted while this run mapped it ({before.retracted_because})"
+    elif mapped < set(before.passes):
+        why = f"was published by another run since, with {len(before.passes)} passes instead of {len(mapped)}"
     else:
         return
     raise SupersededError(
@@ -74,7 +73,7 @@ def _refuse_superseded(publication: Publication, before: dict[str, Any]) -> None
     )
 
 
-def draw_quicklook(publication: Publication, folder: Path, path: Path) -> dict[str, Any]:
+def draw_quicklook(publication: Publication, folder: Path, path: Path) -> EventFigures:
     """Draw the quicklook of a version that is not published, for whoever decides on it; return its figures.
 
     Args:
@@ -85,88 +84,102 @@ def draw_quicklook(publication: Publication, folder: Path, path: Path) -> dict[s
     inside = inside_area(publication.plan.event.aoi, publication.event["flood_extent"], publication.plan.grid)
     record = _record(publication, versions.current_version(folder) + 1, inside)
     _draw(path, record, _imagery(publication))
-    figures: dict[str, Any] = record["figures"]
-    return figures
+    return record.figures
 
 
-def product_of(folder: Path, record: dict[str, Any]) -> Product:
+def product_of(folder: Path, record: VersionRecord) -> Product:
     """What a run hands on of a published version."""
     return Product(
-        event_id=record["event_id"],
-        version=record["version"],
+        event_id=record.event_id,
+        version=record.version,
         collection_href=str(folder / "collection.json"),
         page_href=str(folder / "index.html"),
         quicklook_href=str(folder / "quicklook.png"),
-        figures=record["figures"],
-        plan_digest=record["provenance"]["plan_digest"],
-        software=record["provenance"]["software"],
-        published=datetime.fromisoformat(record["published"]),
+        figures=record.figures,
+        plan_digest=record.provenance.plan_digest,
+        software=record.provenance.software,
+        published=record.published,
     )
 
 
 def _build(
-    publication: Publication, place: Path, number: int, before: dict[str, Any] | None, folder: Path
-) -> dict[str, Any]:
+    publication: Publication, place: Path, number: int, before: VersionRecord | None, folder: Path
+) -> VersionRecord:
     """Write every file of a version into its hidden folder, then switch."""
-    old = versions.version_folder(folder, before["version"]) if before else None
+    old = versions.version_folder(folder, before.version) if before else None
     inside = inside_area(publication.plan.event.aoi, publication.event["flood_extent"], publication.plan.grid)
     record = _record(publication, number, inside)
     if publication.model_folder is not None:
         _take_model(publication.model_folder, place / MODEL_FOLDER, old)
-    for one in publication.passes:
-        identity = one.planned.acquisition.acquisition_id
-        known = (before or {"passes": {}})["passes"].get(identity)
-        record["passes"][identity] = write_pass(publication, one, place, old, known)
-    record["event_assets"] = write_event(publication, place, record)
-    record["changes"] = describe_changes(before, record)
+    known = {} if before is None else before.passes
+    passes = {
+        one.planned.acquisition.acquisition_id: write_pass(
+            publication, one, place, old, known.get(one.planned.acquisition.acquisition_id)
+        )
+        for one in publication.passes
+    }
+    files = write_event(publication, place, record)
+    record = record.model_copy(
+        update={
+            "passes": passes,
+            "event_assets": files.assets,
+            "polygons": files.polygons,
+            "zones": files.zones,
+            "exposure": files.exposure,
+        }
+    )
+    record = record.model_copy(update={"changes": tuple(describe_changes(before, record))})
     imagery = _imagery(_with_depth_read(publication, place))
     _draw(place / "quicklook.png", record, imagery)
     (place / "plan.json").write_text(json.dumps(publication.plan.document, indent=1), encoding="utf-8")
     write_page(place / "index.html", record, imagery, publication.options)
     write_collections(place, record, publication.options.license)
-    (place / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
+    write_record(place, record)
     versions.switch(folder, place, number)
     return record
 
 
-def _record(publication: Publication, number: int, inside: xr.DataArray) -> dict[str, Any]:
+def _record(publication: Publication, number: int, inside: xr.DataArray) -> VersionRecord:
     """What is known before a file is written."""
     plan, event = publication.plan, publication.event
     figures = event_figures(event, inside)
     usual = [float(one.flood["archive_dark_share"]) for one in publication.passes if "archive_dark_share" in one.flood]
-    verdict = significance(figures, usual, publication.options.significance)
-    figures["significant"] = verdict["significant"]
-    return {
-        "event_id": plan.event.event_id,
-        "title": plan.event.title or plan.event.event_id,
-        "area": plan.event.aoi,
-        "version": number,
-        "key": publication.key,
-        "status": "published",
-        "published": publication.published.isoformat(),
-        "figures": figures,
-        "series": pass_series(event),
-        "significance": verdict,
-        "rule": event.attrs["rule"],
-        "epoch": event.attrs["epoch"],
-        "license": publication.options.license,
-        "minimum_mapping_unit_m2": plan.options.derive.min_mapping_unit_m2,
-        "notes": list(plan.notes),
-        "passes": {},
-        "provenance": {
-            "software": publication.software,
-            "environment": publication.environment,
-            "plan_digest": plan.digest,
-            "decision": publication.decision,
-            "catalog": plan.catalog.model_dump(mode="json"),
-            "grid": plan.grid.model_dump(mode="json"),
-            "options": plan.options.model_dump(mode="json"),
-            "detector": plan.options.detect.model_dump(mode="json"),
-            "event_key": publication.event_key,
-            "dem": [item.item_id for item in plan.dem],
-            "water_occurrence": [item.item_id for item in plan.water_occurrence],
-        },
-    }
+    rules = publication.options.significance
+    verdict = significance(figures.flood_area_km2, figures.usable_land_km2, usual, rules)
+    return VersionRecord(
+        event_id=plan.event.event_id,
+        title=plan.event.title or plan.event.event_id,
+        area=plan.event.aoi,
+        version=number,
+        key=publication.key,
+        status="published",
+        published=publication.published,
+        figures=figures.model_copy(update={"significant": verdict.significant}),
+        series=pass_series(event),
+        significance=verdict,
+        rule=event.attrs["rule"],
+        epoch=event.attrs["epoch"],
+        license=publication.options.license,
+        minimum_mapping_unit_m2=plan.options.derive.min_mapping_unit_m2,
+        notes=plan.notes,
+        passes={},
+        polygons=PolygonCount(written=0, left_out=0),
+        event_assets={},
+        changes=(),
+        provenance=Provenance(
+            software=publication.software,
+            environment=publication.environment,
+            plan_digest=plan.digest,
+            decision=publication.decision,
+            catalog=plan.catalog,
+            grid=plan.grid,
+            options=plan.options.model_dump(mode="json"),
+            detector=plan.options.detect,
+            event_key=publication.event_key,
+            dem=tuple(item.item_id for item in plan.dem),
+            water_occurrence=tuple(item.item_id for item in plan.water_occurrence),
+        ),
+    )
 
 
 def _take_model(model: Path, target: Path, old: Path | None) -> None:
@@ -196,16 +209,16 @@ def _imagery(publication: Publication) -> Imagery:
     return draw_imagery(publication.event, passes, publication.plan.grid, publication.options)
 
 
-def _draw(path: Path, record: dict[str, Any], imagery: Imagery) -> None:
+def _draw(path: Path, record: VersionRecord, imagery: Imagery) -> None:
     """The quicklook, north up on the event's own grid."""
-    figures = record["figures"]
-    span = f"{figures['first_pass'][:16].replace('T', ' ')} to {figures['last_pass'][:16].replace('T', ' ')} UTC"
+    figures = record.figures
+    span = f"{figures.first_pass:%Y-%m-%d %H:%M} to {figures.last_pass:%Y-%m-%d %H:%M} UTC"
     write_quicklook(
         path,
         imagery.classes,
         np.zeros_like(imagery.classes) if imagery.backdrop is None else imagery.backdrop,
-        title=record["title"],
-        subtitle=f"{span}, {figures['passes']} passes of Sentinel-1, version {record['version']}",
+        title=record.title,
+        subtitle=f"{span}, {figures.passes} passes of Sentinel-1, version {record.version}",
         figures=figures,
         metres=imagery.metres,
     )

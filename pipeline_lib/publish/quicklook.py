@@ -4,9 +4,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from pydantic import JsonValue
 
-from pipeline_lib.model import EXCLUDED
+from pipeline_lib.model import EXCLUDED, EventFigures
 from pipeline_lib.publish.layers import PASS_LAYERS, Code
 
 INK, PAPER, QUIET = (23, 32, 42), (255, 255, 255), (90, 100, 112)
@@ -28,7 +27,7 @@ def write_quicklook(
     *,
     title: str,
     subtitle: str,
-    figures: dict[str, JsonValue],
+    figures: EventFigures,
     metres: float,
 ) -> None:
     """Draw the event's classes over radar, with legend, scale and figures.
@@ -39,7 +38,7 @@ def write_quicklook(
         backdrop: uint8 grey of the same shape, 0 = not observed.
         title: first line.
         subtitle: second line.
-        figures: of `pipeline_lib.publish.figures`.
+        figures: of the event.
         metres: ground size of a pixel.
     """
     scale = MAP_PX / max(classes.shape)
@@ -52,10 +51,10 @@ def write_quicklook(
     draw.text((MARGIN, 50), subtitle, QUIET, font=_font(17))
     _legend(draw, HEAD_PX + picture.height + 16)
     _scale_bar(draw, width, HEAD_PX + picture.height + 20, metres / scale)
-    low, high = figures["flood_area_low_km2"], figures["flood_area_high_km2"]
+    low, high = figures.flood_area_low_km2, figures.flood_area_high_km2
     text = (
-        f"Flooded {figures['flood_area_km2']:,.2f} square km (likely {low:,.2f} to {high:,.2f})   \u00b7   "
-        f"observed {figures['observed_share']:.0%} of the area   \u00b7   {figures['state']}"
+        f"Flooded {figures.flood_area_km2:,.2f} square km (likely {low:,.2f} to {high:,.2f})   \u00b7   "
+        f"observed {figures.observed_share:.0%} of the area   \u00b7   {figures.state}"
     )
     draw.text((MARGIN, HEAD_PX + picture.height + 96), text, INK, font=_font(20))
     sheet.save(path, "PNG", optimize=True)

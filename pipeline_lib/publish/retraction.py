@@ -3,7 +3,6 @@
 import json
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from pipeline_lib.errors import InputError
 from pipeline_lib.publish import versions
@@ -12,14 +11,15 @@ from pipeline_lib.publish.collection import write_collections
 from pipeline_lib.publish.item import moment
 from pipeline_lib.publish.page_file import banner
 from pipeline_lib.publish.rasters import share_file
-from pipeline_lib.publish.records import RECORD, need_record
+from pipeline_lib.publish.records import RECORD, need_record, write_record
+from pipeline_lib.publish.version_record import VersionRecord
 
 WRITTEN_ANEW = {RECORD, "index.html", "collection.json"}
 WAIT_S = 60.0
 """How long another writer of the event is waited for."""
 
 
-def retract(out: Path, event_id: str, reason: str, *, now: datetime) -> dict[str, Any]:
+def retract(out: Path, event_id: str, reason: str, *, now: datetime) -> VersionRecord:
     """Publish a version of an event that is marked as retracted; return its record.
 
     Raises:
@@ -33,18 +33,20 @@ def retract(out: Path, event_id: str, reason: str, *, now: datetime) -> dict[str
     need_record(out, event_id)
     with versions.writing(folder, WAIT_S):
         before = need_record(out, event_id)
-        if before["status"] == "retracted":
-            raise InputError(f"{event_id} is retracted already, since version {before['version']}.")
-        number = int(before["version"]) + 1
-        old = versions.version_folder(folder, before["version"])
-        record = before | {
-            "version": number,
-            "key": f"retracted-{number}",
-            "status": "retracted",
-            "retracted_because": reason,
-            "published": now.isoformat(),
-            "changes": [f"Retracted: {reason}"],
-        }
+        if before.retracted:
+            raise InputError(f"{event_id} is retracted already, since version {before.version}.")
+        number = before.version + 1
+        old = versions.version_folder(folder, before.version)
+        record = before.model_copy(
+            update={
+                "version": number,
+                "key": f"retracted-{number}",
+                "status": "retracted",
+                "retracted_because": reason,
+                "published": now,
+                "changes": (f"Retracted: {reason}",),
+            }
+        )
         with versions.workplace(folder, number) as place:
             _build(old, place, record, now)
             versions.switch(folder, place, number)
@@ -52,13 +54,13 @@ def retract(out: Path, event_id: str, reason: str, *, now: datetime) -> dict[str
     return record
 
 
-def _build(old: Path, place: Path, record: dict[str, Any], now: datetime) -> None:
+def _build(old: Path, place: Path, record: VersionRecord, now: datetime) -> None:
     """The version that says so."""
-    _copy(old, place, record["version"], now)
+    _copy(old, place, record.version, now)
     page = (old / "index.html").read_text(encoding="utf-8")
     (place / "index.html").write_text(page.replace("<!-- notices -->", banner(record), 1), encoding="utf-8")
-    write_collections(place, record, record["license"])
-    (place / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
+    write_collections(place, record, record.license)
+    write_record(place, record)
 
 
 def _copy(old: Path, place: Path, number: int, now: datetime) -> None:

@@ -37,7 +37,7 @@ CREATION = {
 
 
 def make_polygons(
-    flood: xr.Dataset, grid: Grid, centre_longitude: float, epoch: str, passes: int, options: PublishOptions
+    flood: xr.Dataset, grid: Grid, centre_longitude: float, epoch: datetime, passes: int, options: PublishOptions
 ) -> geopandas.GeoDataFrame:
     """Polygons of a FloodMap or an event in EPSG:4326, with area, dates, likelihood and observed share.
 
@@ -48,10 +48,9 @@ def make_polygons(
     )
     left_out = found.attrs["left_out"]
     placed = to_longitude_latitude(smoothed(found, options.smoothing_px * grid.pixel_m), grid.crs, centre_longitude)
-    start = datetime.fromisoformat(epoch)
     for name in ("first_seen", "last_seen"):
         hours = placed.pop(f"{name}_h")
-        placed[name] = [_iso(start, int(hour)) for hour in hours]
+        placed[name] = [_iso(epoch, int(hour)) for hour in hours]
     placed["observed_share"] = (placed.pop("observations") / max(passes, 1)).round(3)
     placed.insert(0, "polygon_id", pd.RangeIndex(1, len(placed) + 1))
     placed.attrs["left_out"] = left_out

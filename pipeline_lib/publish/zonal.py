@@ -8,7 +8,6 @@ References:
 """
 
 from pathlib import Path
-from typing import Any
 
 import geopandas
 import numpy as np
@@ -19,6 +18,7 @@ from pyogrio.errors import DataSourceError
 from pyproj import Geod
 
 from pipeline_lib.errors import InputError, RasterError
+from pipeline_lib.publish.version_record import Exposed, ZoneArea
 
 GEOD = Geod(ellps="WGS84")
 CLASSES = {1: "reference_water", 2: "open_flood", 3: "flooded_vegetation", 4: "flooded_town", 254: "radar_cannot_tell"}
@@ -28,7 +28,7 @@ CLASS_MARK = "#class"
 """At the end of a raster's path: its values are classes, not amounts."""
 
 
-def area_by_zone(classes: Path, zones: str) -> list[dict[str, Any]]:
+def area_by_zone(classes: Path, zones: str) -> list[ZoneArea]:
     """Area of each class in each unit, square kilometres.
 
     Args:
@@ -36,8 +36,7 @@ def area_by_zone(classes: Path, zones: str) -> list[dict[str, Any]]:
         zones: vector file of units, any CRS.
 
     Returns:
-        A row a unit that meets the raster, the most flooded first: ``name``, ``flooded_km2``, the classes, and
-        ``observed_share`` of the unit.
+        A row a unit that meets the raster, the most flooded first.
 
     Raises:
         InputError: the file cannot be read, has no CRS, or holds no polygon.
@@ -59,12 +58,12 @@ def area_by_zone(classes: Path, zones: str) -> list[dict[str, Any]]:
         flooded = sum(areas[name] for name in ("open_flood", "flooded_vegetation", "flooded_town"))
         observed = min(row.count * pixel / flat, 1.0)
         rows.append(
-            {"name": unit.label, "flooded_km2": round(flooded, 4), **areas, "observed_share": round(observed, 4)}
+            ZoneArea(name=unit.label, flooded_km2=round(flooded, 4), observed_share=round(observed, 4), **areas)
         )
-    return sorted(rows, key=lambda row: -row["flooded_km2"])
+    return sorted(rows, key=lambda row: -row.flooded_km2)
 
 
-def exposure(flood: geopandas.GeoDataFrame, sources: dict[str, str]) -> list[dict[str, Any]]:
+def exposure(flood: geopandas.GeoDataFrame, sources: dict[str, str]) -> list[Exposed]:
     """What lies within flood polygons.
 
     Args:
@@ -73,12 +72,12 @@ def exposure(flood: geopandas.GeoDataFrame, sources: dict[str, str]) -> list[dic
             of each class is taken. Of vectors, points are counted, lines measured, polygons counted and measured.
 
     Returns:
-        Rows of ``what``, ``amount``, ``unit``; the amount is None where the source does not reach the flood.
+        A row an amount, by source.
 
     Raises:
         InputError: a file can be read neither as raster nor as vector.
     """
-    rows: list[dict[str, Any]] = []
+    rows: list[Exposed] = []
     for name, source in sources.items():
         path = source.removesuffix(CLASS_MARK)
         try:
@@ -93,39 +92,39 @@ def exposure(flood: geopandas.GeoDataFrame, sources: dict[str, str]) -> list[dic
     return rows
 
 
-def _raster(name: str, flood: geopandas.GeoDataFrame, path: str, *, classes: bool) -> list[dict[str, Any]]:
+def _raster(name: str, flood: geopandas.GeoDataFrame, path: str, *, classes: bool) -> list[Exposed]:
     """Sum of amounts, or area of classes, under the flood."""
     if flood.empty:
-        return [{"what": name, "amount": 0.0, "unit": "km2" if classes else "sum"}]
+        return [Exposed(what=name, amount=0.0, unit="km2" if classes else "sum")]
     if not classes:
         found = exact_extract(path, flood, ["count", "sum"], output="pandas")
         reached = float(found["count"].sum()) > 0
-        return [{"what": name, "amount": round(float(found["sum"].sum()), 2) if reached else None, "unit": "sum"}]
+        return [Exposed(what=name, amount=round(float(found["sum"].sum()), 2) if reached else None, unit="sum")]
     found = exact_extract(path, flood, ["unique", "frac"], output="pandas")
     totals: dict[int, float] = {}
     for area, row in zip(_areas_km2(flood), found.itertuples(), strict=True):
         for code, share in zip(np.asarray(row.unique), np.asarray(row.frac), strict=True):
             totals[int(code)] = totals.get(int(code), 0.0) + float(share) * area
     return [
-        {"what": f"{name}, class {code}", "amount": round(total, 4), "unit": "km2"}
+        Exposed(what=f"{name}, class {code}", amount=round(total, 4), unit="km2")
         for code, total in sorted(totals.items())
     ]
 
 
-def _vector(name: str, flood: geopandas.GeoDataFrame, path: str) -> list[dict[str, Any]]:
+def _vector(name: str, flood: geopandas.GeoDataFrame, path: str) -> list[Exposed]:
     """Features in the flood: how many, how long, how large."""
     features = _read(path).to_crs("EPSG:4326")
     if flood.empty:
-        return [{"what": name, "amount": 0, "unit": "features"}]
+        return [Exposed(what=name, amount=0, unit="features")]
     met = features.sjoin(flood[["geometry"]], predicate="intersects")
-    rows = [{"what": name, "amount": int(met.index.nunique()), "unit": "features"}]
+    rows = [Exposed(what=name, amount=int(met.index.nunique()), unit="features")]
     parts = features.geometry.iloc[features.index.isin(met.index)].intersection(flood.geometry.union_all())
     kinds = set(features.geom_type)
     if kinds & {"LineString", "MultiLineString"}:
-        rows.append({"what": name, "amount": round(sum(map(GEOD.geometry_length, parts)) / 1000, 3), "unit": "km"})
+        rows.append(Exposed(what=name, amount=round(sum(map(GEOD.geometry_length, parts)) / 1000, 3), unit="km"))
     if kinds & {"Polygon", "MultiPolygon"}:
         total = sum(abs(GEOD.geometry_area_perimeter(part)[0]) for part in parts) / 1e6
-        rows.append({"what": name, "amount": round(total, 4), "unit": "km2"})
+        rows.append(Exposed(what=name, amount=round(total, 4), unit="km2"))
     return rows
 
 

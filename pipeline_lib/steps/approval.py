@@ -7,13 +7,10 @@ taken outlives a crash between it and the publication.
 import getpass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
-
-from pydantic import JsonValue
 
 from pipeline_lib.atomic import write_atomically
 from pipeline_lib.errors import InputError, StoreError
-from pipeline_lib.model import Product, Record
+from pipeline_lib.model import Decision, EventFigures, Grounds, Product, Record
 from pipeline_lib.options.gate import ApprovalOptions
 from pipeline_lib.publish.publication import draw_quicklook, read_record
 from pipeline_lib.steps.gate import Assessment
@@ -27,25 +24,13 @@ PREVIEW_PX = 1200
 """Longest side of the map in the quicklook of a request."""
 
 
-class Decision(Record):
-    """What was decided, by whom, when."""
-
-    approved: bool
-    by: str
-    """Name of the person; ``nobody`` where the time ran out."""
-    comment: str
-    at: datetime
-    through: Literal["form", "command", "timeout"]
-    """The form of the run, ``overbank events approve`` or ``reject``, or the clock."""
-
-
 class Request(Record):
     """A mapped event that waits, or waited, for a person."""
 
     assessment: Assessment
     mapped: Mapped
     options: ApprovalOptions
-    figures: dict[str, JsonValue]
+    figures: EventFigures
     """Of the version that would be published."""
     asked: datetime
     run_id: str | None = None
@@ -79,11 +64,9 @@ class Request(Record):
         return f"{self.event_id} was {word} by {self.decision.by} on {self.decision.at:%Y-%m-%d %H:%M} UTC{comment}"
 
     @property
-    def record(self) -> dict[str, Any]:
-        """The rule's verdict and the approval for the event's item."""
-        decision = self.decision
-        approval = None if decision is None else decision.model_dump(mode="json")
-        return {**self.assessment.record, "approval": approval}
+    def grounds(self) -> Grounds:
+        """The rule's verdict and the approval for the version's record."""
+        return self.assessment.grounds.model_copy(update={"approval": self.decision})
 
 
 def ask(
@@ -151,7 +134,7 @@ def decide(
     if not approved and not comment.strip():
         raise InputError("A rejection needs a comment: people wait for this map.")
     before, current = request.decision, read_record(out / event_id)
-    done = not approved or (current is not None and current["key"] == request.assessment.key)
+    done = not approved or (current is not None and current.key == request.assessment.key)
     if before is not None and before.approved == approved and before.through != "timeout" and done:
         word = "approved" if approved else "rejected"
         raise InputError(f"{event_id} was {word} already by {before.by} on {before.at:%Y-%m-%d %H:%M} UTC.")
@@ -160,7 +143,7 @@ def decide(
     if not approved:
         return request, None
     since = request.assessment.version
-    return request, publish_event(request.mapped, str(out), holding(request.mapped.mosaic), request.record, since)
+    return request, publish_event(request.mapped, str(out), holding(request.mapped.mosaic), request.grounds, since)
 
 
 def timed_out(request: Request, now: datetime) -> Decision | None:
@@ -181,9 +164,9 @@ def quicklook_of(out: Path, request: Request) -> Path:
 def _taken_back_since(out: Path, request: Request) -> bool:
     """Whether the event was retracted after a request was made."""
     current = read_record(out / request.event_id)
-    if current is None or current["status"] != "retracted":
+    if current is None or not current.retracted:
         return False
-    return datetime.fromisoformat(current["published"]) > request.asked
+    return current.published > request.asked
 
 
 def _path(out: Path, event_id: str, key: str) -> Path:

@@ -17,6 +17,7 @@ from pipeline_lib.publish.changes import describe_changes
 from pipeline_lib.publish.records import need_record
 from pipeline_lib.publish.retraction import retract
 from pipeline_lib.publish.upload import copy_version
+from pipeline_lib.publish.version_record import VersionRecord
 
 
 def list_events(out: Path) -> list[dict[str, Any]]:
@@ -29,48 +30,54 @@ def list_events(out: Path) -> list[dict[str, Any]]:
         raise InputError(f"There is no folder {out}; give the one that `overbank map --out` wrote to.")
     return [
         {
-            "event": record["event_id"],
-            "version": record["version"],
-            "state": "retracted" if record["status"] == "retracted" else record["figures"]["state"],
-            "flooded km2": f"{record['figures']['flood_area_km2']:,.2f}",
-            "observed": f"{record['figures']['observed_share']:.0%}",
-            "passes": record["figures"]["passes"],
-            "last pass": str(record["figures"]["last_pass"])[:16].replace("T", " "),
-            "title": record["title"],
+            "event": record.event_id,
+            "version": record.version,
+            "state": "retracted" if record.retracted else str(record.figures.state),
+            "flooded km2": f"{record.figures.flood_area_km2:,.2f}",
+            "observed": f"{record.figures.observed_share:.0%}",
+            "passes": record.figures.passes,
+            "last pass": f"{record.figures.last_pass:%Y-%m-%d %H:%M}",
+            "title": record.title,
         }
         for record in events_of(out)
     ]
 
 
-def show_event(out: Path, event_id: str, version: int | None = None) -> dict[str, Any]:
+class ShownVersion(VersionRecord):
+    """A version, and which others of its event there are."""
+
+    versions: tuple[int, ...]
+
+
+def show_event(out: Path, event_id: str, version: int | None = None) -> ShownVersion:
     """Everything recorded of a version, and which versions there are.
 
     Raises:
         UnknownNameError: no such event or version.
     """
     record = need_record(out, event_id, version)
-    return record | {"versions": versions.version_numbers(out / event_id)}
+    return ShownVersion(**dict(record), versions=tuple(versions.version_numbers(out / event_id)))
 
 
-def show_text(record: dict[str, Any]) -> str:
+def show_text(record: ShownVersion) -> str:
     """A record for a terminal."""
-    figures = record["figures"]
-    lines = [f"{record['title']} ({record['event_id']}), version {record['version']} of {len(record['versions'])}"]
-    if record["status"] == "retracted":
-        lines.append(f"RETRACTED: {record['retracted_because']}")
-    low, high = figures["flood_area_low_km2"], figures["flood_area_high_km2"]
+    figures = record.figures
+    lines = [f"{record.title} ({record.event_id}), version {record.version} of {len(record.versions)}"]
+    if record.retracted:
+        lines.append(f"RETRACTED: {record.retracted_because}")
+    low, high = figures.flood_area_low_km2, figures.flood_area_high_km2
     lines += [
-        f"  flooded    {figures['flood_area_km2']:,.2f} km2, likely {low:,.2f} to {high:,.2f}",
-        f"  state      {figures['state']}, observed {figures['observed_share']:.0%}",
-        f"  significant {'yes' if figures['significant'] else 'no'}: {'; '.join(record['significance']['reasons'])}",
+        f"  flooded    {figures.flood_area_km2:,.2f} km2, likely {low:,.2f} to {high:,.2f}",
+        f"  state      {figures.state}, observed {figures.observed_share:.0%}",
+        f"  significant {'yes' if figures.significant else 'no'}: {'; '.join(record.significance.reasons)}",
         "  passes",
     ]
     lines += [
-        f"    {entry['time'][:16].replace('T', ' ')}  {entry['flood_km2']:>10,.2f} km2  observed "
-        f"{entry['observed_share']:>4.0%}  {entry['acquisition_id']}"
-        for entry in record["series"]
+        f"    {entry.time:%Y-%m-%d %H:%M}  {entry.flood_km2:>10,.2f} km2  observed "
+        f"{entry.observed_share:>4.0%}  {entry.acquisition_id}"
+        for entry in record.series
     ]
-    return "\n".join([*lines, "  changes", *(f"    {sentence}" for sentence in record["changes"])])
+    return "\n".join([*lines, "  changes", *(f"    {sentence}" for sentence in record.changes)])
 
 
 def diff_events(out: Path, event_id: str, before: int | None = None, after: int | None = None) -> list[str]:
@@ -81,7 +88,7 @@ def diff_events(out: Path, event_id: str, before: int | None = None, after: int 
         InputError: there is only one version.
     """
     later = need_record(out, event_id, after)
-    number = before or later["version"] - 1
+    number = before or later.version - 1
     if number < 1:
         raise InputError(f"{event_id} has one version only; there is nothing to compare it with.")
     return describe_changes(need_record(out, event_id, number), later)
@@ -89,7 +96,7 @@ def diff_events(out: Path, event_id: str, before: int | None = None, after: int 
 
 def retract_event(out: Path, event_id: str, reason: str) -> int:
     """Publish a version that says the event was no flood; return its number."""
-    return int(retract(out, event_id, reason, now=datetime.now(timezone.utc))["version"])
+    return retract(out, event_id, reason, now=datetime.now(timezone.utc)).version
 
 
 def export_event(out: Path, event_id: str, to: str, version: int | None = None) -> str:
@@ -103,7 +110,7 @@ def export_event(out: Path, event_id: str, to: str, version: int | None = None) 
         StoreError: the destination cannot be written, or is there already.
     """
     record = need_record(out, event_id, version)
-    source = versions.version_folder(out / event_id, record["version"])
+    source = versions.version_folder(out / event_id, record.version)
     try:
         if to.endswith(".zip"):
             return _zip(source, Path(to))
@@ -149,7 +156,7 @@ def push_event(out: Path, event_id: str, api: str, base_url: str, version: int |
         UnknownNameError: no such event or version.
     """
     record = need_record(out, event_id, version)
-    source = versions.version_folder(out / event_id, record["version"])
+    source = versions.version_folder(out / event_id, record.version)
     root, base = api.rstrip("/"), base_url.rstrip("/")
     collection = json.loads((source / "collection.json").read_text(encoding="utf-8"))
     hrefs = [link["href"].removeprefix("./") for link in collection["links"] if link["rel"] == "item"]

@@ -4,10 +4,8 @@ import math
 from datetime import datetime
 from pathlib import Path
 
-from pydantic import JsonValue
-
 from pipeline_lib.flood.series import QUANTITIES
-from pipeline_lib.model import Product, Record
+from pipeline_lib.model import Grounds, PassVerdict, Product, Record
 from pipeline_lib.options.gate import PublishIf
 from pipeline_lib.options.publish import SignificanceOptions
 from pipeline_lib.publish.contents import Publication
@@ -22,20 +20,6 @@ BELOW_RULE = "Below threshold"
 REJECTED = "Rejected"
 AWAITING = "Awaiting approval"
 MIRROR_BEHIND = "Published, mirror behind"
-
-
-class PassVerdict(Record):
-    """What one pass found, and whether that is worth an event."""
-
-    acquisition_id: str
-    start: datetime
-    flood_km2: float
-    """Flooded area that the pass itself saw."""
-    observed_share: float
-    anomaly: float | None
-    """Flooded share of the land seen, in multiples of what the pass's history shows dark; None where unknown."""
-    worth: bool
-    reasons: tuple[str, ...]
 
 
 class Assessment(Record):
@@ -64,13 +48,9 @@ class Assessment(Record):
         return text if self.worth else f"no pass is worth an event ({text})"
 
     @property
-    def record(self) -> dict[str, JsonValue]:
-        """The rule and the verdict for the event's item."""
-        return {
-            "rule": self.rule.model_dump(mode="json"),
-            "passes": [one.model_dump(mode="json") for one in self.passes],
-            "reason": self.reason,
-        }
+    def grounds(self) -> Grounds:
+        """The rule and the verdict for the version's record."""
+        return Grounds(rule=self.rule, passes=self.passes, reason=self.reason)
 
 
 class Outcome(Record):
@@ -100,8 +80,8 @@ def assess(mapped: Mapped, out: Path, rule: PublishIf, store: Store) -> Assessme
     return Assessment(
         event_id=mapped.plan.event.event_id,
         key=content.key,
-        version=0 if before is None else int(before["version"]),
-        unchanged=before is not None and before["key"] == content.key,
+        version=0 if before is None else before.version,
+        unchanged=before is not None and before.key == content.key,
         worth=before is not None or any(one.worth for one in passes),
         rule=rule,
         passes=passes,
@@ -132,15 +112,9 @@ def _verdict(which: tuple[str, datetime], km2: dict[str, float], usual: float, r
     """The significance of one pass by itself, and how much of the area it saw."""
     total = max(km2["total"], 1e-9)
     observed = km2["observed"] / total
-    figures: dict[str, JsonValue] = {
-        "flood_area_km2": round(km2["flood"], 6),
-        "area_of_interest_km2": total,
-        "usable_share": km2["usable"] / total,
-        "reference_water_km2": km2["reference"],
-    }
     options = SignificanceOptions(min_area_km2=rule.min_flood_km2, min_anomaly=rule.min_anomaly)
-    found = significance(figures, [usual], options)
-    anomaly = found["anomaly"]
+    found = significance(round(km2["flood"], 6), km2["usable"] - km2["reference"], [usual], options)
+    anomaly = found.anomaly
     told = [
         _told(f"{km2['flood']:,.2f} km2 flooded", rule.min_flood_km2, f"{rule.min_flood_km2:g} km2"),
         _told(f"{observed:.0%} of the area observed", rule.min_observed_share, f"{rule.min_observed_share:.0%}"),
@@ -153,8 +127,8 @@ def _verdict(which: tuple[str, datetime], km2: dict[str, float], usual: float, r
         start=which[1],
         flood_km2=round(km2["flood"], 6),
         observed_share=round(observed, 4),
-        anomaly=float(anomaly) if isinstance(anomaly, (int, float)) else None,
-        worth=bool(found["significant"]) and observed >= rule.min_observed_share,
+        anomaly=anomaly,
+        worth=found.significant and observed >= rule.min_observed_share,
         reasons=tuple(told),
     )
 

@@ -39,7 +39,7 @@ def _items(plan: MappingPlan) -> Iterator[CatalogItem]:
 
 def version_facts(plan: MappingPlan, product: Product) -> dict[str, JsonValue]:
     """What tells one version of an event from another."""
-    figures = {name: product.figures.get(name) for name in ("flood_area_km2", "passes", "last_pass")}
+    figures = product.figures.model_dump(mode="json", include={"flood_area_km2", "passes", "last_pass"})
     return {
         "version": product.version,
         "published": product.published.isoformat(),

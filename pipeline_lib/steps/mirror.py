@@ -108,7 +108,7 @@ def follow(out: Path, event_id: str | None = None, *, check: bool = False) -> Fo
     to = mirror_of(out)
     if to is None:
         return None
-    names = [record["event_id"] for record in events_of(out)] if event_id is None else [event_id]
+    names = [record.event_id for record in events_of(out)] if event_id is None else [event_id]
     copied: list[str] = []
     problems: dict[str, str] = {}
     for name in names:
@@ -157,7 +157,7 @@ def _list_events(out: Path, to: str, *, check: bool) -> None:
         if state.listed == state.held and not check:
             return
         records = [need_record(out, name, number) for name, number in state.held.items()]
-        records.sort(key=lambda record: str(record["figures"]["last_pass"]), reverse=True)
+        records.sort(key=lambda record: record.figures.last_pass, reverse=True)
         filesystem, root = located(to)
         with said(f"Cannot write the catalogue of {to}", near=to):
             for name, text in catalogue_texts(records).items():

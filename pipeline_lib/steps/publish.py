@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import xarray as xr
-from pydantic import JsonValue
 
 from pipeline_lib.flood.depth import water_depth
-from pipeline_lib.model import MappingPlan, Product, digest_of
+from pipeline_lib.model import Grounds, MappingPlan, Product, digest_of
 from pipeline_lib.options.learned import FusedOptions
 from pipeline_lib.publish.contents import MODEL_FOLDER
 from pipeline_lib.publish.environment import environment
@@ -21,7 +20,7 @@ from pipeline_lib.store import Store
 from pipeline_lib.water import Need
 
 
-def publication_of(mapped: Mapped, store: Store, decision: dict[str, JsonValue] | None = None) -> Publication:
+def publication_of(mapped: Mapped, store: Store, decision: Grounds | None = None) -> Publication:
     """Everything that a version of the event would be made of, opened lazily; nothing is written.
 
     Args:
@@ -47,7 +46,7 @@ def publication_of(mapped: Mapped, store: Store, decision: dict[str, JsonValue] 
         environment=environment(),
         published=datetime.now(timezone.utc),
         **publication_of_network(plan),
-        decision=decision or {},
+        decision=decision,
     )
 
 
@@ -78,7 +77,7 @@ def publication_of_network(plan: MappingPlan) -> dict[str, Any]:
 
 
 def publish_event(
-    mapped: Mapped, out: str, store: Store, decision: dict[str, JsonValue] | None = None, since: int | None = None
+    mapped: Mapped, out: str, store: Store, decision: Grounds | None = None, since: int | None = None
 ) -> Product:
     """Publish a version of the event under ``out/<event_id>``: rasters, polygons, STAC, quicklook, page.
 

@@ -9,7 +9,7 @@ from pipeline_lib.publish.publication import product_of, read_record
 def is_retracted(out: Path, event_id: str) -> bool:
     """Whether the current version of an event says that a person took it back."""
     record = read_record(out / event_id)
-    return record is not None and record["status"] == "retracted"
+    return record is not None and record.retracted
 
 
 def published_product(out: Path, event_id: str) -> Product | None:

@@ -73,8 +73,8 @@ def score_event(out: Path, event_id: str, world: Path) -> EventScores:
         InputError: ``world`` is not a simulated world.
     """
     record = need_record(out, event_id)
-    passes = version_folder(out / event_id, record["version"]) / "passes"
-    floods = {identity: _raster(passes / identity / "flood_extent.tif") for identity in record["passes"]}
+    passes = version_folder(out / event_id, record.version) / "passes"
+    floods = {identity: _raster(passes / identity / "flood_extent.tif") for identity in record.passes}
     return score_floods(event_id, floods, world)
 
 

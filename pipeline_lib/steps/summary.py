@@ -4,13 +4,13 @@ import base64
 import io
 import os
 import uuid
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from PIL import Image
-from pydantic import JsonValue
 
-from pipeline_lib.model import Acquisition, MappingPlan, Product
+from pipeline_lib.model import Acquisition, EventFigures, MappingPlan, Product
 from pipeline_lib.steps.approval import Request, quicklook_of
 
 FORM_PX = 420
@@ -30,8 +30,6 @@ LABELS = {
     "state": ("state", ""),
 }
 """Figures that people read first, with their words and units; others follow under their own names."""
-
-MOMENTS = ("first_pass", "last_pass", "peak_time")
 
 
 def acquisition_rows(plan: MappingPlan) -> list[dict[str, str]]:
@@ -92,7 +90,7 @@ def form_markdown(out: Path, request: Request) -> str:
         picture.thumbnail((FORM_PX, FORM_PX))
         picture.convert("RGB").save(small, "JPEG", quality=80)
     uri = f"data:image/jpeg;base64,{base64.b64encode(small.getvalue()).decode()}"
-    area, observed = (request.figures.get(name) for name in ("flood_area_km2", "observed_share"))
+    area, observed = request.figures.flood_area_km2, request.figures.observed_share
     head = f"**{request.event_id}**: {area:,.2f} km2 flooded, {observed:.0%} of the area observed."
     return f"{head}\n\n![Map of {request.event_id}]({uri})\n\n{request_markdown(request)}"
 
@@ -124,26 +122,22 @@ def local_path(href: str) -> Path:
     return Path(unquote(parts.path)) if parts.scheme == "file" else Path(href)
 
 
-def _figures(figures: dict[str, JsonValue]) -> list[tuple[str, str]]:
+def _figures(figures: EventFigures) -> list[tuple[str, str]]:
     """Figures in the order of `LABELS`, others after them."""
-    names = [name for name in LABELS if name in figures]
-    names += [name for name in figures if name not in LABELS]
+    values = figures.model_dump()
     shown = []
-    for name in names:
-        value = figures[name]
-        if isinstance(value, (dict, list)):
-            continue
+    for name in (*LABELS, *(name for name in values if name not in LABELS)):
         label, unit = LABELS.get(name, (name.replace("_", " "), ""))
-        shown.append((label, f"{_number(name, value)} {unit}".strip()))
+        shown.append((label, f"{_number(name, values[name])} {unit}".strip()))
     return shown
 
 
-def _number(name: str, value: JsonValue) -> str:
+def _number(name: str, value: object) -> str:
     """Shares as percentages, areas with two decimals, unknown said as such."""
     if value is None:
         return "unknown"
-    if name in MOMENTS and isinstance(value, str):
-        return f"{value[:16].replace('T', ' ')} UTC"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M} UTC"
     if isinstance(value, float):
         return f"{value:.1%}" if name.endswith("share") else f"{value:,.2f}"
     return str(value)

@@ -50,8 +50,8 @@ def mapped(archive, event, tmp_path_factory, prefect_server):
 def test_the_event_is_published_with_all_its_passes(mapped, event):
     out, product = mapped
     assert product.version == 1
-    assert product.figures["passes"] == 4
-    assert product.figures["flood_area_km2"] > 0
+    assert product.figures.passes == 4
+    assert product.figures.flood_area_km2 > 0
     for name in ("index.html", "quicklook.png", "collection.json"):
         assert (out / event.event_id / name).stat().st_size > 0
 
@@ -155,7 +155,7 @@ def test_the_version_is_an_asset_made_of_the_items_of_the_catalogue(mapped, even
     assert made["resource"]["prefect.asset.url"].endswith("index.html")
     assert (made["payload"]["version"], made["payload"]["passes"]) == (product.version, 4)
     assert made["payload"]["plan_digest"] == product.plan_digest
-    assert made["payload"]["flood_area_km2"] == product.figures["flood_area_km2"]
+    assert made["payload"]["flood_area_km2"] == product.figures.flood_area_km2
     by_role = {
         role: [one["prefect.resource.id"] for one in made["related"] if one["prefect.resource.role"] == role]
         for role in ("asset", "asset-materialized-by", "flow-run")

@@ -102,7 +102,7 @@ def test_the_flood_of_murcia_from_a_catalogue(real_data, small_world, tmp_path):
     event = event_over(bbox, "murcia-2019")
     with serve(archive.root) as url:
         product = map_event(event, url, str(tmp_path / "out"), MapOptions.model_validate(OPTIONS))
-    assert product.figures["passes"] == 1
+    assert product.figures.passes == 1
     water, transform, crs = published(tmp_path / "out", "murcia-2019", "water_extent")
     label = np.full(water.shape, -1, "int16")
     with rasterio.open(real_data / "sen1floods11" / "LabelHand" / "Spain_7370579_LabelHand.tif") as source:

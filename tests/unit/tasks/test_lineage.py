@@ -7,13 +7,32 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prefect.assets import Asset
 
-from pipeline_lib.model import CatalogItem, CatalogReference, Event, Grid, MappingPlan, Product
+from pipeline_lib.model import (
+    CatalogItem,
+    CatalogReference,
+    Event,
+    EventFigures,
+    EventState,
+    Grid,
+    MappingPlan,
+    Product,
+)
 from pipeline_lib.model.area import area_of_bbox
 from pipeline_lib.steps.lineage import event_address, item_addresses
 from tasks.display import all_shown, show
 from tasks.lineage import asset_key, materialized
 
 MOMENT = datetime(2024, 5, 10, tzinfo=timezone.utc)
+NUMBERS = {name: 0.0 for name, field in EventFigures.model_fields.items() if field.annotation is float}
+FIGURES = EventFigures(
+    **NUMBERS,
+    passes=1,
+    first_pass=MOMENT,
+    last_pass=MOMENT,
+    state=EventState.NONE,
+    peak_area_km2=None,
+    peak_time=None,
+)
 
 
 def plan_of(url: str) -> MappingPlan:
@@ -36,7 +55,7 @@ def product_in(folder: str) -> Product:
         collection_href=f"{folder}/po/collection.json",
         page_href=f"{folder}/po/index.html",
         quicklook_href=f"{folder}/po/quicklook.png",
-        figures={},
+        figures=FIGURES,
         plan_digest="0",
         software="overbank",
         published=MOMENT,

@@ -9,10 +9,11 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline_lib.flood import EventState, mosaic, state_of
+from pipeline_lib.flood import mosaic, state_of
 from pipeline_lib.flood.event import EVENT_OUTPUTS
 from pipeline_lib.flood.series import QUANTITIES, area_range, area_series
 from pipeline_lib.flood.track import UNKNOWN_HOURS, Layers
+from pipeline_lib.model import EventState
 
 START = datetime(2024, 5, 1, 6, tzinfo=timezone.utc)
 

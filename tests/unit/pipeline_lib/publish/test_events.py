@@ -39,8 +39,8 @@ def test_catalogue_of_all_events(out, published):
 def test_list_show_and_diff(out):
     rows = list_events(out)
     assert [row["event"] for row in rows] == ["river-2024"]
-    assert show_event(out, "river-2024")["versions"] == [1, 2]
-    assert show_event(out, "river-2024", 1)["version"] == 1
+    assert show_event(out, "river-2024").versions == (1, 2)
+    assert show_event(out, "river-2024", 1).version == 1
     assert diff_events(out, "river-2024")[0].startswith("New: S1A_20240516")
     with pytest.raises(UnknownNameError, match="river-2024"):
         show_event(out, "no-such-event")

@@ -103,7 +103,7 @@ def test_polygons_say_the_same_in_every_format(flood, published):
             for kind in ("geojson", "fgb", "gpkg")
         ),
     ]
-    area = read_record(published)["figures"]["flood_area_km2"]
+    area = read_record(published).figures.flood_area_km2
     for frame in frames:
         frame = frame.sort_values("polygon_id").reset_index(drop=True)  # noqa: PLW2901
         assert frame.crs.to_epsg() == 4326
@@ -123,35 +123,35 @@ def test_polygons_say_the_same_in_every_format(flood, published):
 
 
 def test_figures_are_those_of_the_rasters_within_the_area(flood, published):
-    figures = read_record(published)["figures"]
+    figures = read_record(published).figures
     from pipeline_lib.flood.area import column_areas, inside_area
 
     event = flood.publication(3).event
     inside = inside_area(flood.plan.event.aoi, event["flood_extent"], flood.plan.grid).values == 1
     area = np.broadcast_to(column_areas(event["flood_extent"]), inside.shape)
-    assert figures["flood_area_km2"] == pytest.approx(
+    assert figures.flood_area_km2 == pytest.approx(
         area[(event["flood_extent"].values == 1) & inside].sum() / 1e6, abs=1e-6
     )
-    assert figures["flood_area_low_km2"] <= figures["flood_area_km2"] <= figures["flood_area_high_km2"]
-    assert figures["open_flood_km2"] + figures["flooded_vegetation_km2"] + figures["flooded_town_km2"] == pytest.approx(
-        figures["flood_area_km2"], abs=3e-6
+    assert figures.flood_area_low_km2 <= figures.flood_area_km2 <= figures.flood_area_high_km2
+    assert figures.open_flood_km2 + figures.flooded_vegetation_km2 + figures.flooded_town_km2 == pytest.approx(
+        figures.flood_area_km2, abs=3e-6
     )
     geodesic = shapely.geometry.shape(flood.plan.event.aoi)
     from pyproj import Geod
 
-    assert figures["area_of_interest_km2"] == pytest.approx(
+    assert figures.area_of_interest_km2 == pytest.approx(
         abs(Geod(ellps="WGS84").geometry_area_perimeter(geodesic)[0]) / 1e6, rel=2e-3
     )
-    assert figures["state"] == "receding"
+    assert figures.state == "receding"
     truth = (np.logical_or.reduce(flood.truth) & inside) * area
-    assert figures["flood_area_low_km2"] <= truth.sum() / 1e6 <= figures["flood_area_high_km2"]
+    assert figures.flood_area_low_km2 <= truth.sum() / 1e6 <= figures.flood_area_high_km2
 
 
 def test_second_version_says_what_changed_and_keeps_the_first(flood, published):
     record = read_record(published)
-    assert record["version"] == 2
-    assert record["changes"][0] == f"New: {flood.passes[2].planned.acquisition.acquisition_id}."
-    assert any(sentence.startswith("Flooded area") for sentence in record["changes"])
+    assert record.version == 2
+    assert record.changes[0] == f"New: {flood.passes[2].planned.acquisition.acquisition_id}."
+    assert any(sentence.startswith("Flooded area") for sentence in record.changes)
     first = pystac.Collection.from_file(str(published / "versions" / "0001" / "collection.json"))
     assert len(list(first.get_items())) == 3
     links = {link["rel"]: link["href"] for link in json.loads((published / "collection.json").read_text())["links"]}
@@ -181,9 +181,9 @@ def test_a_late_slice_is_named_as_the_reason(flood, tmp_path):
 
     changed = replace(one, planned=one.planned.model_copy(update={"acquisition": acquisition}), key="other")
     publish(flood.publication(1, passes=(changed,)), tmp_path)
-    assert read_record(tmp_path / "river-2024")["changes"] == [
-        f"Changed: {acquisition.acquisition_id} (late slice late_slice)."
-    ]
+    assert read_record(tmp_path / "river-2024").changes == (
+        f"Changed: {acquisition.acquisition_id} (late slice late_slice).",
+    )
 
 
 def test_the_page_holds_everything_and_asks_for_nothing(published):
@@ -196,7 +196,7 @@ def test_the_page_holds_everything_and_asks_for_nothing(published):
         assert word not in page.split("<script>")[0], word
     assert (published / "index.html").stat().st_size < 15 * 2**20
     record = read_record(published)
-    for asset in record["event_assets"].values():
+    for asset in record.event_assets.values():
         assert (published / "current" / "event" / asset["href"].removeprefix("./")).is_file()
 
 

@@ -41,20 +41,20 @@ def test_area_by_zone_counts_parts_of_pixels(classes, tmp_path):
     )
     units.to_file(tmp_path / "units.gpkg")
     rows = area_by_zone(classes, str(tmp_path / "units.gpkg"))
-    assert [row["name"] for row in rows] == ["west", "east"]
+    assert [row.name for row in rows] == ["west", "east"]
     true = abs(GEOD.geometry_area_perimeter(units.to_crs(4326).geometry[0])[0]) / 1e6
-    assert rows[0]["flooded_km2"] == pytest.approx(true, rel=1e-3)
-    assert rows[0]["flooded_town"] == pytest.approx(true / 5, rel=1e-3)
-    assert rows[0]["observed_share"] == pytest.approx(1, abs=1e-3)
-    assert rows[1]["flooded_km2"] == 0
-    assert rows[1]["observed_share"] == pytest.approx(0.8, abs=1e-3)
+    assert rows[0].flooded_km2 == pytest.approx(true, rel=1e-3)
+    assert rows[0].flooded_town == pytest.approx(true / 5, rel=1e-3)
+    assert rows[0].observed_share == pytest.approx(1, abs=1e-3)
+    assert rows[1].flooded_km2 == 0
+    assert rows[1].observed_share == pytest.approx(0.8, abs=1e-3)
 
 
 def test_people_are_shared_by_covered_area(tmp_path):
     people = write(tmp_path / "people.tif", np.full((10, 10), 100.0, np.float32), 100.0)
     flood = frame([box(LEFT, TOP - 1000, LEFT + 250, TOP)]).to_crs(4326)
     (row,) = exposure(flood, {"people": str(people)})
-    assert row["amount"] == pytest.approx(2500, rel=1e-3)
+    assert row.amount == pytest.approx(2500, rel=1e-3)
 
 
 def test_classes_are_measured(tmp_path):
@@ -63,8 +63,8 @@ def test_classes_are_measured(tmp_path):
     )
     flood = frame([box(LEFT, TOP - 1000, LEFT + 1000, TOP)]).to_crs(4326)
     rows = exposure(flood, {"cover": f"{cover}#class"})
-    assert [row["what"] for row in rows] == ["cover, class 10", "cover, class 20"]
-    assert rows[0]["amount"] == pytest.approx(0.5, rel=2e-3)
+    assert [row.what for row in rows] == ["cover, class 10", "cover, class 20"]
+    assert rows[0].amount == pytest.approx(0.5, rel=2e-3)
 
 
 def test_vectors_are_counted_and_measured(tmp_path):
@@ -76,7 +76,7 @@ def test_vectors_are_counted_and_measured(tmp_path):
         flood,
         {name.split(".")[0]: str(tmp_path / name) for name in ("roads.geojson", "wells.fgb", "buildings.parquet")},
     )
-    told = {(row["what"], row["unit"]): row["amount"] for row in rows}
+    told = {(row.what, row.unit): row.amount for row in rows}
     assert told["roads", "km"] == pytest.approx(0.5, rel=2e-3)
     assert told["wells", "features"] == 1
     assert told["buildings", "km2"] == pytest.approx(0.01, rel=2e-3)
@@ -85,7 +85,7 @@ def test_vectors_are_counted_and_measured(tmp_path):
 def test_a_source_that_does_not_reach_the_flood_is_unknown_not_zero(tmp_path):
     people = write(tmp_path / "people.tif", np.full((10, 10), 100.0, np.float32), 100.0)
     far = frame([box(LEFT + 90_000, TOP, LEFT + 90_100, TOP + 100)]).to_crs(4326)
-    assert exposure(far, {"people": str(people)})[0]["amount"] is None
+    assert exposure(far, {"people": str(people)})[0].amount is None
 
 
 def test_bad_files_are_named(classes, tmp_path):

@@ -4,9 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from pipeline_lib.model import PassVerdict
 from pipeline_lib.model.area import area_of_bbox
 from pipeline_lib.steps import watch as steps
-from pipeline_lib.steps.gate import PUBLISHED, Assessment, Outcome, PassVerdict
+from pipeline_lib.steps.gate import PUBLISHED, Assessment, Outcome
 from pipeline_lib.steps.search import Found
 from pipeline_lib.watch import PassState, Register, Watch
 from pipeline_lib.watch.decide import MAX_ATTEMPTS, silent_since

@@ -2,9 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 
+from pipeline_lib.model import PassVerdict
 from pipeline_lib.model.area import area_of_bbox
 from pipeline_lib.options.gate import PublishIf
-from pipeline_lib.steps.gate import BELOW_RULE, PUBLISHED, Assessment, Outcome, PassVerdict
+from pipeline_lib.steps.gate import BELOW_RULE, PUBLISHED, Assessment, Outcome
 from pipeline_lib.steps.watch import report_mapped
 from pipeline_lib.steps.watch_text import history_lines
 from pipeline_lib.watch import PassState, Register, Watch
