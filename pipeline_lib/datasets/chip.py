@@ -38,6 +38,7 @@ class Unit(StrEnum):
     BYTE = "8 bit"
     """A contrast stretch without a published way back to dB."""
     REFLECTANCE = "reflectance x 10000"
+    INDEX = "normalised difference"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +52,8 @@ class Band:
     """Further pieces (slices, tiles) that fill what the first leaves empty; only with ``onto``."""
     onto: Path | None = None
     """Raster whose grid the band is warped to (bilinear, float32, NaN = no data); None = as stored."""
+    absent: tuple[float, ...] = ()
+    """Stored numbers that mean "not known"; read as NaN (float32)."""
 
     def read(self) -> NDArray[np.generic]:
         """Stored numbers, dims (y, x).
@@ -65,7 +68,7 @@ class Band:
                 return _picture_band(self.path, self.index)
             with rasterio.open(self.path) as raster:
                 band: NDArray[np.generic] = raster.read(self.index)
-                return band
+            return np.where(np.isin(band, self.absent), np.nan, band).astype(np.float32) if self.absent else band
         except (OSError, IndexError, rasterio.errors.RasterioError) as error:
             raise RasterError(f"Cannot read band {self.index} of {self.path}: {shown(error)}.") from error
 
@@ -215,8 +218,10 @@ class Label:
     """
 
     band: Band
-    water: tuple[int, ...]
-    dry: tuple[int, ...]
+    water: tuple[int, ...] = ()
+    dry: tuple[int, ...] = ()
+    water_up_to: float | None = None
+    """For an elevation raster: numbers up to this one are water (the sea), all others are no answer."""
     crop: tuple[slice, slice] | None = None
 
     def read(self) -> NDArray[np.uint8]:
@@ -226,6 +231,9 @@ class Label:
             RasterError: the file is missing or damaged, or a mask of 255 holds neither 255 nor 1 but other numbers.
         """
         stored = self.band.read()
+        if self.water_up_to is not None:
+            sea = np.where(np.asarray(stored, np.float32) <= self.water_up_to, np.uint8(WATER), np.uint8(NOT_OBSERVED))
+            return sea if self.crop is None else sea[self.crop]
         water = self._water_in(stored)
         stored = stored if self.crop is None else stored[self.crop]
         codes = np.full(stored.shape, NOT_OBSERVED, np.uint8)

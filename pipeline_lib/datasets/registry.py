@@ -5,11 +5,17 @@ from pathlib import Path
 
 from pipeline_lib.datasets.cems_rcnn import read_cems_rcnn
 from pipeline_lib.datasets.chip import Chip
+from pipeline_lib.datasets.dfc2024 import read_dfc2024
 from pipeline_lib.datasets.etci2021 import read_etci2021
+from pipeline_lib.datasets.finland import read_finland
 from pipeline_lib.datasets.folder import read_chips
 from pipeline_lib.datasets.ombria import read_ombria
+from pipeline_lib.datasets.paraguay import read_paraguay
+from pipeline_lib.datasets.puerto_rico import read_puerto_rico, read_puerto_rico_sea
 from pipeline_lib.datasets.sen1floods11 import read_sen1floods11
 from pipeline_lib.datasets.simulated import read_world, read_world_flood
+from pipeline_lib.datasets.stac_overflow import read_stac_overflow
+from pipeline_lib.datasets.unlabelled import read_unlabelled
 from pipeline_lib.errors import InputError, UnknownNameError
 
 DATASETS: dict[str, Callable[[Path], list[Chip]]] = {
@@ -19,6 +25,13 @@ DATASETS: dict[str, Callable[[Path], list[Chip]]] = {
     "cems": read_cems_rcnn,
     "cems_rcnn": read_cems_rcnn,
     "chips": read_chips,
+    "dfc2024": read_dfc2024,
+    "finland_months": read_finland,
+    "paraguay_24341": read_paraguay,
+    "puerto_rico_2017": read_puerto_rico,
+    "puerto_rico_sea": read_puerto_rico_sea,
+    "stac_overflow": read_stac_overflow,
+    "unlabelled": read_unlabelled,
     "world": read_world,
     "world-flood": read_world_flood,
 }

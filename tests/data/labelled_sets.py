@@ -157,3 +157,100 @@ def chips(root: Path, *, size: int = 64, seed: int = 5) -> Path:
         raster(root / split / "images" / f"{split}-1_image.tif", sar, ("VH", "VV"))
         raster(root / split / "labels" / f"{split}-1_label.tif", water.astype(np.uint8)[None])
     return root
+
+
+def radar_chip(path: Path, water: np.ndarray, rng: np.random.Generator, **profile: object) -> None:
+    """VV and VH in dB over the given water."""
+    raster(path, np.stack([decibel(water, name, rng) for name in ("vv", "vh")]), ("VV", "VH"), **profile)
+
+
+def stac_overflow(root: Path, *, size: int = 64, seed: int = 6) -> Path:
+    """One chip with a lake, one without water and partly empty; the table names the place of both."""
+    rng = np.random.default_rng(seed)
+    for name, radius, crs in (("awc00", 0, "EPSG:32720"), ("qxb32", 20, "EPSG:32644")):
+        water = lake(size, radius)
+        place = {"crs": crs, "transform": from_origin(500_000, 1_000_000, 10, 10), "nodata": np.nan}
+        radar_chip(root / "S1Hand" / f"{name}_S1Hand.tif", water, rng, **place)
+        raster(root / "LabelHand" / f"{name}_LabelHand.tif", water.astype(np.int16)[None], nodata=-1)
+    rows = [f"awc00_{band},awc00,awc,{band},Bolivia,2018-02-15" for band in ("vh", "vv")]
+    rows += [f"qxb32_{band},qxb32,qxb,{band},Sri Lanka,2017-05-30" for band in ("vh", "vv")]
+    (root / "chips.csv").write_text("\n".join(["image_id,chip_id,flood_id,polarization,location,scene_start", *rows]))
+    return root
+
+
+def unlabelled(root: Path, *, size: int = 64, seed: int = 7) -> Path:
+    """A chip of each of the two naming schemes; beside one lies a label that must not be read."""
+    rng = np.random.default_rng(seed)
+    for name in ("India_207862", "ayt12"):
+        radar_chip(root / "S1Hand" / f"{name}_S1Hand.tif", lake(size, 15), rng, nodata=np.nan)
+    raster(root / "LabelHand" / "India_207862_LabelHand.tif", lake(size, 15).astype(np.int16)[None])
+    return root
+
+
+def dfc2024(root: Path, *, size: int = 64, seed: int = 8) -> Path:
+    """One chip with every "not known" of its ancillary bands, and one without ancillary bands."""
+    rng = np.random.default_rng(seed)
+    for name, radius in (("dfc0", 25), ("dfc7", 0)):
+        water = lake(size, radius)
+        radar_chip(root / "S1Hand" / f"{name}_S1Hand.tif", water, rng, crs=None)
+        raster(root / "LabelHand" / f"{name}_LabelHand.tif", water.astype(np.int16)[None], nodata=-1, crs=None)
+    merit = np.where(lake(size, 25), -9999, 12)
+    copernicus, occurrence = np.full((size, size), 7), np.where(lake(size, 25), 80, 0)
+    copernicus[0, 0], occurrence[0, 0] = -9999, 101
+    ancillary = np.stack([merit, copernicus, np.full((size, size), 30), occurrence]).astype(np.int16)
+    raster(root / "Ancillary" / "dfc0_Ancillary.tif", ancillary, crs=None)
+    return root
+
+
+def paraguay_24341(root: Path, *, size: int = 64, seed: int = 9) -> Path:
+    """VV alone, the optical index, and the label."""
+    rng = np.random.default_rng(seed)
+    water = lake(size, 20)
+    raster(root / "S1Hand_VVonly.tif", decibel(water, "vv", rng)[None], nodata=np.nan)
+    raster(root / "S2_NDWI.tif", np.where(water, 0.3, -0.4).astype(np.float32)[None])
+    raster(root / "LabelHand.tif", water.astype(np.int16)[None], nodata=-1)
+    return root
+
+
+def puerto_rico_2017(root: Path, *, size: int = 64, seed: int = 10) -> Path:
+    """A cell half of sea with a flood, one inland with an elevation model's single hole, one without either raster."""
+    rng = np.random.default_rng(seed)
+    column = np.mgrid[:size, :size][1]
+    for number, sea in ((6, column < size // 2), (2, column < 1), (11, column < 0)):
+        cell = root / f"cell_{number:02d}"
+        flood = lake(size, 10) & ~sea
+        for date in ("preflood1", "preflood2", "preflood3", "postflood1", "postflood2"):
+            radar_chip(cell / f"{date}.tif", sea | (flood if date == "postflood1" else False), rng, nodata=np.nan)
+        if number != 11:
+            raster(cell / "dem.tif", np.where(sea, 0, 9).astype(np.float32)[None])
+            extent = flood.astype(np.uint8)
+            extent[:3] = 255
+            raster(cell / "gfm_flood.tif", extent[None], nodata=255)
+    return root
+
+
+def finland_months(root: Path, *, size: int = 64, seed: int = 11) -> Path:
+    """Two months of forest, both directions."""
+    rng = np.random.default_rng(seed)
+    for month in (0, 11):
+        bands = [decibel(np.zeros((size, size), bool), name, rng) for name in ("vv", "vh", "vv", "vh")]
+        raster(root / "000aa810" / f"{month:02d}.tif", np.stack(bands), crs=None)
+    return root
+
+
+def pixel_tables(root: Path, *, pixels: int = 40, seed: int = 12) -> Path:
+    """The three tables: text rows with a header, and series with a class a month."""
+    rng = np.random.default_rng(seed)
+    root.mkdir(parents=True, exist_ok=True)
+    header = np.array(["system:index", "VH", "VV", "waterType"])
+    kind = rng.integers(0, 2, pixels)
+    rows = [
+        [str(k), str(-26.0 if wet else -17.0), str(-19.0 if wet else -10.0), str(wet)] for k, wet in enumerate(kind)
+    ]
+    np.savez(root / "india_polygons.npz", header=header, rows=np.array(rows))
+    for name, months in (("us_lakes", 12), ("us_land", 3)):
+        codes = rng.integers(0, 9, (pixels, months)).astype(np.uint8)
+        series = np.zeros((pixels, months, 18))
+        series[..., 0], series[..., 1] = np.where(codes == 0, -19, -10), np.where(codes == 0, -26, -17)
+        np.savez(root / f"{name}.npz", s1_s2_era5_srtm=series, dynamic_world=codes)
+    return root
