@@ -51,7 +51,7 @@ def read_puerto_rico_sea(root: Path) -> list[Chip]:
     chips = []
     for cell in _cells(root):
         path = cell / "dem.tif"
-        if path.is_file() and np.mean(Band(path=path).read() <= 0) >= SEA_SHARE:
+        if path.is_file() and np.mean(np.asarray(Band(path=path).read(), np.float32) <= 0) >= SEA_SHARE:
             sea = Label(band=Band(path=path), water_up_to=0)
             dates = [date for date in (*BEFORE, *AFTER) if (cell / f"{date}.tif").is_file()]
             chips += [_chip(cell, date, sea, Meaning.ALL_WATER) for date in dates]

@@ -37,6 +37,15 @@ DATASETS: dict[str, Callable[[Path], list[Chip]]] = {
 }
 
 
+FOLDERS = {"puerto_rico_sea": "puerto_rico_2017"}
+"""Sets that are read from another set's folder."""
+
+
+def folder_of_set(name: str) -> str:
+    """Name of the folder that a data set lies in by default, below the folder of all sets."""
+    return FOLDERS.get(name, name)
+
+
 def read_dataset(name: str, root: Path, split: str | None = None) -> list[Chip]:
     """Chips of a data set, of one split or of all; nothing but names (and OMBRIA's greys) is read yet.
 

@@ -79,7 +79,8 @@ class PatchSource:
         image = np.asarray(self.images[window.chip, :, ys, xs], dtype=np.float32)
         maps = [np.asarray(array[window.chip, ys, xs]) for array in self.maps.values()]
         if not self.clean:
-            image, maps = augment(image, maps, self.scale, self.options, rng)
+            label = list(self.maps).index("label") if "label" in self.maps else None
+            image, maps = augment(image, maps, self.scale, self.options, rng, label)
         row: dict[str, NDArray[np.generic]] = {"image": fill(image[self.bands])}
         for name, bands in self.views.items():
             row[name] = fill(image[bands])

@@ -3,7 +3,8 @@
 Layout of the group: ``images`` float16 ``(chip, band, y, x)`` in network units (steps of 0.004 at most), NaN = not
 observed; ``labels`` uint8
 ``(chip, y, x)``, 0 dry, 1 water, 255 ignored; ``tags`` uint8 ``(chip,)`` image-level label (1 holds water, 0 none, 255
-unknown); ``lag_days`` float32 ``(chip,)``; attributes ``bands``, ``chip_ids``, ``groups``, ``events``, ``provenance``.
+unknown); ``lag_days`` float32 ``(chip,)``; attributes ``bands``, ``chip_ids``, ``groups``, ``events``, ``sources``,
+``provenance``.
 One Zarr chunk is one chip, so that a patch costs one chip.
 """
 
@@ -38,6 +39,8 @@ class LabelledChip:
     """Image-level label."""
     lag_days: float = 0.0
     """Days between the radar and the optical image."""
+    source: str = ""
+    """Data set it comes from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +55,8 @@ class ChipSet:
     chip_ids: tuple[str, ...]
     groups: tuple[str, ...]
     events: tuple[str, ...]
+    sources: tuple[str, ...] = ()
+    """Data set of every chip; empty in stores written before it was kept."""
     provenance: dict[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -76,15 +81,20 @@ class ChipSet:
             raise InputError(f"The chips have no band {', '.join(missing)}; they have {', '.join(self.bands)}.")
         return np.array([self.bands.index(name) for name in names], dtype=np.intp)
 
-    def folds(self, count: int) -> NDArray[np.intp]:
+    def folds(self, count: int, among: NDArray[np.bool_] | None = None) -> NDArray[np.intp]:
         """Fold of each chip: whole groups, balanced by number of chips, independent of chip order.
 
         Groups are dealt largest first to the fold that holds fewest chips (ties: lowest fold, then group name).
 
-        Returns (chip) numbers 0 to ``count`` - 1.
+        Args:
+            count: number of folds.
+            among: (chip) which chips are dealt; None: all.
+
+        Returns (chip) numbers 0 to ``count`` - 1, and ``count`` for chips that are not dealt.
         """
         sizes: dict[str, int] = {}
-        for group in self.groups:
+        dealt = self.groups if among is None else [self.groups[k] for k in np.flatnonzero(among)]
+        for group in dealt:
             sizes[group] = sizes.get(group, 0) + 1
         load = [0] * count
         fold_of: dict[str, int] = {}
@@ -92,7 +102,7 @@ class ChipSet:
             fold = load.index(min(load))
             fold_of[group] = fold
             load[fold] += sizes[group]
-        return np.array([fold_of[group] for group in self.groups], dtype=np.intp)
+        return np.array([fold_of.get(group, count) for group in self.groups], dtype=np.intp)
 
 
 def write_chips(
@@ -128,7 +138,7 @@ def _write_group(group: Any, chips: Iterable[LabelledChip], bands: Sequence[str]
     images: Any = None
     labels: Any = None
     seen = False
-    facts: dict[str, list[Any]] = {key: [] for key in ("tags", "lag_days", "chip_ids", "groups", "events")}
+    facts: dict[str, list[Any]] = {key: [] for key in ("tags", "lag_days", "chip_ids", "groups", "events", "sources")}
     for count, chip in enumerate(chips):
         if images is None:
             shape = chip.image.shape
@@ -143,7 +153,7 @@ def _write_group(group: Any, chips: Iterable[LabelledChip], bands: Sequence[str]
         images.resize((count + 1, *images.shape[1:]))
         labels.resize((count + 1, *labels.shape[1:]))
         images[count], labels[count] = chip.image, chip.label
-        row = (chip.tag, chip.lag_days, chip.chip_id, chip.group, chip.event)
+        row = (chip.tag, chip.lag_days, chip.chip_id, chip.group, chip.event, chip.source)
         for key, value in zip(facts, row, strict=True):
             facts[key].append(value)
     if images is None:
@@ -175,5 +185,6 @@ def open_chips(folder: Path, *, in_memory: bool = False) -> ChipSet:
         chip_ids=tuple(facts["chip_ids"]),
         groups=tuple(facts["groups"]),
         events=tuple(facts["events"]),
+        sources=tuple(facts.get("sources", ())),
         provenance=dict(facts["provenance"]),
     )

@@ -24,7 +24,7 @@ from pipeline_lib.nn.objectives import Supervised
 from pipeline_lib.nn.odds import pooled_iou
 from pipeline_lib.nn.predict import predict_odds
 from pipeline_lib.nn.pretrained import load_encoder
-from pipeline_lib.nn.sampling import BalancedSampler, UniformSampler, rng_of
+from pipeline_lib.nn.sampling import BalancedSampler, EventSampler, UniformSampler, rng_of
 from pipeline_lib.nn.training import Fit, Objective, Report
 from pipeline_lib.options.train import DataOptions, NetworkOptions, Recipe, ScheduleOptions
 
@@ -46,17 +46,20 @@ class Split:
 def split_chips(chips: ChipSet, options: DataOptions) -> Split:
     """Test on one fold, validate on the next, train on the others; without a test fold (-1) validate on fold 0.
 
-    Folds are dealt before events are chosen, so that a place is never in two parts, whatever the date.
+    Folds are dealt before events are chosen, so that a place is never in two parts, whatever the date. Events that are
+    left out are the test, whatever their fold; further datasets with a share of their own are learned from whole.
 
     Raises:
         InputError: fewer groups than needed, or no chip of the events to train or to validate on.
     """
-    fold = chips.folds(options.folds)
     valid_fold = (options.test_fold + 1) % options.folds
     taught, held = _of_events(chips, options.train_events), _of_events(chips, options.held_events)
-    test = np.flatnonzero((fold == options.test_fold) & held)
-    valid = np.flatnonzero((fold == valid_fold) & held)
-    train = np.flatnonzero((fold != options.test_fold) & (fold != valid_fold) & taught)
+    further = is_further(chips, options) if options.extra_share else np.zeros(len(chips), bool)
+    fold = chips.folds(options.folds, ~further)
+    unseen = np.array([event in options.left_out for event in chips.events], dtype=bool)
+    test = np.flatnonzero((fold == options.test_fold) & held | unseen)
+    valid = np.flatnonzero((fold == valid_fold) & held & ~unseen)
+    train = np.flatnonzero((fold != options.test_fold) & (fold != valid_fold) & (taught | further) & ~unseen)
     if len(train) == 0 or len(valid) == 0:
         groups, events = len(set(chips.groups)), ", ".join(sorted(set(chips.events))[:8])
         raise InputError(
@@ -64,6 +67,17 @@ def split_chips(chips: ChipSet, options: DataOptions) -> Split:
             "train and to validate on."
         )
     return Split(train, valid, test)
+
+
+def is_further(chips: ChipSet, options: DataOptions) -> NDArray[np.bool_]:
+    """(chip) True for chips of ``data.extra``.
+
+    Raises:
+        InputError: the store does not tell where its chips come from.
+    """
+    if len(chips.sources) != len(chips):
+        raise InputError("data.extra_share needs a chip store that names the data set of its chips; build it anew.")
+    return np.array([source in options.extra for source in chips.sources], dtype=bool)
 
 
 def _of_events(chips: ChipSet, events: Sequence[str]) -> NDArray[np.bool_]:
@@ -222,11 +236,10 @@ def _source(  # noqa: PLR0913
     maps: dict[str, NDArray[np.float32]],
     views: dict[str, Index],
 ) -> PatchSource:
-    balanced = BalancedSampler(labels, chips, patch_px=schedule.patch_px, water_share=schedule.water_share)
-    parts: list[tuple[Sampler, int]] = [(balanced, schedule.batch)]
-    if others is not None and len(others):
-        uniform = UniformSampler(session.chips.size_px, others, patch_px=schedule.patch_px)
-        parts = [(balanced, schedule.batch - schedule.batch // 2), (uniform, schedule.batch // 2)]
+    unlabelled = schedule.batch // 2 if others is not None and len(others) else 0
+    parts = _labelled_parts(session, schedule, labels, chips, schedule.batch - unlabelled)
+    if others is not None and unlabelled:
+        parts.append((UniformSampler(session.chips.size_px, others, patch_px=schedule.patch_px), unlabelled))
     every: dict[str, NDArray[np.generic]] = {"label": labels, **maps}
     if session.recipe.loss.border_weight:
         every["border"] = _border_maps(labels, chips, session.recipe.loss.border_weight)
@@ -241,6 +254,24 @@ def _source(  # noqa: PLR0913
         views=views,
         per_chip={"lag_days": session.chips.lag_days},
     )
+
+
+def _labelled_parts(
+    session: Session, schedule: ScheduleOptions, labels: Labels, chips: Index, count: int
+) -> list[tuple[Sampler, int]]:
+    """Samplers of ``count`` labelled patches: the recipe's data set, and the further ones where they have a share."""
+    data, size, water = session.recipe.data, schedule.patch_px, schedule.water_share
+    if not data.extra_share:
+        return [(BalancedSampler(labels, chips, patch_px=size, water_share=water), count)]
+    further = is_further(session.chips, data)[chips]
+    drawn = round(count * data.extra_share)
+    events = EventSampler(labels, chips[further], session.chips.events, patch_px=size, water_share=water)
+    if drawn == count:
+        return [(events, count)]
+    return [
+        (BalancedSampler(labels, chips[~further], patch_px=size, water_share=water), count - drawn),
+        (events, drawn),
+    ]
 
 
 def _border_maps(labels: Labels, chips: Index, w0: float) -> NDArray[np.float32]:

@@ -1,5 +1,6 @@
 """Class-balanced random patches (Volpi & Tuia 2017), drawn so that step k is always the same patches."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,9 +36,15 @@ class BalancedSampler:
     """
 
     def __init__(
-        self, labels: NDArray[np.uint8], chips: NDArray[np.intp], *, patch_px: int, water_share: float = 0.5
+        self,
+        labels: NDArray[np.uint8],
+        chips: NDArray[np.intp],
+        *,
+        patch_px: int,
+        water_share: float = 0.5,
+        evenness: float = 1.0,
     ) -> None:
-        """Count the classes of the chips that may be drawn.
+        """Count the classes of the chips that may be drawn; a chip's chance is its pixels to the power of ``evenness``.
 
         Raises:
             InputError: no chip, no labelled pixel, or a patch larger than the chips.
@@ -50,7 +57,7 @@ class BalancedSampler:
         counts = np.array([[(labels[k] == c).sum() for k in chips] for c in (0, 1)], dtype=np.float64)
         if not counts.any():
             raise InputError("None of the chips has a labelled pixel: nothing can be learned from them.")
-        self.counts = counts
+        self.weights = counts**evenness * (counts > 0)
         # One class alone is drawn all the time: balancing it against nothing would divide by zero.
         self.water_share = 1.0 if not counts[0].any() else 0.0 if not counts[1].any() else water_share
 
@@ -60,7 +67,7 @@ class BalancedSampler:
 
     def _one(self, rng: np.random.Generator) -> Window:
         wanted = int(rng.random() < self.water_share)
-        weights = self.counts[wanted]
+        weights = self.weights[wanted]
         chip = int(self.chips[rng.choice(len(self.chips), p=weights / weights.sum())])
         label = np.asarray(self.labels[chip])
         pixels = np.flatnonzero(label == wanted)
@@ -71,6 +78,48 @@ class BalancedSampler:
             _inside(row + int(jitter[0]), self.patch_px, label.shape[0]),
             _inside(column + int(jitter[1]), self.patch_px, label.shape[1]),
         )
+
+
+class EventSampler:
+    """Draws an event first, each equally often, then a balanced patch of its chips: a small event is worth a large one.
+
+    Within an event a chip's chance grows with the root of its pixels, so that one lake does not outweigh every river.
+    Events without a labelled pixel are left out.
+    """
+
+    def __init__(
+        self,
+        labels: NDArray[np.uint8],
+        chips: NDArray[np.intp],
+        events: Sequence[str],
+        *,
+        patch_px: int,
+        water_share: float = 0.5,
+    ) -> None:
+        """One `BalancedSampler` an event; ``events`` names the event of every chip of ``labels`` (chip, y, x).
+
+        Raises:
+            InputError: no chip has a labelled pixel, or a patch is larger than the chips.
+        """
+        of_event: dict[str, list[int]] = {}
+        for chip in chips:
+            if (labels[chip] != IGNORE).any():
+                of_event.setdefault(events[int(chip)], []).append(int(chip))
+        if not of_event:
+            raise InputError(
+                "None of the further datasets' chips has a labelled pixel: nothing can be learned from them."
+            )
+        self.patch_px = patch_px
+        self.samplers = [
+            BalancedSampler(
+                labels, np.array(members, np.intp), patch_px=patch_px, water_share=water_share, evenness=0.5
+            )
+            for _, members in sorted(of_event.items())
+        ]
+
+    def draw(self, count: int, rng: np.random.Generator) -> list[Window]:
+        """``count`` patches."""
+        return [self.samplers[int(rng.integers(len(self.samplers)))].draw(1, rng)[0] for _ in range(count)]
 
 
 class UniformSampler:

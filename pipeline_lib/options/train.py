@@ -70,10 +70,18 @@ class AugmentOptions(Options):
     """Flips and quarter turns."""
     gain_db: float = Field(1.0, ge=0, le=6)
     """Standard deviation of a calibration offset per chip and band, dB (or contract units / sd for grey bands)."""
+    common_db: float = Field(0.0, ge=0, le=6)
+    """Standard deviation of an offset per chip that all radar bands share: another calibration, season or incidence."""
     speckle_looks: float | None = Field(12.0, ge=1)
     """Extra multiplicative gamma speckle of looks between this and four times it; None for none."""
     incidence_db: float = Field(1.0, ge=0, le=6)
     """Largest ramp across the chip, dB: what a change of incidence angle does to backscatter."""
+    filter_share: Share = 0.0
+    """Share of chips whose power is averaged over 3 x 3 pixels, as filtered and multilooked products are."""
+    wind_share: Share = 0.0
+    """Share of chips whose labelled water is roughened: brighter in the like polarisation, hardly in the cross one."""
+    wind_db: tuple[float, float] = (1.0, 9.0)
+    """Range the like-polarised brightening is drawn from; seas of 5 to 15 m/s are that much above calm water."""
     blank: Share = 0.1
     """Share of chips of which a strip or corner is made not observed, as at a swath's edge."""
     optical_jitter: float = Field(0.0, ge=0, le=2)
@@ -142,6 +150,11 @@ class DataOptions(Options):
     """Brightening of VV on open water, drawn anew from this range for every windy pass; empty: one for each world."""
     extra: tuple[str, ...] = ()
     """Further datasets mixed in."""
+    extra_share: float = Field(0.0, ge=0, le=1)
+    """Share of the labelled patches drawn from the further datasets, each of their events equally often; they are then
+    learned from whole, and validation is on ``dataset`` alone. 0: all chips are one set, by their pixels."""
+    left_out: tuple[str, ...] = ()
+    """Events that nothing is learned from, in no set and in no part: their chips are the test."""
 
     @model_validator(mode="after")
     def _test_fold_exists(self) -> "DataOptions":

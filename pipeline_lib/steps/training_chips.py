@@ -1,6 +1,7 @@
 """Chips to learn from: label sets and simulated worlds, brought into network units by a model's input contract."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline_lib.datasets.chip import Chip
-from pipeline_lib.datasets.registry import read_dataset
+from pipeline_lib.datasets.registry import folder_of_set, read_dataset
 from pipeline_lib.errors import InputError, RasterError
 from pipeline_lib.model.record import digest_of
 from pipeline_lib.nn.augment import BandScale
@@ -18,7 +19,16 @@ from pipeline_lib.options.train import Recipe
 from pipeline_lib.steps.network_units import cut, network_units
 from pipeline_lib.steps.world_chips import world_chips
 
-SPLIT_ONLY = {"labelled_share", "sparse_share", "folds", "test_fold", "train_events", "held_events"}
+SPLIT_ONLY = {
+    "labelled_share",
+    "sparse_share",
+    "folds",
+    "test_fold",
+    "train_events",
+    "held_events",
+    "extra_share",
+    "left_out",
+}
 """Data options that choose among the chips but do not change them."""
 GREY_OPTICAL = ("red", "green", "blue", "red_blue", "green_blue")
 
@@ -63,7 +73,8 @@ def band_scale(recipe: Recipe, bands: tuple[str, ...]) -> BandScale:
         optional.append(vh)
     if optical := tuple(int(k) for k in np.flatnonzero(per_unit == 0)):
         optional.append(optical)
-    return BandScale(db_per_unit=per_unit, optional=tuple(optional))
+    like, cross = ((tuple(k for k, name in enumerate(bands) if name == now)) for now in ("vv", "vh"))
+    return BandScale(db_per_unit=per_unit, optional=tuple(optional), like=like, cross=cross)
 
 
 def build_chips(recipe: Recipe, root: Path | None, folder: Path) -> ChipSet:
@@ -103,7 +114,7 @@ def _every_chip(recipe: Recipe, root: Path | None, bands: tuple[str, ...]) -> It
         yield from _dataset_chips(recipe, recipe.data.dataset, root, bands)
     for name in recipe.data.extra:
         if root is not None:
-            yield from _dataset_chips(recipe, name, root / name, bands)
+            yield from _dataset_chips(recipe, name, root / folder_of_set(name), bands)
 
 
 def _dataset_chips(recipe: Recipe, name: str, root: Path, bands: tuple[str, ...]) -> Iterator[LabelledChip]:
@@ -114,7 +125,8 @@ def _dataset_chips(recipe: Recipe, name: str, root: Path, bands: tuple[str, ...]
         image = chip_image(chip, contract, bands)
         label = chip.truth() if chip.label is not None else np.full(image.shape[1:], IGNORE, np.uint8)
         tag = IGNORE if chip.image_label is None else int(chip.image_label)
-        yield from cut(image, label, chip_id=chip.chip_id, group=chip.group, event=chip.event, tag=tag)
+        for piece in cut(image, label, chip_id=chip.chip_id, group=chip.group, event=chip.event, tag=tag):
+            yield replace(piece, source=name)
 
 
 def chip_image(chip: Chip, contract: InputContract, bands: tuple[str, ...]) -> NDArray[np.float32]:

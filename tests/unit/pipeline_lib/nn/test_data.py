@@ -14,7 +14,7 @@ from pipeline_lib.nn.batches import PatchSource
 from pipeline_lib.nn.chips import LabelledChip, open_chips, write_chips
 from pipeline_lib.nn.inputs import fixed_scale, grey_contract, normalise, relative_scale, sar_contract, to_db
 from pipeline_lib.nn.learning import deal, split_chips
-from pipeline_lib.nn.sampling import BalancedSampler, UniformSampler, rng_of
+from pipeline_lib.nn.sampling import BalancedSampler, EventSampler, UniformSampler, rng_of
 from pipeline_lib.options.train import AugmentOptions, DataOptions
 
 NOTHING = AugmentOptions(dihedral=False, gain_db=0, speckle_looks=None, incidence_db=0, blank=0)
@@ -208,6 +208,74 @@ def test_optional_bands_are_dropped_together() -> None:
     out, _ = augment(np.ones((3, 4, 4), np.float32), [], scale, options, rng_of(0, 0))
     assert np.isfinite(out[0]).all()
     assert np.isnan(out[1:]).all()
+
+
+WIND = BandScale(db_per_unit=np.array([5, 5, 0], np.float32), like=(0,), cross=(1,))
+
+
+def test_wind_brightens_labelled_water_in_the_like_polarisation() -> None:
+    water = np.zeros((40, 40), np.uint8)
+    water[:, :20] = 1
+    water[30:, :20] = 255
+    options = NOTHING.model_copy(update={"wind_share": 1.0, "wind_db": (6.0, 6.0)})
+    out, _ = augment(np.zeros((3, 40, 40), np.float32), [water], WIND, options, rng_of(0, 0), 0)
+    np.testing.assert_allclose(out[0, :25, :15], 6 / 5, atol=1e-5)
+    np.testing.assert_allclose(out[0, :, 25:], 0, atol=1e-5)
+    np.testing.assert_allclose(out[0, 36:], 0, atol=1e-5)
+    assert 0 < out[1, 10, 10] <= 0.25 * 6 / 5
+    assert not out[2].any()
+    calm, _ = augment(np.zeros((3, 40, 40), np.float32), [water], WIND, options, rng_of(0, 0))
+    assert not calm.any()
+
+
+def test_filtering_averages_power_and_leaves_holes() -> None:
+    options = NOTHING.model_copy(update={"filter_share": 1.0})
+    image = np.zeros((3, 9, 9), np.float32)
+    image[0, 4, 4], image[2, 4, 4], image[1, 0, 0] = 10 / 5, 7.0, np.nan
+    out, _ = augment(image, [], WIND, options, rng_of(0, 0))
+    np.testing.assert_allclose(out[0, 3:6, 3:6] * 5, 10 * np.log10((8 + 10) / 9), atol=1e-4)
+    assert out[0, 0, 0] == pytest.approx(0, abs=1e-5)
+    assert np.isnan(out[1, 0, 0])
+    assert out[1, 1, 1] == pytest.approx(0, abs=1e-5)
+    np.testing.assert_array_equal(out[2], image[2])
+
+
+def test_a_common_offset_moves_all_radar_bands_alike() -> None:
+    options = NOTHING.model_copy(update={"common_db": 2.0})
+    out, _ = augment(np.zeros((3, 4, 4), np.float32), [], WIND, options, rng_of(0, 0))
+    assert out[0, 0, 0] != 0
+    np.testing.assert_array_equal(out[0], out[1])
+    assert not out[2].any()
+
+
+def test_events_are_drawn_equally_often_whatever_their_size() -> None:
+    labels = np.zeros((6, 32, 32), np.uint8)
+    labels[5, :4, :4] = 1
+    events = ["large"] * 5 + ["small"]
+    sampler = EventSampler(labels, np.arange(6), events, patch_px=16, water_share=0.5)
+    drawn = [window.chip for window in sampler.draw(400, rng_of(0, 0))]
+    assert 150 < drawn.count(5) < 250
+    assert {0, 1, 2, 3, 4} <= set(drawn)
+    labels[:] = 255
+    with pytest.raises(InputError, match="labelled pixel"):
+        EventSampler(labels, np.arange(6), events, patch_px=16)
+
+
+def test_further_sets_are_learned_from_whole_and_left_out_events_are_the_test(chips) -> None:
+    count = len(chips)
+    sources = tuple("ombria" if k % 3 else "sen1floods11" for k in range(count))
+    events = tuple("India" if k % 2 else "Spain" for k in range(count))
+    groups = tuple(f"{source}-{k // 4}" for k, source in enumerate(sources))
+    mixed = dataclasses.replace(chips, sources=sources, events=events, groups=groups)
+    options = DataOptions(folds=3, test_fold=-1, extra=("sen1floods11",), extra_share=0.5, left_out=("India",))
+    split = split_chips(mixed, options)
+    assert {events[k] for k in split.test} == {"India"}
+    assert "India" not in {events[k] for k in (*split.train, *split.valid)}
+    assert {sources[k] for k in split.valid} == {"ombria"}
+    spanish = {k for k in range(count) if sources[k] == "sen1floods11" and events[k] == "Spain"}
+    assert spanish <= set(split.train)
+    with pytest.raises(InputError, match="build it anew"):
+        split_chips(dataclasses.replace(mixed, sources=()), options)
 
 
 def linear(db: np.ndarray) -> xr.Dataset:
