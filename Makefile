@@ -7,7 +7,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: help demo test check fuzz lint format report docs bench peers notebooks trial dist sbom audit install install-dev clean
+.PHONY: help demo test check fuzz lint format report real docs bench peers notebooks trial dist sbom audit install install-dev clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -42,6 +42,9 @@ format: $(VENV)/.installed-dev  ## put the code into its form
 
 report: $(VENV)/.installed-dev  ## every detector on every labelled set, side by side: docs/reference/comparison.html
 	$(BIN)/python benchmarks/report.py --fresh --docs $(REPORT_ARGS)
+
+real: $(VENV)/.installed-dev  ## the protocol on real radar: detectors and networks on events nothing was learned from (REAL_ARGS)
+	$(BIN)/python benchmarks/real.py $(REAL_ARGS)
 
 docs: $(VENV)/.installed-dev  ## the documentation as a site under site/; a broken link is an error
 	PYTHONPATH=. $(BIN)/python docs/site/stage.py build/docs

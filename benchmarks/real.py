@@ -24,24 +24,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.real_tables import flood_row, markdown, sea_row, water_row
 from benchmarks.report import default_real
 from pipeline_lib.datasets import Chip, read_dataset
 from pipeline_lib.datasets.registry import folder_of_set
 from pipeline_lib.errors import OverbankError
-from pipeline_lib.evaluate import ChipConfusion, bootstrap, calibrate_scores, confusion, pool, reliability, score
-from pipeline_lib.model import DRY, WATER
+from pipeline_lib.model import WATER
 from pipeline_lib.steps.answer import Answer, detected
 from pipeline_lib.water import Need, detector
 from pipeline_lib.water.filtering import boxcar
 
 WATER_SETS = ("sen1floods11", "stac_overflow", "dfc2024")
 VV_ALONE, SEA, FLOOD = "paraguay_24341", "puerto_rico_sea", "puerto_rico_2017"
-WET_SHARE = 0.01
-"""A chip counts for the mean and the median from this share of water on."""
 THRESHOLDS = {
     "VH < -22 dB": ("vh", -22),
     "VH < -21 dB": ("vh", -21),
@@ -172,83 +169,6 @@ def kept(out: Path, method: Method, chip: Chip) -> Answer | None:
     return answer
 
 
-def judged(chip: Chip, answer: Answer) -> ChipConfusion:
-    """Counts of one chip; what is left unmapped counts as dry."""
-    mapped = np.where(answer.water == WATER, np.uint8(WATER), np.uint8(DRY))
-    return ChipConfusion(
-        chip=f"{chip.dataset}/{chip.chip_id}", event=chip.event, confusion=confusion(mapped, chip.truth())
-    )
-
-
-def water_row(chips: list[Chip], answers: list[Answer]) -> dict[str, object]:
-    """One method's figures on the labelled chips."""
-    counts = [judged(chip, answer) for chip, answer in zip(chips, answers, strict=True)]
-    shares = [water_share(chip.truth()) for chip in chips]
-    wet = [one for one, share in zip(counts, shares, strict=True) if share >= WET_SHARE]
-    dry = [score_of_dry(one) for one, share in zip(counts, shares, strict=True) if share == 0]
-    ious = [score(one.confusion).water_iou or 0.0 for one in wet]
-    every, of_wet = bootstrap(counts), bootstrap(wet)
-    row: dict[str, object] = {
-        "pooled": score(pool(one.confusion for one in counts)).water_iou,
-        "pooled interval": interval(every.water_iou_pooled),
-        "mean": float(np.mean(ious)),
-        "mean interval": interval(of_wet.water_iou_per_chip_mean),
-        "median": float(np.median(ious)),
-        "dry chips": max(dry, default=0.0),
-        "chips": {one.chip: score(one.confusion).water_iou for one in counts},
-    }
-    if all(answer.likelihood is not None for answer in answers):
-        parts = [reliability(answer.likelihood, chip.truth()) for chip, answer in zip(chips, answers, strict=True)]
-        row["ECE"] = calibrate_scores(parts).ece_pooled
-        row["ECE of events"] = events_ece(chips, parts)
-    return row
-
-
-def water_share(truth: NDArray[np.uint8]) -> float:
-    return float((truth == WATER).sum() / (truth <= WATER).sum())
-
-
-def score_of_dry(one: ChipConfusion) -> float:
-    alarms, right = one.confusion.false_positive, one.confusion.true_negative
-    return alarms / max(alarms + right, 1)
-
-
-def events_ece(chips: list[Chip], parts: list) -> float:
-    """Mean over events of each event's own calibration error."""
-    events = sorted({chip.event for chip in chips})
-    each = [
-        calibrate_scores([part for chip, part in zip(chips, parts, strict=True) if chip.event == event]).ece_pooled
-        for event in events
-    ]
-    return float(np.mean(each))
-
-
-def interval(found) -> list[float] | None:
-    return None if found is None else [round(found.low, 3), round(found.high, 3)]
-
-
-def sea_row(chips: list[Chip], answers: list[Answer]) -> dict[str, object]:
-    """Recall of the sea by date, all cells pooled."""
-    seen: dict[str, list[int]] = {}
-    for chip, answer in zip(chips, answers, strict=True):
-        sea = chip.truth() == WATER
-        sums = seen.setdefault(chip.chip_id.split("/")[1], [0, 0])
-        sums[0] += int((answer.water[sea] == WATER).sum())
-        sums[1] += int(sea.sum())
-    return {date: hit / total for date, (hit, total) in seen.items()}
-
-
-def flood_row(chips: list[Chip], answers: list[Answer]) -> dict[str, object]:
-    counts = [judged(chip, answer) for chip, answer in zip(chips, answers, strict=True)]
-    found = score(pool(one.confusion for one in counts))
-    return {
-        "IoU": found.water_iou,
-        "precision": found.water_precision,
-        "recall": found.water_recall,
-        "chips": {one.chip: score(one.confusion).water_iou for one in counts},
-    }
-
-
 ROWS = {"water": water_row, "vv": water_row, "sea": sea_row, "flood": flood_row}
 
 
@@ -268,39 +188,6 @@ def measure(given: argparse.Namespace) -> dict[str, dict[str, dict[str, object]]
 
 def summary(row: dict[str, object]) -> str:
     return ", ".join(f"{name} {value:.3f}" for name, value in row.items() if isinstance(value, float))
-
-
-def markdown(tables: dict[str, dict[str, dict[str, object]]]) -> str:
-    """The tables of a page."""
-    lines = []
-    for block, title in (("water", "Labelled chips"), ("vv", "VV alone"), ("sea", "Sea"), ("flood", "Flood")):
-        rows = tables[block]
-        if not rows:
-            continue
-        columns = list(
-            dict.fromkeys(name for row in rows.values() for name, value in row.items() if isinstance(value, float))
-        )
-        chips = sorted({chip for row in rows.values() for chip, iou in row.get("chips", {}).items() if iou is not None})
-        lines += [f"## {title}", "", "| method | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
-        for name, row in rows.items():
-            cells = [shown(row.get(column), row.get(f"{column} interval")) for column in columns]
-            lines.append(f"| {name} | " + " | ".join(cells) + " |")
-        lines.append("")
-        if chips:
-            short = [chip.split("/", 1)[1] for chip in chips]
-            lines += ["| method | " + " | ".join(short) + " |", "|---" * (len(chips) + 1) + "|"]
-            lines += [
-                f"| {name} | " + " | ".join(shown(row["chips"].get(chip)) for chip in chips) + " |"
-                for name, row in rows.items()
-            ]
-            lines.append("")
-    return "\n".join(lines)
-
-
-def shown(value: object, around: object = None) -> str:
-    if not isinstance(value, float):
-        return "-"
-    return f"{value:.3f}" + (f" [{around[0]:.2f}, {around[1]:.2f}]" if isinstance(around, list) else "")
 
 
 def train(given: argparse.Namespace) -> None:

@@ -4,7 +4,7 @@ Every stage is a `pipeline_lib.nn.training.Fit` in its own folder of the workspa
 killed anywhere, goes on where it was.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,63 +25,14 @@ from pipeline_lib.nn.odds import pooled_iou
 from pipeline_lib.nn.predict import predict_odds
 from pipeline_lib.nn.pretrained import load_encoder
 from pipeline_lib.nn.sampling import BalancedSampler, EventSampler, UniformSampler, rng_of
+from pipeline_lib.nn.split import Split, is_further
 from pipeline_lib.nn.training import Fit, Objective, Report
-from pipeline_lib.options.train import DataOptions, NetworkOptions, Recipe, ScheduleOptions
+from pipeline_lib.options.train import NetworkOptions, Recipe, ScheduleOptions
 
 Index = NDArray[np.intp]
 Labels = NDArray[np.uint8]
 DONE = "done.safetensors"
 LEAST_FOLDS = 2
-
-
-@dataclass(frozen=True)
-class Split:
-    """Chips by purpose; no look-alike group is in two of them."""
-
-    train: Index
-    valid: Index
-    test: Index
-
-
-def split_chips(chips: ChipSet, options: DataOptions) -> Split:
-    """Test on one fold, validate on the next, train on the others; without a test fold (-1) validate on fold 0.
-
-    Folds are dealt before events are chosen, so that a place is never in two parts, whatever the date. Events that are
-    left out are the test, whatever their fold; further datasets with a share of their own are learned from whole.
-
-    Raises:
-        InputError: fewer groups than needed, or no chip of the events to train or to validate on.
-    """
-    valid_fold = (options.test_fold + 1) % options.folds
-    taught, held = _of_events(chips, options.train_events), _of_events(chips, options.held_events)
-    further = is_further(chips, options) if options.extra_share else np.zeros(len(chips), bool)
-    fold = chips.folds(options.folds, ~further)
-    unseen = np.array([event in options.left_out for event in chips.events], dtype=bool)
-    test = np.flatnonzero((fold == options.test_fold) & held | unseen)
-    valid = np.flatnonzero((fold == valid_fold) & held & ~unseen)
-    train = np.flatnonzero((fold != options.test_fold) & (fold != valid_fold) & (taught | further) & ~unseen)
-    if len(train) == 0 or len(valid) == 0:
-        groups, events = len(set(chips.groups)), ", ".join(sorted(set(chips.events))[:8])
-        raise InputError(
-            f"{groups} groups of chips (events {events}) cannot be split into {options.folds} folds with something to "
-            "train and to validate on."
-        )
-    return Split(train, valid, test)
-
-
-def is_further(chips: ChipSet, options: DataOptions) -> NDArray[np.bool_]:
-    """(chip) True for chips of ``data.extra``.
-
-    Raises:
-        InputError: the store does not tell where its chips come from.
-    """
-    if len(chips.sources) != len(chips):
-        raise InputError("data.extra_share needs a chip store that names the data set of its chips; build it anew.")
-    return np.array([source in options.extra for source in chips.sources], dtype=bool)
-
-
-def _of_events(chips: ChipSet, events: Sequence[str]) -> NDArray[np.bool_]:
-    return np.array([not events or event in events for event in chips.events], dtype=bool)
 
 
 @dataclass(frozen=True, kw_only=True)

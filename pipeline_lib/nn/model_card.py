@@ -68,6 +68,11 @@ DATA_TERMS = {
     "etci2021": "ETCI-2021 (NASA IMPACT 2021), no licence file; Sentinel-1 data with attribution",
     "cems_rcnn": "CEMS EMSR763 tiles, no licence file; Copernicus EMS and Sentinel data with attribution",
     "sen1floods11": "Sen1Floods11 (Bonafilia et al. 2020), no licence file",
+    "paraguay_24341": "Sen1Floods11 (Bonafilia et al. 2020), no licence file",
+    "stac_overflow": "STAC Overflow (Microsoft, DrivenData 2021), no licence file; Sentinel-1 data with attribution",
+    "dfc2024": "Data Fusion Contest 2024 (IEEE GRSS), no licence file; Copernicus data with attribution",
+    "puerto_rico_2017": "Puerto Rico 2017, no licence file; Copernicus GFM and Sentinel-1 data with attribution",
+    "puerto_rico_sea": "Puerto Rico 2017, no licence file; Sentinel-1 data with attribution",
 }
 
 LIMITS = (

@@ -17,7 +17,7 @@ from pipeline_lib.errors import InputError, ModelError
 from pipeline_lib.evaluate.scores import confusion, score
 from pipeline_lib.nn.calibration import Calibration, brier, expected_calibration_error, fit_calibration
 from pipeline_lib.nn.gpu import training_device
-from pipeline_lib.nn.learning import Session, split_chips
+from pipeline_lib.nn.learning import Session
 from pipeline_lib.nn.model_card import DATA_TERMS, LIMITS, ModelCard
 from pipeline_lib.nn.model_folder import Model, load_model
 from pipeline_lib.nn.model_writer import write_model
@@ -25,6 +25,7 @@ from pipeline_lib.nn.networks import coarsest_stride, gigaflops, halo_px, parame
 from pipeline_lib.nn.out_of_range import band_ranges
 from pipeline_lib.nn.predict import predict_odds
 from pipeline_lib.nn.recipes import train
+from pipeline_lib.nn.split import split_chips
 from pipeline_lib.nn.training import Progress as Progress  # noqa: PLC0414 - flows may import steps alone
 from pipeline_lib.options.train import Recipe
 from pipeline_lib.steps.training_chips import band_scale, build_chips, contract_of
@@ -177,13 +178,20 @@ def finish(session: Session, network: nn.Module, out: Path) -> Model:
         threshold=recipe.threshold,
         ranges=band_ranges(session.chips, bands, session.split.train),
         recipe=recipe,
-        data=tuple(f"{name}: {DATA_TERMS.get(name, 'your own')}" for name in (recipe.data.dataset, *recipe.data.extra)),
+        data=_learned_from(recipe),
         metrics=metrics,
         limits=LIMITS,
         software=f"overbank {version('overbank')}",
         teacher_bands=recipe.data.teacher_bands if is_teacher else (),
     )
     return write_model(out, network, card)
+
+
+def _learned_from(recipe: Recipe) -> tuple[str, ...]:
+    """Every data set with its terms, those of the model it started from included."""
+    own = [f"{name}: {DATA_TERMS.get(name, 'your own')}" for name in (recipe.data.dataset, *recipe.data.extra)]
+    inherited = () if recipe.base_model is None else load_model(recipe.base_model).card.data
+    return tuple(dict.fromkeys([*own, *inherited]))
 
 
 def test_figures(

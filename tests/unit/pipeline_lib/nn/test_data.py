@@ -13,8 +13,9 @@ from pipeline_lib.nn.augment import BandScale, augment, dihedral, radar_change_d
 from pipeline_lib.nn.batches import PatchSource
 from pipeline_lib.nn.chips import LabelledChip, open_chips, write_chips
 from pipeline_lib.nn.inputs import fixed_scale, grey_contract, normalise, relative_scale, sar_contract, to_db
-from pipeline_lib.nn.learning import deal, split_chips
+from pipeline_lib.nn.learning import deal
 from pipeline_lib.nn.sampling import BalancedSampler, EventSampler, UniformSampler, rng_of
+from pipeline_lib.nn.split import split_chips
 from pipeline_lib.options.train import AugmentOptions, DataOptions
 
 NOTHING = AugmentOptions(dihedral=False, gain_db=0, speckle_looks=None, incidence_db=0, blank=0)

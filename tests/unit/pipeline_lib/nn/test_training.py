@@ -14,11 +14,12 @@ from pipeline_lib.nn.augment import BandScale
 from pipeline_lib.nn.batches import Ahead
 from pipeline_lib.nn.checkpoint import read_tensors, write_tensors
 from pipeline_lib.nn.chips import ChipSet
-from pipeline_lib.nn.learning import Session, new_network, split_chips
+from pipeline_lib.nn.learning import Session, new_network
 from pipeline_lib.nn.odds import pooled_iou
 from pipeline_lib.nn.predict import predict_odds
 from pipeline_lib.nn.recipes import KINDS, train
 from pipeline_lib.nn.sampling import UniformSampler
+from pipeline_lib.nn.split import split_chips
 from pipeline_lib.nn.training import Fit, FitResult, Progress, learning_rate
 from pipeline_lib.options.train import DataOptions, Recipe, ScheduleOptions
 
