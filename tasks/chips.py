@@ -7,7 +7,7 @@ from prefect.cache_policies import NO_CACHE
 
 from pipeline_lib.model import Acquisition, MappingPlan, Stored
 from pipeline_lib.options.train import Recipe
-from pipeline_lib.steps import event_chips
+from pipeline_lib.steps import event_chips, optical
 from pipeline_lib.steps.map_event import Place
 from pipeline_lib.steps.workspace import Workspace
 
@@ -21,7 +21,7 @@ from pipeline_lib.steps.workspace import Workspace
 )
 def prepare_overpass(plan: MappingPlan, overpass: Acquisition, place: Place) -> Stored:
     """A Sentinel-2 overpass on the event's grid, with its water."""
-    return event_chips.prepare_overpass(plan, Workspace(place.workspace).store, overpass)
+    return optical.prepare_overpass(plan, Workspace(place.workspace).store, overpass)
 
 
 @task(name="write chips", task_run_name="write chips for {recipe.name}", cache_policy=NO_CACHE)

@@ -89,7 +89,7 @@ def parse_item(
         end=sensing[1],
         footprint=footprint,
         assets=assets,
-        facts=_facts(properties, item_id, role),
+        facts=_facts(properties, item_id, role) | _checksums(raw.get("assets"), assets, base_url),
     ), notes
 
 
@@ -159,6 +159,16 @@ def _facts(properties: Mapping[str, Any], item_id: str, role: str) -> dict[str, 
         }
         facts |= {name: value for name, value in worked_out.items() if value is not None}
     return facts
+
+
+def _checksums(raw: object, assets: Mapping[str, str], base_url: str) -> dict[str, JsonValue]:
+    """What the item says of the content of the assets that are kept, under our keys; nothing where it says nothing."""
+    given = raw.values() if isinstance(raw, Mapping) else ()
+    said = {urljoin(base_url, href): asset.get("file:checksum") for asset in given if (href := _href(asset))}
+    found: dict[str, JsonValue] = {
+        key: value for key, href in assets.items() if isinstance(value := said.get(href), str) and _kept(value)
+    }
+    return {"file:checksum": found} if found else {}
 
 
 def _kept(value: object) -> bool:

@@ -42,25 +42,32 @@ def orbit_from_files(paths: tuple[str, ...], platform: str, epoch: datetime, dur
     Raises:
         AssetError: there is no such path, or a file is not an orbit file.
     """
-    for given in paths:
-        path = Path(given)
-        for file in _covering(path, platform, epoch, duration_s) if path.is_dir() else (path,):
-            orbit = _read(file, platform, epoch, duration_s)
-            if orbit is not None:
-                return orbit
+    for file in orbit_files_near(paths, platform, epoch, epoch + timedelta(seconds=duration_s)):
+        orbit = _read(file, platform, epoch, duration_s)
+        if orbit is not None:
+            return orbit
     return None
 
 
-def _covering(folder: Path, platform: str, epoch: datetime, duration_s: float) -> Iterator[Path]:
-    """Files of a folder whose names say that they cover the image, best first."""
+def orbit_files_near(paths: tuple[str, ...], platform: str, start: datetime, end: datetime) -> Iterator[Path]:
+    """Files that may say where a satellite was from ``start`` to ``end``, UTC, in the order in which they are asked.
+
+    Those given one by one, whatever they are of, and those of folders whose names say that they hold some of that time.
+    """
+    for given in paths:
+        path = Path(given)
+        yield from _named(path, platform, start, end) if path.is_dir() else (path,)
+
+
+def _named(folder: Path, platform: str, start: datetime, end: datetime) -> Iterator[Path]:
+    """Files of a folder of that satellite and time by their names, best first."""
     named = [(match, path) for path in folder.rglob("*.EOF") if (match := _NAME.search(path.name))]
-    last = epoch + timedelta(seconds=duration_s)
     fitting = [
-        (match["kind"] == "POE", match["made"], path)
+        (match["kind"] == "POE", match["made"], path.name, path)
         for match, path in named
-        if match["platform"] == platform and utc(match["start"]) <= epoch and last <= utc(match["stop"])
+        if match["platform"] == platform and utc(match["start"]) <= end and start <= utc(match["stop"])
     ]
-    yield from (path for _, _, path in sorted(fitting, reverse=True))
+    yield from (path for *_, path in sorted(fitting, reverse=True))
 
 
 def _read(path: Path, platform: str, epoch: datetime, duration_s: float) -> Orbit | None:

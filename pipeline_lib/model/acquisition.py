@@ -41,7 +41,8 @@ class CatalogItem(Record):
     assets: dict[str, str]
     """Asset key (normalised: ``vv``, ``vh``, ``B03``, ``SCL``, ``data`` ...) to href."""
     facts: dict[str, JsonValue] = {}
-    """Properties that later steps need, under their STAC names (``s2:processing_baseline``, ``updated`` ...)."""
+    """Properties that later steps need, under their STAC names (``s2:processing_baseline``, ``updated`` ...), and
+    ``file:checksum`` of the assets by their keys, where the item has it."""
 
 
 class Acquisition(Record):

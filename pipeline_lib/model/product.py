@@ -16,10 +16,6 @@ class Stored(Record):
     key: str
     """Digest of everything the dataset was made from."""
 
-    def anywhere(self) -> "Stored":
-        """The same without the folder it happens to be in: what keys of further results are made from."""
-        return self.model_copy(update={"href": ""})
-
 
 class Product(Record):
     """A published event."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline_lib.errors import ModelError, UnknownNameError
 from pipeline_lib.nn.gpu import cuda_devices
-from pipeline_lib.nn.model_folder import INT8, ONNX, Model
+from pipeline_lib.nn.model_folder import INT8, ONNX, WEIGHTS, Model
 from pipeline_lib.nn.tiles import Backend, Tiles
 
 KEPT_SHAPES = 2
@@ -89,6 +89,10 @@ class OnnxRuntime:
 
 BACKENDS = ("torch-cuda", "torch-cpu", "openvino", "openvino-int8", "onnxruntime", "onnxruntime-int8")
 SHORT = {"cuda": "torch-cuda", "gpu": "torch-cuda", "cpu": "torch-cpu", "torch": "torch-cpu"}
+RUNS = {"torch-cuda": WEIGHTS, "torch-cpu": WEIGHTS} | {
+    f"{engine}{kind}": file for engine in ("openvino", "onnxruntime") for kind, file in (("", ONNX), ("-int8", INT8))
+}
+"""The file of a model folder that each backend runs."""
 
 
 def choose_backend(model: Model) -> str:
@@ -106,6 +110,20 @@ def choose_backend(model: Model) -> str:
     return "torch-cpu"
 
 
+def resolved(model: Model, name: str = "auto", *, drawn: bool = False) -> str:
+    """The full name of the backend that `open_backend` opens for a model here.
+
+    Args:
+        model: to be run.
+        name: as `open_backend` takes it.
+        drawn: whether it is opened for a draw of Monte Carlo dropout, which torch alone carries.
+    """
+    name = SHORT.get(name, name)
+    if name != "auto":
+        return name
+    return ("torch-cuda" if cuda_devices() else "torch-cpu") if drawn else choose_backend(model)
+
+
 def open_backend(model: Model, name: str = "auto", *, threads: int = 0, draw: int | None = None) -> Backend:
     """Open a backend by name; ``auto`` chooses, ``cuda`` and ``cpu`` are short for torch's two.
 
@@ -120,9 +138,7 @@ def open_backend(model: Model, name: str = "auto", *, threads: int = 0, draw: in
             f"{model.card.name} is a teacher: it sees {', '.join(model.card.teacher_bands)}, which no radar scene has. "
             "It can be scored on a label set with optical images (overbank evaluate); map with its student."
         )
-    name = SHORT.get(name, name)
-    if name == "auto" and draw is None:
-        name = choose_backend(model)
+    name = resolved(model, name, drawn=draw is not None)
     if draw is not None or name in {"torch-cuda", "torch-cpu"}:
         from pipeline_lib.nn.torch_backends import open_torch  # noqa: PLC0415 - slow to import, and rarely needed
 

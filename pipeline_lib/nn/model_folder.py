@@ -12,7 +12,6 @@
 Nothing in it can run code when opened.
 """
 
-import hashlib
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from pipeline_lib.content import digest_of_file
 from pipeline_lib.errors import ModelError, UnknownNameError
 from pipeline_lib.nn.model_card import ModelCard
 from pipeline_lib.nn.pickle_check import refuse_pickle
@@ -83,7 +83,7 @@ def load_model(place: str | Path) -> Model:
         if not path.is_file():
             raise ModelError(f"{folder} lacks {name}, which its card lists; fetch the model again.")
         refuse_pickle(path)
-        if digest_file(path) != digest:
+        if digest_of_file(path) != digest:
             raise ModelError(f"{path} was changed since the model was written (SHA-256 differs); fetch it again.")
     if WEIGHTS not in card.digests:
         raise ModelError(f"The card of {folder} lists no {WEIGHTS}; a model without weights cannot be used.")
@@ -113,9 +113,3 @@ def shipped_models() -> dict[str, Path]:
     """Models that come with overbank, by name."""
     root = Path(str(files("pipeline_lib.nn"))) / "weights"
     return {path.parent.name: path.parent for path in sorted(root.glob(f"*/{CARD}"))}
-
-
-def digest_file(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

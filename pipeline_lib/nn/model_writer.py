@@ -6,12 +6,13 @@ from pathlib import Path
 from torch import nn
 
 from pipeline_lib.atomic import whole_folder, write_atomically
+from pipeline_lib.content import digest_of_file
 from pipeline_lib.errors import StoreError
 from pipeline_lib.nn.checkpoint import write_tensors
 from pipeline_lib.nn.export import export_onnx
 from pipeline_lib.nn.mlm import mlm_item
 from pipeline_lib.nn.model_card import ModelCard, card_markdown
-from pipeline_lib.nn.model_folder import CARD, INT8, ONNX, WEIGHTS, Model, digest_file, load_model
+from pipeline_lib.nn.model_folder import CARD, INT8, ONNX, WEIGHTS, Model, load_model
 
 
 def write_model(folder: Path, network: nn.Module, card: ModelCard, *, onnx: bool = True) -> Model:
@@ -38,7 +39,7 @@ def rewrite_card(model: Model, **changes: object) -> Model:
 
 def _finish(folder: Path, card: ModelCard) -> None:
     present = [name for name in (WEIGHTS, ONNX, INT8) if (folder / name).is_file()]
-    card = card.model_copy(update={"digests": {name: digest_file(folder / name) for name in present}})
+    card = card.model_copy(update={"digests": {name: digest_of_file(folder / name) for name in present}})
     for name, text in (
         ("README.md", card_markdown(card)),
         ("item.json", json.dumps(mlm_item(card, {n: (folder / n).stat().st_size for n in present}), indent=2)),

@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from pipeline_lib.errors import ModelError
-from pipeline_lib.nn.gpu import cuda_devices
 from pipeline_lib.nn.losses import water_logit
 from pipeline_lib.nn.model_folder import Model
 from pipeline_lib.nn.tiles import Backend, OutOfMemory, Tiles
@@ -108,8 +107,6 @@ def open_torch(model: Model, name: str, *, threads: int = 0, draw: int | None = 
     Raises:
         ModelError: no CUDA device where one is demanded, or a draw with a backend that carries no dropout.
     """
-    if name == "auto":
-        name = "torch-cuda" if cuda_devices() else "torch-cpu"
     if name not in {"torch-cuda", "torch-cpu"}:
         raise ModelError(
             f"dropout_draws needs the backend cpu, cuda or auto, not {name}: only torch can leave units out."

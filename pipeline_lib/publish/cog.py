@@ -4,7 +4,6 @@ References:
     Cloud Optimized GeoTIFF 1.0: tiles, overviews and a header that says where they are, before any pixel.
 """
 
-import hashlib
 import math
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from rasterio.enums import Resampling
 from rasterio.shutil import copy as raster_copy
 from rasterio.windows import Window
 
+from pipeline_lib.content import digest_of_file
 from pipeline_lib.full_disk import unwritable
 from pipeline_lib.model import Grid
 from pipeline_lib.publish.layers import Layer
@@ -84,7 +84,7 @@ def write_cog(path: Path, layer: Layer, pixels: xr.DataArray, grid: Grid, *, com
     finally:
         flat.unlink(missing_ok=True)
         flat.with_suffix(".tif.aux.xml").unlink(missing_ok=True)
-    return sha256_of(path)
+    return digest_of_file(path)
 
 
 def read_cog(path: Path, pixels: xr.DataArray) -> xr.DataArray:
@@ -121,12 +121,3 @@ def _fill(target: rasterio.io.DatasetWriter, layer: Layer, pixels: xr.DataArray)
     if layer.unit:
         target.set_band_unit(1, layer.unit)
     target.update_tags(TIFFTAG_IMAGEDESCRIPTION=layer.description)
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal, read in pieces."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(1 << 22):
-            digest.update(piece)
-    return digest.hexdigest()

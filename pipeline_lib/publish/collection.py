@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib.publish.cog import sha256_of
+from pipeline_lib.content import digest_of_file
 from pipeline_lib.publish.item import file_facts, make_collection, moment
 from pipeline_lib.publish.version_record import VersionRecord
 
@@ -68,7 +68,7 @@ def _assets(place: Path, base: str) -> dict[str, Any]:
             "type": kind,
             "title": title,
             "roles": roles,
-            **file_facts(place / name, sha256_of(place / name)),
+            **file_facts(place / name, digest_of_file(place / name)),
         }
         for key, (name, kind, title, roles) in known.items()
     }

@@ -10,9 +10,10 @@ from typing import Any
 import geopandas
 import xarray as xr
 
+from pipeline_lib.content import digest_of_file
 from pipeline_lib.model import Grid
 from pipeline_lib.options.publish import PublishOptions
-from pipeline_lib.publish.cog import sha256_of, write_cog
+from pipeline_lib.publish.cog import write_cog
 from pipeline_lib.publish.heap import give_back_memory
 from pipeline_lib.publish.item import file_facts, raster_asset
 from pipeline_lib.publish.layers import Layer
@@ -74,7 +75,7 @@ def write_vectors(folder: Path, polygons: geopandas.GeoDataFrame, options: Publi
             "type": MEDIA_TYPES[name],
             "title": TITLES[name],
             "roles": ["data"],
-            **file_facts(path, sha256_of(path)),
+            **file_facts(path, digest_of_file(path)),
         }
         for name, path in written.items()
     }

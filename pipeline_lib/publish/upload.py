@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from fsspec.implementations.local import LocalFileSystem
 
+from pipeline_lib.content import digest_of_file
 from pipeline_lib.errors import StoreError
-from pipeline_lib.publish.cog import sha256_of
 from pipeline_lib.publish.records import RECORD
 from pipeline_lib.remote import located, put_file, said
 
@@ -55,7 +55,7 @@ def copy_version(source: Path, href: str, earlier: Path | None = None, *, read_b
         missing = [name for name, path in files.items() if sizes.get(name) != path.stat().st_size]
         if read_back:
             there = [name for name in files if name not in missing]
-            missing += [name for name in there if _digest(filesystem, f"{root}/{name}") != sha256_of(files[name])]
+            missing += [name for name in there if _digest(filesystem, f"{root}/{name}") != digest_of_file(files[name])]
         shared = _shared(filesystem, root, missing, files, earlier)
         for names in _in_order(missing):
             with ThreadPoolExecutor(AT_ONCE) as threads:

@@ -1,23 +1,18 @@
 """Derive the flood of each pass, and join the passes into the event."""
 
-from importlib.metadata import version
-
 import xarray as xr
 
 from pipeline_lib.flood import derive_flood, mosaic, reference_water
 from pipeline_lib.flood.archive import archive_statistics
 from pipeline_lib.flood.area import inside_area
-from pipeline_lib.flood.event import EVENT_OUTPUTS
-from pipeline_lib.flood.series import QUANTITIES
-from pipeline_lib.flood.track import LOOK_LAYERS
-from pipeline_lib.model import MappingPlan, PlannedPass, Stored, digest_of
-from pipeline_lib.options.derive import ReferenceOptions
+from pipeline_lib.model import MappingPlan, PlannedPass, Stored
 from pipeline_lib.publish.preview import coarse_backscatter, coarse_factor
+from pipeline_lib.steps.keys import archive_key, flood_key, mosaic_key
 from pipeline_lib.store import Store
 from pipeline_lib.water.making import MADE_BY
 
 
-def derive(  # noqa: PLR0913 - the flow hands over each stored input by name
+def derive(
     store: Store,
     plan: MappingPlan,
     planned: PlannedPass,
@@ -26,7 +21,6 @@ def derive(  # noqa: PLR0913 - the flow hands over each stored input by name
     water: Stored,
     terrain: Stored | None,
     occurrence: Stored | None,
-    key: str,
 ) -> Stored:
     """Flood of one pass: water that is not reference water, where the radar can tell.
 
@@ -36,11 +30,11 @@ def derive(  # noqa: PLR0913 - the flow hands over each stored input by name
     Raises:
         StoreError: an input is missing or the folder cannot be written.
     """
-    place = store.place("flood", key)
+    place = store.place("flood", flood_key(plan, planned, scene, history, water, terrain, occurrence))
     if store.has(place):
         return place
     options = plan.options.derive
-    seen, archive = store.open(scene), _archive(store, history, options.reference)
+    seen, archive = store.open(scene), _archive(store, plan, history)
     record = None if occurrence is None else store.open(occurrence)
     extent = store.open(water)
     reference = reference_water(
@@ -59,16 +53,13 @@ def derive(  # noqa: PLR0913 - the flow hands over each stored input by name
     if archive is not None and history is not None:
         flood["before_db"] = coarse_backscatter(store.open(history), coarse_factor(plan.grid.shape)).compute()
         flood["archive_dark_share"] = archive["dark_share"].astype("float32").where(reference == 0).mean()
-    return store.save("flood", key, _on_grid(flood, extent))
+    return store.save(place.kind, place.key, _on_grid(flood, extent))
 
 
 def mosaic_event(store: Store, plan: MappingPlan, floods: list[Stored]) -> Stored:
     """Join the stored FloodMaps of a plan's passes into the event, by the plan's rule."""
     options = plan.options.derive
-    made_of = {"floods": [flood.key for flood in floods], "rule": options.mosaic_rule, "aoi": plan.event.aoi}
-    made_by = {"reads": list(LOOK_LAYERS), "layers": list(EVENT_OUTPUTS), "quantities": list(QUANTITIES)}
-    key = digest_of({**made_of, **made_by})
-    place = store.place("event", key)
+    place = store.place("event", mosaic_key(plan, floods))
     if store.has(place):
         return place
     passes = [
@@ -76,19 +67,16 @@ def mosaic_event(store: Store, plan: MappingPlan, floods: list[Stored]) -> Store
     ]
     inside = inside_area(plan.event.aoi, passes[0][1]["flood_extent"], plan.grid)
     event = mosaic(passes, options.mosaic_rule, inside)
-    return store.save("event", key, _on_grid(event, passes[0][1]))
+    return store.save(place.kind, place.key, _on_grid(event, passes[0][1]))
 
 
-def _archive(store: Store, history: Stored | None, options: ReferenceOptions) -> xr.Dataset | None:
+def _archive(store: Store, plan: MappingPlan, history: Stored | None) -> xr.Dataset | None:
     """Statistics of the reference passes, kept in the store: passes of one orbit share them."""
     if history is None:
         return None
-    key = digest_of(
-        {"history": history.key, "options": options.model_dump(mode="json"), "software": version("overbank")}
-    )
-    place = store.place("archive", key)
+    place = store.place("archive", archive_key(plan, history))
     if not store.has(place):
-        store.save(place.kind, place.key, archive_statistics(store.open(history), options))
+        store.save(place.kind, place.key, archive_statistics(store.open(history), plan.options.derive.reference))
     return store.open(place)
 
 

@@ -6,25 +6,18 @@ it is not, the chip is unlabelled, which semi-supervised recipes and distillatio
 """
 
 from collections.abc import Iterable, Iterator
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from pipeline_lib.catalog.profiles import profile_of
-from pipeline_lib.catalog.signing import gdal_environment, signed
 from pipeline_lib.errors import InputError
-from pipeline_lib.load.sentinel2_l2a import WATER_BANDS, load_l2a
-from pipeline_lib.model import Acquisition, MappingPlan, PlannedPass, Record, Stored
+from pipeline_lib.model import Acquisition, PlannedPass, Record, Stored
 from pipeline_lib.nn.chips import IGNORE, ChipSet, LabelledChip, write_chips
 from pipeline_lib.nn.inputs import InputContract
-from pipeline_lib.optical.cloud import clear_by_scene_class
-from pipeline_lib.optical.water import optical_water
 from pipeline_lib.options.train import Recipe
 from pipeline_lib.steps.network_units import CHIP_PX, cut, network_units, reflectance_units
-from pipeline_lib.steps.read import key_of
 from pipeline_lib.steps.search import Found
 from pipeline_lib.steps.training_chips import all_bands, contract_of
 from pipeline_lib.store import Store
@@ -52,30 +45,6 @@ def nearest_overpass(found: Found, planned: PlannedPass, max_lag_days: float) ->
         return None
     lag, _, overpass = min(near, key=lambda entry: entry[:2])
     return overpass, lag
-
-
-def prepare_overpass(plan: MappingPlan, store: Store, overpass: Acquisition) -> Stored:
-    """An overpass on the event's grid: bands, and ``water`` uint8 (0 dry, 1 water, 255 hidden by cloud or no data).
-
-    Raises:
-        AssetError: an asset is missing, damaged or without CRS.
-    """
-    stored = store.place("overpass", key_of(plan, "overpass", overpass))
-    if store.has(stored):
-        return stored
-    options = plan.options.prepare
-    reflectance = load_l2a(
-        overpass,
-        plan.grid,
-        sign=partial(signed, catalog=plan.catalog),
-        offset_rule=profile_of(plan.catalog).reflectance_offset,
-        chunk=options.chunk,
-        gdal=gdal_environment(plan.catalog),
-    )
-    margin = options.cloud_margin_px
-    clear = clear_by_scene_class(reflectance, cloud_margin_px=margin, shadow_margin_px=-(-margin // 3))
-    bands = reflectance[list(WATER_BANDS)].where(clear)
-    return store.save(stored.kind, stored.key, bands.assign(water=optical_water(reflectance, clear)))
 
 
 def write_event_chips(recipe: Recipe, taught: Iterable[tuple[TaughtPass, Store]], out: Path) -> ChipSet:

@@ -1,12 +1,10 @@
 """The steps of a mapping run, each keyed by everything it depends on, so that a killed run continues where it was."""
 
-from importlib.metadata import version
-
-from pipeline_lib.model import MappingPlan, PlannedPass, Record, Stored, digest_of
-from pipeline_lib.options import Options
+from pipeline_lib.model import MappingPlan, PlannedPass, Record, Stored
 from pipeline_lib.steps.derive import derive
 from pipeline_lib.steps.detect import detect_water, needs_of
 from pipeline_lib.steps.hardware import gpu_count
+from pipeline_lib.steps.keys import water_key
 from pipeline_lib.steps.mapped import Ancillaries, MappedPass
 from pipeline_lib.store import Store
 from pipeline_lib.water import Need
@@ -56,13 +54,14 @@ def detect_pass(
 ) -> Stored:
     """Detect water in one pass with the plan's detector, on workers that have ``resources``."""
     chosen = plan.options.detect
-    key = _key("detect", chosen, scene, history, ancillaries)
+    terrain, occurrence = ancillaries.terrain, ancillaries.occurrence
+    key = water_key(plan, scene, history, terrain, occurrence, on_gpu=bool(resources))
     return detect_water(
         store,
         scene=scene,
         history=history,
-        terrain=ancillaries.terrain,
-        occurrence=ancillaries.occurrence,
+        terrain=terrain,
+        occurrence=occurrence,
         name=chosen.detector,
         parameters=chosen.parameters,
         key=key,
@@ -80,31 +79,9 @@ def derive_pass(
     store: Store,
 ) -> Stored:
     """Derive the flood of one pass from its water."""
-    key = _key("derive", plan.options.derive, water, scene, history, ancillaries)
-    return derive(store, plan, planned, scene, history, water, ancillaries.terrain, ancillaries.occurrence, key)
+    return derive(store, plan, planned, scene, history, water, ancillaries.terrain, ancillaries.occurrence)
 
 
 def restricted(plan: MappingPlan, mapped: list[MappedPass]) -> MappingPlan:
     """The plan of what was done: without the passes that failed, so that its digest is not that of the whole."""
     return plan.model_copy(update={"passes": tuple(one.planned for one in mapped)})
-
-
-def _key(step: str, options: Options, *inputs: Record | None) -> str:
-    """Digest of a step's name, options, inputs and the software version."""
-    return digest_of(
-        {
-            "step": step,
-            "options": options.model_dump(mode="json"),
-            "inputs": [None if record is None else _without_place(record) for record in inputs],
-            "software": version("overbank"),
-        }
-    )
-
-
-def _without_place(record: Record) -> object:
-    """A stored dataset's identity is its kind and key, not the folder it happens to be in."""
-    if isinstance(record, Stored):
-        return [record.kind, record.key]
-    if isinstance(record, Ancillaries):
-        return [None if part is None else _without_place(part) for part in (record.terrain, record.occurrence)]
-    return record.identity

@@ -8,13 +8,14 @@ import xarray as xr
 
 from pipeline_lib.catalog.profiles import profile_of
 from pipeline_lib.errors import AssetError
-from pipeline_lib.load.sentinel2_l2a import load_l2a
+from pipeline_lib.load.sentinel2_l2a import WATER_BANDS, load_l2a
 from pipeline_lib.model import Acquisition, MappingPlan, Stored
 from pipeline_lib.optical.cloud import clear_by_scene_class
 from pipeline_lib.optical.composite import best_pixel_composite
 from pipeline_lib.optical.water import optical_water
 from pipeline_lib.sar.registration import ShiftEstimate, moved, shift_to_optical
-from pipeline_lib.steps.read import access_of, key_of
+from pipeline_lib.steps import keys
+from pipeline_lib.steps.read import access_of
 from pipeline_lib.store import Store
 
 MATCHED_BANDS = ("B03", "B08", "B11")
@@ -41,6 +42,21 @@ def prepare_composite(plan: MappingPlan, store: Store) -> Stored | None:
         composite = best_pixel_composite(overpasses, clear, before=start)
         water = optical_water(composite, composite["clear_count"] > 0)
         store.save(stored.kind, stored.key, composite.assign(water=water))
+    return stored
+
+
+def prepare_overpass(plan: MappingPlan, store: Store, overpass: Acquisition) -> Stored:
+    """An overpass on the event's grid: bands, and ``water`` uint8 (0 dry, 1 water, 255 hidden by cloud or no data).
+
+    Raises:
+        AssetError: an asset is missing, damaged or without CRS.
+    """
+    stored = store.place("overpass", keys.overpass_key(plan, overpass))
+    if not store.has(stored):
+        reflectance = _overpass(plan, overpass)
+        clear = _clear(plan, reflectance)
+        bands = reflectance[list(WATER_BANDS)].where(clear)
+        store.save(stored.kind, stored.key, bands.assign(water=optical_water(reflectance, clear)))
     return stored
 
 
@@ -127,12 +143,12 @@ def _before(plan: MappingPlan) -> tuple[Acquisition, ...]:
 def _composite_place(plan: MappingPlan, store: Store) -> Stored | None:
     """Where the composite of a plan lives; None where the plan has no optical pass."""
     before = _before(plan)
-    return store.place("composite", key_of(plan, "composite", *before, plan.event)) if before else None
+    return store.place("composite", keys.composite_key(plan, before)) if before else None
 
 
 def _shift_place(plan: MappingPlan, store: Store, scene: Stored, composite: Stored) -> Stored:
     """Where the shift of a pass against the composite lives."""
-    return store.place("optical_shift", key_of(plan, "optical shift", scene.anywhere(), composite.anywhere()))
+    return store.place("optical_shift", keys.optical_shift_key(plan, scene, composite))
 
 
 def _measured(plan: MappingPlan, scene: xr.Dataset, reflectance: xr.Dataset) -> ShiftEstimate:

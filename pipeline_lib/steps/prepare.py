@@ -6,8 +6,9 @@ from pipeline_lib.model import Acquisition, MappingPlan, PlannedPass, ProductTyp
 from pipeline_lib.options.prepare import PrepareOptions
 from pipeline_lib.sar.registration import co_registered
 from pipeline_lib.sar.speckle import filter_scene
+from pipeline_lib.steps import keys
 from pipeline_lib.steps.optical import laid_on_optical, optical_base
-from pipeline_lib.steps.read import key_of, read_elevation, read_occurrence, read_scene
+from pipeline_lib.steps.read import read_elevation, read_occurrence, read_scene
 from pipeline_lib.store import Store
 from pipeline_lib.terrain import terrain_of
 from pipeline_lib.water import Observation
@@ -17,10 +18,10 @@ def prepare_terrain(plan: MappingPlan, store: Store) -> Stored | None:
     """Elevation, slope and HAND on the grid; None where the plan has no elevation model."""
     if not plan.dem:
         return None
-    stored = store.place("terrain", key_of(plan, "terrain", *plan.dem))
+    stored = store.place("terrain", keys.terrain_key(plan))
     if not store.has(stored):
         # Slope and HAND ask for the same elevation again and again: it is resampled once and read from the store.
-        as_read = store.place("elevation", key_of(plan, "elevation", *plan.dem))
+        as_read = store.place("elevation", keys.elevation_key(plan))
         if not store.has(as_read):
             store.save(as_read.kind, as_read.key, read_elevation(plan).to_dataset())
         store.save(stored.kind, stored.key, _terrain(plan, store.open(as_read)["elevation_m"]))
@@ -36,7 +37,7 @@ def prepare_occurrence(plan: MappingPlan, store: Store) -> Stored | None:
     """Long-term water on the grid: occurrence, percent, and seasonality, months; None where the plan has neither."""
     if not plan.water_occurrence:
         return None
-    stored = store.place("occurrence", key_of(plan, "occurrence", *plan.water_occurrence))
+    stored = store.place("occurrence", keys.occurrence_key(plan))
     if not store.has(stored):
         store.save(stored.kind, stored.key, read_occurrence(plan))
     return stored
@@ -45,15 +46,10 @@ def prepare_occurrence(plan: MappingPlan, store: Store) -> Stored | None:
 def prepare_scene(plan: MappingPlan, store: Store, acquisition: Acquisition) -> Stored:
     """One pass as a Scene on the grid, laid onto the optical composite where the options ask for it."""
     base = optical_base(plan, store)
-    stored = store.place("scene", key_of(plan, "scene", acquisition, *_inputs(base)))
+    stored = store.place("scene", keys.scene_key(plan, acquisition, base))
     if not store.has(stored):
         store.save(stored.kind, stored.key, _placed(plan, store, acquisition))
     return stored
-
-
-def _inputs(*stored: Stored | None) -> list[Stored]:
-    """Stored inputs as keys know them."""
-    return [one.anywhere() for one in stored if one is not None]
 
 
 def _placed(plan: MappingPlan, store: Store, acquisition: Acquisition) -> xr.Dataset:
@@ -61,7 +57,7 @@ def _placed(plan: MappingPlan, store: Store, acquisition: Acquisition) -> xr.Dat
     base = optical_base(plan, store)
     if base is None:
         return read_scene(plan, acquisition)
-    as_read = store.place("scene", key_of(plan, "scene", acquisition))
+    as_read = store.place("scene", keys.scene_key(plan, acquisition))
     if not store.has(as_read):
         store.save(as_read.kind, as_read.key, read_scene(plan, acquisition))
     return laid_on_optical(plan, store.open(as_read), store.open(base))
@@ -74,8 +70,7 @@ def prepare_pass(plan: MappingPlan, store: Store, planned: PlannedPass, history:
     (`pipeline_lib.sar.registration.ShiftEstimate`); the pass is moved only where the shift is large and sure.
     """
     base = optical_base(plan, store)
-    key = key_of(plan, "pass", planned.acquisition, *_inputs(base, history))
-    stored = store.place("scene", key)
+    stored = store.place("scene", keys.pass_key(plan, planned.acquisition, history, base))
     if store.has(stored):
         return stored
     options = plan.options.prepare
@@ -111,7 +106,7 @@ def prepare_history(plan: MappingPlan, store: Store, references: tuple[Acquisiti
     """
     if not references:
         return None
-    stored = store.place("history", key_of(plan, "history", *references, *_inputs(optical_base(plan, store))))
+    stored = store.place("history", keys.history_key(plan, references, optical_base(plan, store)))
     if not store.has(stored):
         scenes = [store.open(prepare_scene(plan, store, reference)) for reference in references]
         store.save(stored.kind, stored.key, stack_history(scenes, references))

@@ -1,7 +1,6 @@
-"""Read: what a plan names as lazy arrays on its grid, and the key that a result made from it is stored under."""
+"""Read: what a plan names, as lazy arrays on its grid."""
 
 from functools import partial
-from importlib.metadata import version
 from typing import Any
 
 import xarray as xr
@@ -13,26 +12,12 @@ from pipeline_lib.load.dem import load_dem
 from pipeline_lib.load.reference_water import load_reference_water
 from pipeline_lib.load.scene import load_scene
 from pipeline_lib.load.sea import Cell, sea_cells, with_sea
-from pipeline_lib.model import Acquisition, MappingPlan, ProductType, Record, digest_of
+from pipeline_lib.model import Acquisition, MappingPlan, ProductType
 
 DEM_MARGIN_PX = 64
 DEM_CHUNK = 512
 """Elevation for geocoding is cut finer than scenes: a tile of a scene and its margin, which lie across the cuts, would
 make whole neighbours anew for their rims (1.2 against 4.4 cpu-seconds a tile of 2048)."""
-
-
-def key_of(plan: MappingPlan, step: str, *inputs: Record) -> str:
-    """Key of a stored result: the step, its inputs and options, the grid and the software version."""
-    key: dict[str, Any] = {
-        "step": step,
-        "inputs": [record.identity for record in inputs],
-        "options": plan.options.prepare.model_dump(mode="json"),
-        "grid": plan.grid.identity,
-        "software": version("overbank"),
-    }
-    if any(isinstance(record, Acquisition) and record.product is ProductType.GRD for record in inputs):
-        key["calibrate"] = plan.options.calibrate.model_dump(mode="json")
-    return digest_of(key)
 
 
 def read_elevation(plan: MappingPlan) -> xr.DataArray:

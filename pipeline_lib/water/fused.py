@@ -67,8 +67,8 @@ class FusedDetector:
     def __init__(self, options: Options | None = None) -> None:
         """Take `FusedOptions`; the model is opened at the first scene."""
         self.options = FusedOptions.model_validate(options.model_dump()) if options else FusedOptions()
-        self._network = LearnedDetector(self.options)
-        self._adaptive = AdaptiveDetector()
+        self.network = LearnedDetector(self.options)
+        self.adaptive = AdaptiveDetector()
 
     def detect(self, observation: Observation) -> xr.Dataset:
         """WaterExtent of the observation, with ``uncertainty`` where the network had its say.
@@ -77,10 +77,10 @@ class FusedDetector:
             ContractError: the scene is none.
             ModelError: the model cannot be used.
         """
-        classical = detected(self._adaptive, observation)
+        classical = detected(self.adaptive, observation)
         members = [classical.attrs.pop(MADE_BY)]
         try:
-            look = self._network.look(observation)
+            look = self.network.look(observation)
         except ContractError as error:
             notes = [*classical.attrs["notes"], f"adaptive detector alone: {error}"]
             return classical.assign_attrs({"notes": notes, MEMBERS: members})

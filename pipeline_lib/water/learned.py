@@ -17,6 +17,7 @@ from pipeline_lib.water.interface import Need, Observation
 from pipeline_lib.water.making import NETWORKS
 
 if TYPE_CHECKING:
+    from pipeline_lib.nn.model_folder import Model
     from pipeline_lib.nn.segmenter import Segmenter
 
 
@@ -88,6 +89,23 @@ class LearnedDetector:
             else LearnedOptions()
         )
 
+    def models(self, *, with_history: bool = True) -> "list[Model]":
+        """Every model whose probability is averaged for a pass that has references, or has none, not opened yet.
+
+        Raises:
+            UnknownNameError: no such model.
+            ModelError: a model cannot be used, or is of another target than the first.
+        """
+        first = self._first(with_history=with_history)
+        models = [first, *(_model(name) for name in self.options.members)]
+        for other in models:
+            if other.card.target != first.card.target:
+                raise ModelError(
+                    f"{other.card.name} finds {other.card.target} and {first.card.name} finds {first.card.target}: "
+                    "members must find the same."
+                )
+        return [one for one in models if with_history or not one.card.inputs.needs_history] or [first]
+
     def segmenter(self, *, with_history: bool = True) -> "Segmenter":
         """The open model for a pass that has references, or has none.
 
@@ -95,10 +113,7 @@ class LearnedDetector:
             UnknownNameError: no such model or backend.
             ModelError: the model cannot be used.
         """
-        first = self._opened(self.options.model)
-        if with_history or not first.model.card.inputs.needs_history or self.options.without_history is None:
-            return first
-        return self._opened(self.options.without_history)
+        return self._opened(self._first(with_history=with_history))
 
     def members(self, *, with_history: bool = True) -> "list[Segmenter]":
         """Every open model and draw whose probabilities are averaged for such a pass; the model alone by default.
@@ -107,23 +122,21 @@ class LearnedDetector:
             UnknownNameError: no such model or backend.
             ModelError: a model cannot be used, is of another target than the first, or has no dropout to draw from.
         """
-        first = self.segmenter(with_history=with_history)
-        models = [first, *(self._opened(name) for name in self.options.members)]
-        for other in models:
-            if other.model.card.target != first.model.card.target:
-                raise ModelError(
-                    f"{other.model.card.name} finds {other.model.card.target} and {first.model.card.name} finds "
-                    f"{first.model.card.target}: members must find the same."
-                )
-        able = [one for one in models if with_history or not one.model.card.inputs.needs_history] or [first]
-        draws = range(self.options.dropout_draws)
-        return [self._opened(str(one.model.folder), draw) for one in able for draw in draws] if draws else able
+        draws = range(self.options.dropout_draws) if self.options.dropout_draws else (None,)
+        return [self._opened(one, draw) for one in self.models(with_history=with_history) for draw in draws]
 
-    def _opened(self, name: str, draw: int | None = None) -> "Segmenter":
+    def _first(self, *, with_history: bool) -> "Model":
+        """The model, or the one for passes without references where that compares with them."""
+        model = _model(self.options.model)
+        if with_history or not model.card.inputs.needs_history or self.options.without_history is None:
+            return model
+        return _model(self.options.without_history)
+
+    def _opened(self, model: "Model", draw: int | None = None) -> "Segmenter":
         from pipeline_lib.nn.segmenter import opened_once  # noqa: PLC0415 - slow to import, and not every detector's
 
         chosen = self.options
-        return opened_once(name, chosen.backend, chosen.tile_px, None, chosen.threads, chosen.views, draw)
+        return opened_once(str(model.folder), chosen.backend, chosen.tile_px, None, chosen.threads, chosen.views, draw)
 
     def look(self, observation: Observation) -> Look:
         """The network's view of an observation, lazily.
@@ -172,3 +185,10 @@ def _used(segmenter: "Segmenter", threshold: float) -> NetworkUsed:
     return NetworkUsed(
         name=card.name, digests=card.digests, threshold=threshold, backend=segmenter.backend, folder=folder
     )
+
+
+def _model(name: str) -> "Model":
+    """A model by folder or name, its files checked."""
+    from pipeline_lib.nn.model_folder import load_model  # noqa: PLC0415 - not every detector's
+
+    return load_model(name)

@@ -8,10 +8,11 @@ import pystac
 import pytest
 import torch
 
+from pipeline_lib.content import digest_of_file
 from pipeline_lib.errors import ModelError
 from pipeline_lib.nn.checkpoint import write_tensors
 from pipeline_lib.nn.model_card import BandRange
-from pipeline_lib.nn.model_folder import CARD, ONNX, WEIGHTS, digest_file, load_model, shipped_models
+from pipeline_lib.nn.model_folder import CARD, ONNX, WEIGHTS, load_model, shipped_models
 from pipeline_lib.nn.model_writer import rewrite_card
 from pipeline_lib.nn.out_of_range import band_ranges, out_of_range
 
@@ -39,7 +40,7 @@ def test_stac_item_is_valid_and_names_every_file(tmp_path, make_model) -> None:
     for name in (WEIGHTS, ONNX):
         asset = document["assets"][name]
         assert asset["file:size"] == (model.folder / name).stat().st_size
-        assert asset["file:checksum"] == "1220" + digest_file(model.folder / name)
+        assert asset["file:checksum"] == "1220" + digest_of_file(model.folder / name)
         assert "mlm:model" in asset["roles"]
 
 
@@ -57,7 +58,7 @@ def test_a_changed_file_is_refused(small_model, tmp_path, name: str) -> None:
 def test_a_pickle_posing_as_weights_is_refused_even_with_a_right_digest(model, tmp_path) -> None:
     torch.save({"weight": torch.zeros(1)}, model.folder / WEIGHTS)
     card = json.loads((model.folder / CARD).read_text())
-    card["digests"][WEIGHTS] = digest_file(model.folder / WEIGHTS)
+    card["digests"][WEIGHTS] = digest_of_file(model.folder / WEIGHTS)
     (model.folder / CARD).write_text(json.dumps(card))
     with pytest.raises(ModelError, match="pickle"):
         load_model(model.folder)

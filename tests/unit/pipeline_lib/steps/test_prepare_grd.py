@@ -1,7 +1,6 @@
-"""Options of GRD reach the reader from a file and from flags, and are part of what a stored GRD pass is known by."""
+"""Options of GRD reach the reader from a file and from flags."""
 
 from datetime import datetime, timezone
-from pathlib import Path
 
 import pytest
 
@@ -9,7 +8,6 @@ from pipeline_lib.model import Acquisition, CatalogReference, Event, Grid, Mappi
 from pipeline_lib.options.calibrate import CalibrateOptions
 from pipeline_lib.steps.event import read_map_options
 from pipeline_lib.steps.prepare import prepare_scene
-from pipeline_lib.steps.read import key_of
 from pipeline_lib.store import Store
 
 AREA = {"type": "Polygon", "coordinates": [[[10, 45], [10.02, 45], [10.02, 45.02], [10, 45.02], [10, 45]]]}
@@ -50,12 +48,3 @@ def test_from_a_file_and_from_flags_to_the_reader(tmp_path, monkeypatch):
     with pytest.raises(ReachedError) as reached:
         prepare_scene(plan_of(options), Store(tmp_path / "store"), acquisition(ProductType.GRD))
     assert reached.value.args == (expected,)
-
-
-def test_only_what_is_made_from_grd_is_made_anew():
-    plans = [plan_of(read_map_options(None, orbits=orbits)) for orbits in ((), (Path("orbits"),))]
-    grd, rtc = (
-        [key_of(plan, "scene", acquisition(kind)) for plan in plans] for kind in (ProductType.GRD, ProductType.RTC)
-    )
-    assert grd[0] != grd[1]
-    assert rtc[0] == rtc[1]

@@ -64,5 +64,5 @@ def test_a_killed_run_goes_on_from_the_elevation_that_it_wrote(plan, tmp_path, m
         patch.setattr(prepare, "terrain_of", lambda *_, **__: (_ for _ in ()).throw(KilledError))
         with pytest.raises(KilledError):
             prepare.prepare_terrain(plan, store)
-    (tmp_path / "dem.tif").unlink()
+    monkeypatch.setattr(prepare, "read_elevation", lambda _: pytest.fail("read again"))
     assert np.isfinite(store.open(prepare.prepare_terrain(plan, store))["hand_m"]).all()
