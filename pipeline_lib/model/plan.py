@@ -42,6 +42,9 @@ class MappingPlan(Record):
     """Sentinel-2 passes before the event that show it in ordinary times, in order of time; may be empty."""
     options: StepOptions = StepOptions()
     """Options of each step under its name; defaults for what an earlier version did not record."""
+    contents: dict[str, str] = {}
+    """Digests of what the plan names and does not hold: models, orbit files, units, code. They were so when the plan
+    was made, and let its digest tell runs apart; keys of results are made of what is there when the result is."""
     notes: tuple[str, ...] = ()
     """What a person should know: decisions, gaps, fallbacks."""
 

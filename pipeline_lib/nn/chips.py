@@ -8,8 +8,11 @@ unknown); ``lag_days`` float32 ``(chip,)``; attributes ``bands``, ``chip_ids``, 
 One Zarr chunk is one chip, so that a patch costs one chip.
 """
 
+import hashlib
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +70,19 @@ class ChipSet:
     def size_px(self) -> tuple[int, int]:
         """Height and width of every chip."""
         return int(self.labels.shape[1]), int(self.labels.shape[2])
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of all that a network can learn from, wherever the chips lie."""
+        named = (self.bands, self.chip_ids, self.groups, self.events, self.sources)
+        facts = [*named, self.provenance, list(self.images.shape)]
+        digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+        for array in (self.tags, self.lag_days):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        for chip in range(len(self)):
+            digest.update(np.asarray(self.images[chip], np.float32).tobytes())
+            digest.update(np.asarray(self.labels[chip], np.uint8).tobytes())
+        return digest.hexdigest()
 
     def band_index(self, names: Sequence[str]) -> NDArray[np.intp]:
         """Positions of bands by name.

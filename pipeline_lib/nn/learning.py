@@ -44,6 +44,8 @@ class Session:
     split: Split
     scale: BandScale
     folder: Path
+    key: str
+    """Digest of all that decides what is learned: recipe, chips, weights to start from, code."""
     report: Report | None = None
     device: str = "cpu"
     """Where stages are trained; the networks themselves are handed on, and predict, on the CPU."""
@@ -140,13 +142,7 @@ def train_stage(  # noqa: PLR0913 - every stage names what it differs in
     network = new_network(options, len(bands), seed)
     if start is not None:
         network.load_state_dict(start.state_dict())
-    key = digest_of(
-        {
-            "recipe": recipe.model_dump(mode="json", exclude_defaults=True),
-            "stage": stage,
-            "chips": list(session.chips.chip_ids),
-        }
-    )
+    key = digest_of({"session": session.key, "stage": stage})
     done = session.folder / stage / DONE
     if done.is_file():
         saved = read_tensors(done)

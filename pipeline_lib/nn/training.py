@@ -227,7 +227,7 @@ class Fit:
         saved = read_tensors(path)
         if saved.facts.get("key") != self.key:
             raise ModelError(
-                f"{path} was left by another recipe or other data; delete its folder to start afresh, "
+                f"{path} was left by another recipe, other data or other code; delete its folder to start afresh, "
                 "or give another output."
             )
         for prefix, module in (("trained.", self.trained), ("average.", self.average), ("best.", self.best)):

@@ -8,13 +8,28 @@ from typing import Any
 import xarray as xr
 from shapely.geometry import shape
 
+from pipeline_lib.content import digest_of_file
 from pipeline_lib.model import Grounds, MappingPlan, PlannedPass, digest_of
 from pipeline_lib.options.publish import PublishOptions
+from pipeline_lib.publish.zonal import CLASS_MARK
 
 FORMAT = 3
 """Of what is written; a new one makes every version anew."""
 MODEL_FOLDER = "model"
 """Of a version, where a network made the map."""
+
+
+def written_with(options: PublishOptions) -> dict[str, Any]:
+    """Options of publishing as far as they decide what is written: zones and exposure by what is in their files."""
+    chosen = options.model_dump(mode="json", exclude={"lock_wait_s", "zones", "exposure"})
+    exposure = {name: _content(place) for name, place in options.exposure.items()}
+    return {**chosen, "zones": [_content(place) for place in options.zones], "exposure": exposure}
+
+
+def _content(place: str) -> list[str]:
+    """A file of this machine by its digest; what lies elsewhere by its address."""
+    path, mark, _ = place.partition(CLASS_MARK)
+    return [digest_of_file(Path(path)), mark] if Path(path).is_file() else [place]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +74,7 @@ class Publication:
             {
                 "passes": [one.key for one in self.passes],
                 "event": [self.event_key, event.event_id, event.title, event.aoi],
-                "options": self.options.model_dump(mode="json"),
+                "options": written_with(self.options),
                 "software": self.software,
                 "format": FORMAT,
             }

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_lib.model import Acquisition, digest_of
-from pipeline_lib.publish.contents import FORMAT, Publication, PublishedPass
+from pipeline_lib.publish.contents import FORMAT, Publication, PublishedPass, written_with
 from pipeline_lib.publish.item import footprint, grid_properties, make_item, moment
 from pipeline_lib.publish.layers import DEPTH, EVENT_LAYERS, OPTICAL_LAYERS, PASS_LAYERS
 from pipeline_lib.publish.rasters import take_over, write_files
@@ -31,7 +31,7 @@ def write_pass(
     identity = acquisition.acquisition_id
     folder = place / "passes" / identity
     folder.mkdir(parents=True)
-    written_by = digest_of([one.key, publication.options.model_dump(mode="json"), FORMAT])
+    written_by = digest_of([one.key, written_with(publication.options), FORMAT])
     files = _known_assets(folder, identity, written_by, old, known) or _pass_files(publication, one, folder)
     item = make_item(
         identity,

@@ -2,8 +2,10 @@
 
 from pipeline_lib.catalog.profiles import resolve_catalog
 from pipeline_lib.grid import choose_grid
-from pipeline_lib.model import Event, MappingPlan
+from pipeline_lib.model import Event, MappingPlan, digest_of
 from pipeline_lib.options.map_event import MapOptions
+from pipeline_lib.publish.contents import written_with
+from pipeline_lib.steps.keys import named_contents
 from pipeline_lib.steps.plan import make_plan
 from pipeline_lib.steps.search import Found, search_event
 from pipeline_lib.water.registry import chosen_detector
@@ -27,7 +29,9 @@ def plan_event(event: Event, catalog: str, found: Found, options: MapOptions) ->
     Raises:
         NoAcquisitionError: nothing was found.
     """
-    return make_plan(event, resolve_catalog(catalog), found, options)
+    plan = make_plan(event, resolve_catalog(catalog), found, options)
+    written = digest_of(written_with(plan.options.publish))
+    return plan.model_copy(update={"contents": {**named_contents(plan), "publication": written}})
 
 
 def search_and_plan(event: Event, catalog: str, options: MapOptions) -> MappingPlan:

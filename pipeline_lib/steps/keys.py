@@ -174,6 +174,26 @@ def mosaic_key(plan: MappingPlan, floods: Iterable[Stored]) -> str:
     )
 
 
+def named_contents(plan: MappingPlan) -> dict[str, str]:
+    """Digests of what decides the pixels of a plan and is no part of it: code, models, files of orbits and geoids.
+
+    Raises:
+        UnknownNameError: no such detector or model.
+        ModelError: a model that would be used is damaged.
+        AssetError: a file that would be used cannot be read.
+    """
+    found = detector(plan.options.detect.detector, plan.options.detect.parameters)
+    compared = sorted({bool(planned.references) for planned in plan.passes})
+    passes = [one for planned in plan.passes for one in (planned.acquisition, *planned.references)]
+    detection = [_detector(found, with_history=with_history, on_gpu=False) for with_history in compared]
+    calibration = [_calibration(plan, one) for one in passes if one.product is ProductType.GRD]
+    return {
+        "code": digest_of(code(MAPS)),
+        "detection": digest_of(detection),
+        "calibration": digest_of(calibration),
+    }
+
+
 def _key(kind: str, **made_of: Any) -> str:
     return digest_of({"kind": kind, "code": code(MAPS), **made_of})
 

@@ -23,7 +23,7 @@ MAPS = (
 CHIPS = (
     *_COMMON,
     *(f"{part}/*" for part in ("datasets", "nn", "world")),
-    *(f"steps/{name}.py" for name in ("keys", "network_units", "training_chips", "world_chips")),
+    *(f"steps/{name}.py" for name in ("network_units", "training_chips", "training_keys", "world_chips")),
 )
 """Files that can change a chip store made of label sets and simulated worlds."""
 TRAINING = (*_COMMON, "nn/*.py")

@@ -29,6 +29,7 @@ from pipeline_lib.nn.split import split_chips
 from pipeline_lib.nn.training import Progress as Progress  # noqa: PLC0414 - flows may import steps alone
 from pipeline_lib.options.train import Recipe
 from pipeline_lib.steps.training_chips import band_scale, build_chips, contract_of
+from pipeline_lib.steps.training_keys import training_key
 
 Report = Callable[[Progress], None]
 
@@ -81,7 +82,10 @@ def open_session(
     split = split_chips(chips, recipe.data)
     scale = band_scale(recipe, chips.bands)
     folder = workspace / "stages"
-    return Session(chips=chips, recipe=recipe, split=split, scale=scale, folder=folder, report=report, device=device)
+    key = training_key(recipe, chips)
+    return Session(
+        chips=chips, recipe=recipe, split=split, scale=scale, folder=folder, key=key, report=report, device=device
+    )
 
 
 def train_model(

@@ -11,25 +11,14 @@ from numpy.typing import NDArray
 from pipeline_lib.datasets.chip import Chip
 from pipeline_lib.datasets.registry import folder_of_set, read_dataset
 from pipeline_lib.errors import InputError, RasterError
-from pipeline_lib.model.record import digest_of
 from pipeline_lib.nn.augment import BandScale
 from pipeline_lib.nn.chips import IGNORE, ChipSet, LabelledChip, open_chips, write_chips
 from pipeline_lib.nn.inputs import InputContract, grey_contract, sar_contract
 from pipeline_lib.options.train import Recipe
 from pipeline_lib.steps.network_units import cut, network_units
+from pipeline_lib.steps.training_keys import chips_key
 from pipeline_lib.steps.world_chips import world_chips
 
-SPLIT_ONLY = {
-    "labelled_share",
-    "sparse_share",
-    "folds",
-    "test_fold",
-    "train_events",
-    "held_events",
-    "extra_share",
-    "left_out",
-}
-"""Data options that choose among the chips but do not change them."""
 GREY_OPTICAL = ("red", "green", "blue", "red_blue", "green_blue")
 
 
@@ -78,7 +67,7 @@ def band_scale(recipe: Recipe, bands: tuple[str, ...]) -> BandScale:
 
 
 def build_chips(recipe: Recipe, root: Path | None, folder: Path) -> ChipSet:
-    """The recipe's chips as a store below ``folder``; made once per data options and root.
+    """The recipe's chips as a store below ``folder``; made once for the same data and options, wherever the data lie.
 
     A recipe of dataset ``store`` reads the store that ``root`` is.
 
@@ -92,13 +81,7 @@ def build_chips(recipe: Recipe, root: Path | None, folder: Path) -> ChipSet:
         chips = open_chips(root, in_memory=True)
         chips.band_index(all_bands(recipe))
         return chips
-    facts = {
-        "data": recipe.data.model_dump(mode="json", exclude=SPLIT_ONLY),
-        "units": recipe.units,
-        "target": recipe.target,
-        "root": str(root),
-    }
-    place = folder / f"{digest_of(facts)}.zarr"
+    place = folder / f"{chips_key(recipe, root)}.zarr"
     if place.is_dir():
         return open_chips(place, in_memory=True)
     bands = all_bands(recipe)

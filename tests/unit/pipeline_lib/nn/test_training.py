@@ -22,6 +22,7 @@ from pipeline_lib.nn.sampling import UniformSampler
 from pipeline_lib.nn.split import split_chips
 from pipeline_lib.nn.training import Fit, FitResult, Progress, learning_rate
 from pipeline_lib.options.train import DataOptions, Recipe, ScheduleOptions
+from pipeline_lib.steps.training_keys import training_key
 
 BASE = {
     "name": "small",
@@ -60,6 +61,7 @@ def session_of(chips: ChipSet, folder: Path, report=None, **changes) -> Session:
         split=split_chips(chips, DataOptions(folds=4, test_fold=0)),
         scale=scale,
         folder=folder,
+        key=training_key(recipe, chips),
         report=report,
     )
 
