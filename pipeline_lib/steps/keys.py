@@ -25,8 +25,8 @@ from pipeline_lib.water.ensemble import EnsembleDetector
 from pipeline_lib.water.fused import FusedDetector
 from pipeline_lib.water.learned import LearnedDetector
 
-CARD_FOR_PEOPLE = frozenset({"description", "recipe", "data", "metrics", "limits", "software", "digests"})
-"""What a model's card says to its readers; all else decides what the network answers."""
+CARD_FOR_PEOPLE = frozenset({"description", "recipe", "data", "metrics", "limits", "software"})
+"""What a model's card says to its readers. All else decides what the network answers, or is written beside it."""
 
 
 def elevation_key(plan: MappingPlan) -> str:
