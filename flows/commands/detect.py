@@ -22,9 +22,14 @@ def detect_command(
     option: Annotated[
         list[str] | None, typer.Option(help="Detector's own option as NAME=VALUE (VALUE in JSON); may be repeated.")
     ] = None,
-    scale: Annotated[str | None, typer.Option(help="db or linear; told from the values without it.")] = None,
+    scale: Annotated[
+        str | None, typer.Option(help="db, linear (power) or amplitude; told from the file without it.")
+    ] = None,
     polarisations: Annotated[
         str | None, typer.Option(help="Names of the bands in order, as VV,VH; told from the file without it.")
+    ] = None,
+    nodata: Annotated[
+        str | None, typer.Option(help="One more value that is no data; none: every value was measured.")
     ] = None,
 ) -> None:
     """Find water in any Sentinel-1 raster of your own."""
@@ -32,23 +37,25 @@ def detect_command(
     from pipeline_lib.errors import InputError
     from pipeline_lib.steps.detect import detect_raster
 
-    if scale not in {None, "db", "linear"}:
-        raise InputError(f"--scale is {scale!r}; it can be db or linear.")
+    if scale not in {None, "db", "linear", "amplitude"}:
+        raise InputError(f"--scale is {scale!r}; it can be db, linear or amplitude.")
+    try:
+        fill = None if nodata is None else float("nan" if nodata == "none" else nodata)
+    except ValueError as error:
+        raise InputError(f"--nodata is {nodata!r}; expected a number, or none.") from error
     names = tuple(name.strip() for name in polarisations.split(",")) if polarisations else None
-    chosen = {"db": "db", "linear": "linear"}.get(scale or "")
     found = detect_raster(
         scene,
         out,
         reference=reference,
         name=detector,
         parameters=named_values(option),
-        scale=chosen,  # type: ignore[arg-type]
+        scale=scale,  # type: ignore[arg-type]
         polarisations=names,
+        nodata=fill,
     )
     share = 100 * found.water_px / found.observed_px if found.observed_px else 0.0
     typer.echo(f"Water: {found.water_km2:.2f} km2, {share:.1f} % of {found.observed_px} observed pixels.")
-    if not found.observed_px:
-        typer.echo("No pixel of the raster is observed: everything is no data.")
     for note in found.notes:
         typer.echo(f"  {note}")
     for path in (found.water, found.likelihood, found.picture):

@@ -119,6 +119,7 @@ def detect_raster(
     parameters: dict[str, JsonValue] | None = None,
     scale: Scale | None = None,
     polarisations: tuple[str, ...] | None = None,
+    nodata: float | None = None,
 ) -> RasterResult:
     """Find water in any raster of backscatter; write ``water.tif``, ``likelihood.tif`` and ``water.png``.
 
@@ -126,15 +127,15 @@ def detect_raster(
     cloud-optimised and on the raster's own grid.
 
     Raises:
-        RasterError: the raster cannot be read or is not calibrated backscatter.
+        RasterError: the raster cannot be read or is not calibrated backscatter, or nothing can be said of any pixel.
         GridMismatchError: the reference is not on the raster's grid.
         StoreError: the folder cannot be written.
     """
     found = detector(name, parameters)
-    scene = load_raster(path, scale=scale, polarisations=polarisations)
+    scene = load_raster(path, scale=scale, polarisations=polarisations, nodata=nodata)
     history = None
     if reference is not None:
-        before = load_raster(reference, scale=scale, polarisations=polarisations)
+        before = load_raster(reference, scale=scale, polarisations=polarisations, nodata=nodata)
         history = _as_history(before, scene, reference)
     extent = found.detect(Observation(scene=scene, history=history)).rio.write_crs(scene.rio.crs)
     paths = {kind: out / f"{kind}.tif" for kind in ("water", "likelihood")}
@@ -185,6 +186,8 @@ def _write_rasters(extent: xr.Dataset, paths: dict[str, Path]) -> tuple[int, int
         ]
         classes = extent["water"].data
         observed, water, *_ = dask.compute((classes != NOT_OBSERVED).sum(), (classes == WATER).sum(), *writes)
+        if not observed:
+            raise RasterError("The detector can say nothing of any pixel of the raster; nothing is written.")
         for kind, path in cogs.items():
             rasterio.shutil.copy(tiled[kind], path, driver="COG", compress="deflate", overview_resampling="nearest")
     return int(observed), int(water)
