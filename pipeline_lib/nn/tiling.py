@@ -4,8 +4,10 @@ Both lay tiles on a grid that is anchored at the scene's origin, and see "not ob
 pixel's value depends on the scene alone and never on how it was cut into blocks.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,32 +19,69 @@ LEAST_WEIGHT = 1e-3
 
 @dataclass
 class Runner:
-    """Runs tiles through a backend in batches; halves the batch when the device runs out of memory, and stays there."""
+    """Runs tiles through a backend in batches; halves the batch when the device runs out of memory, and stays there.
+
+    Threads share it: each call goes through its tiles with a batch of its own, and the one that the next call starts
+    with only ever shrinks. A single tile that finds no room is run again while no other call is on the device.
+    """
 
     backend: Backend
     batch: int = 1
     on_halved: Callable[[int], None] | None = None
+    _turn: threading.Condition = field(default_factory=threading.Condition, init=False, repr=False, compare=False)
+    _running: int = field(default=0, init=False, repr=False, compare=False)
+    """Calls that are on the device now; guarded by ``_turn``, as is ``batch``."""
 
     def odds(self, tiles: Tiles) -> Tiles:
         """Log-odds of all tiles.
 
         Raises:
-            OutOfMemory: not even one tile fits.
+            OutOfMemory: not even one tile fits on a device that no other call of this runner uses.
         """
         done: list[Tiles] = []
-        start = 0
+        start, batch = 0, self.batch
         while start < len(tiles):
+            some = tiles[start : start + batch]
             try:
-                done.append(self.backend.odds(tiles[start : start + self.batch]))
+                with self._beside_others():
+                    done.append(self.backend.odds(some))
             except OutOfMemory:
-                if self.batch == 1:
-                    raise
-                self.batch //= 2
-                if self.on_halved is not None:
-                    self.on_halved(self.batch)
-                continue
-            start += self.batch
+                if len(some) > 1:
+                    batch = self._halved(len(some))
+                    continue
+                with self._alone():
+                    done.append(self.backend.odds(some))
+            start += len(some)
         return done[0] if len(done) == 1 else np.concatenate(done)
+
+    def _halved(self, tried: int) -> int:
+        """The batch to go on with where ``tried`` tiles found no room."""
+        with self._turn:
+            smaller = tried // 2
+            if smaller < self.batch:
+                self.batch = smaller
+                if self.on_halved is not None:
+                    self.on_halved(smaller)
+            return self.batch
+
+    @contextmanager
+    def _beside_others(self) -> Iterator[None]:
+        """Be on the device, maybe with others."""
+        with self._turn:
+            self._running += 1
+        try:
+            yield
+        finally:
+            with self._turn:
+                self._running -= 1
+                self._turn.notify_all()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Be on the device when all others have left it; those who come meanwhile wait."""
+        with self._turn:
+            self._turn.wait_for(lambda: self._running == 0)
+            yield
 
 
 def halo_odds(image: Tiles, runner: Runner, *, tile: tuple[int, int], halo: int) -> Tiles:
@@ -61,8 +100,9 @@ def halo_odds(image: Tiles, runner: Runner, *, tile: tuple[int, int], halo: int)
     out = np.empty((height, width), np.float32)
     places = [(y, x) for y in range(0, height, tile[0]) for x in range(0, width, tile[1])]
     around = tile[0] + 2 * halo, tile[1] + 2 * halo
-    for start in range(0, len(places), max(runner.batch, 1)):
-        some = places[start : start + runner.batch]
+    batch = runner.batch  # it may shrink meanwhile
+    for start in range(0, len(places), batch):
+        some = places[start : start + batch]
         cut = [image[None, :, y : y + around[0], x : x + around[1]] for y, x in some]
         odds = runner.odds(np.ascontiguousarray(cut[0] if len(cut) == 1 else np.concatenate(cut)))
         for (y, x), tile_odds in zip(some, odds, strict=True):

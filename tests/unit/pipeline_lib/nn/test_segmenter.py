@@ -4,6 +4,8 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -21,7 +23,7 @@ from pipeline_lib.nn.model_writer import rewrite_card
 from pipeline_lib.nn.predict import odds_of
 from pipeline_lib.nn.segmenter import PixelSizeWarning, Segmenter
 from pipeline_lib.nn.tiles import OutOfMemory
-from pipeline_lib.nn.tiling import Runner, hann
+from pipeline_lib.nn.tiling import Runner, halo_odds, hann
 from pipeline_lib.options.learned import LearnedOptions
 from pipeline_lib.water.learned import LearnedDetector
 
@@ -194,10 +196,11 @@ def test_out_of_memory_halves_the_batch_and_goes_on(small_model, scene) -> None:
     segmenter = Segmenter.load(small_model.folder, "cpu", tile=32, batch=8)
     tiny = _Tiny(plain.runner.backend)
     segmenter.runner.backend = tiny
-    np.testing.assert_allclose(segmenter.likelihood(scene).to_numpy(), plain.likelihood(scene).to_numpy(), atol=1e-5)
-    assert segmenter.halved == [4, 2]
-    assert tiny.sizes[:3] == [8, 4, 2] or max(tiny.sizes) <= 4
-    assert max(tiny.sizes[3:]) <= 2
+    found = segmenter.likelihood(scene).compute(scheduler="synchronous")
+    np.testing.assert_allclose(found, plain.likelihood(scene), atol=1e-5)
+    assert segmenter.halved == [2], "a block has four tiles, and half of them fit"
+    assert tiny.sizes[0] == 4
+    assert max(tiny.sizes[1:]) == 2
 
 
 def test_not_even_one_tile_fits() -> None:
@@ -209,6 +212,81 @@ def test_not_even_one_tile_fits() -> None:
 
     with pytest.raises(OutOfMemory):
         Runner(Full(), 4).odds(np.zeros((4, 2, 8, 8), np.float32))
+
+
+def _numbered(first, count):
+    return np.arange(first, first + count, dtype=np.float32)[:, None, None, None] * np.ones((1, 1, 4, 4), np.float32)
+
+
+def test_two_threads_that_run_out_at_once_both_go_on() -> None:
+    both = threading.Barrier(2)
+
+    class Small:
+        """Room for one tile a call; two calls with two tiles run out at the same time."""
+
+        name = "small"
+
+        def odds(self, tiles):
+            if len(tiles) > 1:
+                both.wait(timeout=30)
+                raise OutOfMemory("no room")
+            return tiles[:, 0]
+
+    halved = []
+    runner = Runner(Small(), 2, on_halved=halved.append)
+    with ThreadPoolExecutor(2) as pool:
+        parts = list(pool.map(runner.odds, (_numbered(0, 2), _numbered(2, 2))))
+    np.testing.assert_array_equal(np.concatenate(parts)[:, 0, 0], range(4))
+    assert halved == [1]
+    assert runner.batch == 1
+
+
+def test_a_tile_without_room_beside_another_call_waits_for_it() -> None:
+    inside, leave = threading.Event(), threading.Event()
+
+    class Shared:
+        """Room for one call at a time; the first stays until the second was refused."""
+
+        name = "shared"
+
+        def __init__(self) -> None:
+            self.busy = threading.Lock()
+
+        def odds(self, tiles):
+            if not self.busy.acquire(blocking=False):
+                leave.set()
+                raise OutOfMemory("no room")
+            inside.set()
+            leave.wait(timeout=30)
+            self.busy.release()
+            return tiles[:, 0]
+
+    runner = Runner(Shared(), 1)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(runner.odds, _numbered(0, 1))
+        inside.wait(timeout=30)
+        second = pool.submit(runner.odds, _numbered(1, 1))
+        assert (first.result()[0, 0, 0], second.result()[0, 0, 0]) == (0, 1)
+
+
+def test_every_tile_of_a_block_is_worked_out_when_the_batch_shrinks_on_the_way() -> None:
+    class Shrinking:
+        """Room for four tiles at first, for two later."""
+
+        name = "shrinking"
+
+        def __init__(self) -> None:
+            self.calls = 0
+
+        def odds(self, tiles):
+            self.calls += 1
+            if len(tiles) > (4 if self.calls < 2 else 2):
+                raise OutOfMemory("no room")
+            return tiles[:, 0]
+
+    image = np.arange(16 * 16, dtype=np.float32).reshape(1, 16, 16)
+    found = halo_odds(image, Runner(Shrinking(), 4), tile=(4, 4), halo=0)
+    np.testing.assert_array_equal(found, image[0])
 
 
 def test_windows_of_neighbours_sum_to_one() -> None:
