@@ -17,7 +17,7 @@ from pipeline_lib.steps.event_chips import TaughtPass, nearest_overpass
 from pipeline_lib.steps.map_event import Place
 from pipeline_lib.steps.workspace import workspace_of
 from tasks.chips import prepare_overpass, write_chips
-from tasks.display import all_shown
+from tasks.display import all_shown, unvisited
 from tasks.plan import plan_event
 from tasks.prepare import prepare_history, prepare_pass
 from tasks.search import search
@@ -75,7 +75,8 @@ def build_chips(recipe: Recipe, events: list[Event], catalog: str, out: str, opt
     progress = Progress(run_logger(), len(stages) + 1)
     with all_shown():
         progress.follow(stages.values())
-        count = write_chips(recipe, [(_taught(event, chain), place) for event, chain, place in started], out)
+        taught = [(_taught(event, chain), place) for event, chain, place in started]
+        count = write_chips(recipe, unvisited(taught), out)
         progress.finished(f"{count} chips in {out}")
     return count
 
@@ -84,16 +85,18 @@ def _prepared(recipe: Recipe, event: Event, catalog: str, options: MapOptions, p
     """Start preparing every pass of an event with its references and its overpass."""
     found = search(event, catalog, options.search)
     plan = plan_event(event, catalog, found, options, place)
+    given = unvisited(plan)
     started: dict[str, PrefectFuture[Any]] = {}
     chains = []
     for planned in plan.passes:
         references = history_name(planned)
         if references not in started:
-            started[references] = prepare_history.submit(plan, planned, place)
+            started[references] = prepare_history.submit(given, unvisited(planned), place)
         near = nearest_overpass(found, planned, recipe.distill.max_lag_days)
         if near is not None and near[0].acquisition_id not in started:
-            started[near[0].acquisition_id] = prepare_overpass.submit(plan, near[0], place)
-        scene = prepare_pass.submit(plan, planned, started[references], place, return_state=False)
+            started[near[0].acquisition_id] = prepare_overpass.submit(given, unvisited(near[0]), place)
+        history = unvisited(started[references])
+        scene = prepare_pass.submit(given, unvisited(planned), history, place, return_state=False)
         overpass = None if near is None else started[near[0].acquisition_id]
         chains.append(_Chain(planned, scene, started[references], overpass, 0.0 if near is None else near[1]))
     return chains

@@ -4,7 +4,9 @@ Each message is one or two sentences for the person at the desk: what was wrong,
 expected, and what to do about it. The command line prints the message alone; a traceback needs ``--debug``.
 """
 
+import errno
 import re
+import socket
 
 _QUERY = re.compile(r"\?[^\s'\")\]>]+")
 _FULL_STOP = re.compile(r"(?<!\.)\.$")
@@ -24,6 +26,8 @@ class OverbankError(Exception):
     """Base of every deliberate error; ``exit_code`` is what the command line leaves with."""
 
     exit_code: int = 1
+    may_pass: bool = False
+    """Whether the same call may succeed a moment later although nobody changed anything (see `may_pass`)."""
 
 
 class InputError(OverbankError, ValueError):
@@ -46,6 +50,11 @@ class UnknownNameError(InputError):
     def __init__(self, kind: str, given: str, known: tuple[str, ...]) -> None:
         """Say which ``kind`` of name was ``given`` and which are ``known``."""
         super().__init__(f"Unknown {kind} {given!r}; known are: {', '.join(known) or 'none'}.")
+        self._said = kind, given, known
+
+    def __reduce__(self) -> tuple[type, tuple[str, str, tuple[str, ...]]]:
+        """Travel between processes by what was given, not by the sentence."""
+        return type(self), self._said
 
 
 class ContractError(OverbankError, ValueError):
@@ -80,6 +89,15 @@ class AssetError(OverbankError):
     exit_code = 5
 
 
+class UnreachableAssetError(AssetError):
+    """An asset could not be read this time: no connection, HTTP 429 or 5xx, or an answer that broke off or is damaged.
+
+    A file that is damaged in the archive itself looks the same.
+    """
+
+    may_pass = True
+
+
 class UnseparableHistogramError(OverbankError):
     """A histogram has one mode only, so that no threshold means anything."""
 
@@ -90,6 +108,12 @@ class StoreError(OverbankError):
     """The store or the output folder cannot be read or written (not writable, full, damaged)."""
 
     exit_code = 7
+
+
+class UnreachableStoreError(StoreError):
+    """A store in a bucket could not be reached this time: no connection, or its service is busy or down."""
+
+    may_pass = True
 
 
 class ModelError(OverbankError):
@@ -120,3 +144,44 @@ class IncompleteEventError(OverbankError):
     """The event was published, but some of its passes could not be mapped; running again completes it."""
 
     exit_code = 9
+
+
+_CONNECTION = ("ConnectionError", "HTTPClientError", "ClientConnectionError", "ClientPayloadError")
+"""Bases, by name, of what botocore and aiohttp raise where a connection fails; none is an ``OSError``."""
+
+_ANSWERS = (FileExistsError, FileNotFoundError, PermissionError, ValueError)
+"""What a folder, a bucket or a library says for good, with a number or without."""
+
+_NETWORK = frozenset(
+    {
+        errno.EAGAIN,
+        errno.EBUSY,
+        errno.ECONNABORTED,
+        errno.EHOSTDOWN,
+        errno.EHOSTUNREACH,
+        errno.EIO,
+        errno.ENETDOWN,
+        errno.ENETRESET,
+        errno.ENETUNREACH,
+        errno.ESTALE,
+        errno.ETIMEDOUT,
+    }
+)
+
+
+def may_pass(error: BaseException | None) -> bool:
+    """Whether what failed is worth another try as it is: the network and overloaded servers yes, all else no.
+
+    Of ours, the class says so (`OverbankError.may_pass`): a wrong input, a foreign file or a full disk stays what it
+    is. Of others it is an ``OSError`` of connections, time limits and names of hosts, by its class or number; one
+    without a number comes from a library (requests, GDAL) that reads over the network.
+    """
+    if isinstance(error, OverbankError):
+        return error.may_pass
+    if isinstance(error, (ConnectionError, TimeoutError, socket.gaierror)):
+        return True
+    if any(kind.__name__ in _CONNECTION for kind in type(error).__mro__):
+        return True
+    if not isinstance(error, OSError) or isinstance(error, _ANSWERS):
+        return False
+    return error.errno is None or error.errno in _NETWORK

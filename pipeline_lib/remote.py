@@ -13,7 +13,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from pipeline_lib.atomic import whole_file
-from pipeline_lib.errors import InputError
+from pipeline_lib.errors import InputError, UnreachableStoreError, may_pass
 from pipeline_lib.full_disk import unwritable
 
 UNUSABLE = "Free space, see to permissions and credentials, or choose another place."
@@ -44,6 +44,11 @@ def located(href: str) -> tuple[Any, str]:
     return filesystem, str(path)
 
 
+def of_storage(error: Exception) -> bool:
+    """Whether an error comes from a folder, a bucket or the way there, and not from what is computed."""
+    return isinstance(error, OSError) or type(error).__module__.split(".")[0] in _LIBRARIES
+
+
 @contextmanager
 def said(what: str, advice: str = UNUSABLE, *more: type[Exception], near: str | None = None) -> Iterator[None]:
     """Say of a failure of folder or bucket what could not be done; what is computed inside fails as it does.
@@ -56,13 +61,16 @@ def said(what: str, advice: str = UNUSABLE, *more: type[Exception], near: str | 
 
     Raises:
         StoreError: in place of an ``OSError``, an error of a bucket's package, or one of ``more``.
+        UnreachableStoreError: where that is no disk of this machine, and may pass.
     """
     try:
         yield
     except Exception as error:
-        if isinstance(error, (OSError, *more)) or type(error).__module__.split(".")[0] in _LIBRARIES:
-            raise unwritable(what, None if near is None or "://" in near else near, error, advice) from error
-        raise
+        if not (of_storage(error) or isinstance(error, more)):
+            raise
+        disk = None if near is None or "://" in near else near
+        failed = unwritable(what, disk, error, advice)
+        raise (UnreachableStoreError(str(failed)) if disk is None and may_pass(error) else failed) from error
 
 
 def modified(filesystem: Any, entry: dict[str, Any]) -> datetime:

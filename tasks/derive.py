@@ -1,16 +1,16 @@
 """Derive flood from water, and the event from its passes."""
 
 from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from pipeline_lib.model import MappingPlan, PlannedPass, Stored
 from pipeline_lib.steps import derive, map_event
 from pipeline_lib.steps.mapped import Ancillaries, MappedPass
 from pipeline_lib.steps.workspace import Workspace
 from tasks.metering import working
+from tasks.retry import ONCE
 
 
-@task(name="derive flood", task_run_name="derive flood of {planned.acquisition.acquisition_id}", cache_policy=NO_CACHE)
+@task(name="derive flood", task_run_name="derive flood of {planned.acquisition.acquisition_id}", **ONCE)
 def derive_flood(
     plan: MappingPlan,
     planned: PlannedPass,
@@ -26,7 +26,7 @@ def derive_flood(
         return map_event.derive_pass(plan, planned, scene, history, water, ancillaries, store)
 
 
-@task(name="mosaic event", task_run_name="mosaic {plan.event.event_id}", cache_policy=NO_CACHE)
+@task(name="mosaic event", task_run_name="mosaic {plan.event.event_id}", **ONCE)
 def mosaic_event(plan: MappingPlan, passes: list[MappedPass], place: map_event.Place) -> Stored:
     """The event over all its passes."""
     with working(place, "mosaic", plan.event.event_id, plan, len(passes)):

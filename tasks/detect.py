@@ -4,7 +4,6 @@ import threading
 from contextlib import nullcontext
 
 from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from pipeline_lib.model import MappingPlan, PlannedPass, Stored
 from pipeline_lib.steps import map_event
@@ -12,12 +11,13 @@ from pipeline_lib.steps.mapped import Ancillaries
 from pipeline_lib.steps.workspace import Workspace
 from tasks.cluster import gpu_resources, gpu_slot
 from tasks.metering import working
+from tasks.retry import ONCE
 
 _one_at_a_time = threading.Lock()
 """Detection keeps all processors busy by itself and holds more memory than any other stage of a pass."""
 
 
-@task(name="detect water", task_run_name="detect water in {planned.acquisition.acquisition_id}", cache_policy=NO_CACHE)
+@task(name="detect water", task_run_name="detect water in {planned.acquisition.acquisition_id}", **ONCE)
 def detect_water(
     plan: MappingPlan,
     planned: PlannedPass,

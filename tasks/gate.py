@@ -5,22 +5,22 @@ from pathlib import Path
 
 from prefect import task
 from prefect.artifacts import create_image_artifact, create_markdown_artifact
-from prefect.cache_policies import NO_CACHE
 
 from pipeline_lib.options.gate import ApprovalOptions, PublishIf
 from pipeline_lib.steps import approval, gate, summary
 from pipeline_lib.steps.map_event import Place
 from pipeline_lib.steps.mapped import Mapped
 from pipeline_lib.steps.workspace import Workspace
+from tasks.retry import ONCE
 
 
-@task(name="assess", task_run_name="assess {mapped.plan.event.event_id}", cache_policy=NO_CACHE)
+@task(name="assess", task_run_name="assess {mapped.plan.event.event_id}", **ONCE)
 def assess(mapped: Mapped, out: str, rule: PublishIf, place: Place) -> gate.Assessment:
     """What each pass found, and whether that is worth an event."""
     return gate.assess(mapped, Path(out), rule, Workspace(place.workspace).store)
 
 
-@task(name="ask for approval", task_run_name="ask for approval of {assessment.event_id}", cache_policy=NO_CACHE)
+@task(name="ask for approval", task_run_name="ask for approval of {assessment.event_id}", **ONCE)
 def ask_for_approval(
     assessment: gate.Assessment, mapped: Mapped, out: str, options: ApprovalOptions, run_id: str | None
 ) -> approval.Request:

@@ -2,7 +2,6 @@
 
 from prefect import task
 from prefect.artifacts import create_image_artifact, create_link_artifact, create_markdown_artifact
-from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 
 from pipeline_lib.model import Grounds, Product
@@ -12,9 +11,10 @@ from pipeline_lib.steps.workspace import Workspace
 from tasks.display import show
 from tasks.lineage import materialized
 from tasks.metering import working
+from tasks.retry import ONCE
 
 
-@task(name="publish event", task_run_name="publish {mapped.plan.event.event_id}", cache_policy=NO_CACHE)
+@task(name="publish event", task_run_name="publish {mapped.plan.event.event_id}", **ONCE)
 def publish_event(mapped: Mapped, out: str, place: map_event.Place, decision: Grounds, since: int) -> Product:
     """Write the product and switch readers to it at once; then show summary, map and page on the run.
 

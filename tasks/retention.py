@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from pipeline_lib.steps import retention
+from tasks.retry import ONCE
 
 
-@task(name="forget old data", cache_policy=NO_CACHE)
+@task(name="forget old data", **ONCE)
 def forget(out: str, options: retention.RetentionOptions) -> retention.Removed:
     """Remove old intermediates, leftovers and polls under a folder of events."""
     return retention.forget(Path(out), options, datetime.now(UTC))

@@ -3,20 +3,20 @@
 from pathlib import Path
 
 from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from pipeline_lib.options.train import Recipe
 from pipeline_lib.steps import train as steps
 from tasks.cluster import gpu_slot
+from tasks.retry import ONCE
 
 
-@task(name="build chips", task_run_name="build chips for {recipe.name}", cache_policy=NO_CACHE)
+@task(name="build chips", task_run_name="build chips for {recipe.name}", **ONCE)
 def build_chips(recipe: Recipe, root: str | None, workspace: str) -> int:
     """The chip store of a recipe; number of chips."""
     return steps.count_chips(recipe, Path(root) if root else None, Path(workspace))
 
 
-@task(name="train", task_run_name="train {recipe.name}", cache_policy=NO_CACHE, tags=["gpu"])
+@task(name="train", task_run_name="train {recipe.name}", tags=["gpu"], **ONCE)
 def train(
     recipe: Recipe, root: str | None, out: str, workspace: str, device: str, report: steps.Report
 ) -> steps.Trained:

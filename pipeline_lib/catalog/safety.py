@@ -38,6 +38,8 @@ class UnsafeHrefError(CatalogError):
 class HostLookupError(CatalogError):
     """A host has no address, now; it may have one later."""
 
+    may_pass = True
+
 
 @dataclass(frozen=True, kw_only=True)
 class AccessPolicy:

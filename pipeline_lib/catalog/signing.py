@@ -3,6 +3,7 @@
 import os
 import time
 from http import HTTPStatus
+from typing import NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -10,7 +11,7 @@ import urllib3
 
 from pipeline_lib.catalog.profiles import Signing, profile_of
 from pipeline_lib.catalog.safety import AccessPolicy, UnsafeHrefError, check_addresses, check_href, policy_of
-from pipeline_lib.errors import AssetError
+from pipeline_lib.errors import AssetError, UnreachableAssetError, may_pass
 from pipeline_lib.model import CatalogReference
 
 MAX_REDIRECTS = 5
@@ -77,7 +78,8 @@ def _signed_by_planetary_computer(href: str) -> str:
     try:
         return str(planetary_computer.sign_url(href))
     except (requests.RequestException, ValueError, KeyError) as error:
-        raise AssetError(
+        kind = UnreachableAssetError if _busy(error) else AssetError
+        raise kind(
             f"The Planetary Computer did not sign {_shown(href)}: {type(error).__name__}. Check the network, or set "
             "PC_SDK_SUBSCRIPTION_KEY if it limits requests without a key."
         ) from None
@@ -115,7 +117,7 @@ def _asked(session: requests.Session, href: str) -> tuple[str | None, bytes]:
                 return onward, b"" if onward else answer.raw.read(_HEAD)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             if attempt + 1 == ATTEMPTS:
-                raise AssetError(
+                raise UnreachableAssetError(
                     f"The asset {_shown(href)} cannot be reached ({type(error).__name__}, {ATTEMPTS} attempts); "
                     "try again later."
                 ) from None
@@ -123,10 +125,19 @@ def _asked(session: requests.Session, href: str) -> tuple[str | None, bytes]:
     return None, b""
 
 
-def refusal(href: str) -> str | None:
-    """What the server of an http(s) address says in place of a raster, in words; None where it gives one.
+class Refusal(NamedTuple):
+    """What a server says in place of a raster."""
 
-    GDAL calls an error page "not a supported file format": who has no valid credentials looks for a fault in the file.
+    words: str
+    may_pass: bool = False
+    """Whether it says "later" and not "no"."""
+
+
+def refusal(href: str) -> Refusal | None:
+    """What the server of an http(s) address says in place of a raster.
+
+    None where it gives a raster, or does not answer. GDAL calls an error page "not a supported file format": who has
+    no valid credentials looks for a fault in the file.
     """
     if not href.startswith(("http://", "https://")):
         return None
@@ -139,12 +150,26 @@ def refusal(href: str) -> str | None:
     except requests.RequestException:
         return None
     if code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-        return f"{said}: credentials or a signature are missing, or have run out (overbank doctor)"
+        return Refusal(f"{said}: credentials or a signature are missing, or have run out (overbank doctor)")
     if code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-        return f"the file is empty (HTTP {code})"
+        return Refusal(f"the file is empty (HTTP {code})")
     if code >= HTTPStatus.BAD_REQUEST:
-        return said
-    return "its server answers with a web page and not with a raster" if kind.startswith("text/html") else None
+        return Refusal(said, _passing(code))
+    page = Refusal("its server answers with a web page and not with a raster")
+    return page if kind.startswith("text/html") else None
+
+
+def _passing(code: int) -> bool:
+    """Whether a status says "later" and not "no"."""
+    return (
+        code in {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS} or code >= HTTPStatus.INTERNAL_SERVER_ERROR
+    )
+
+
+def _busy(error: Exception) -> bool:
+    """Whether a request failed by the network or by a server that is busy or down."""
+    answer = getattr(error, "response", None)
+    return may_pass(error) if answer is None else _passing(answer.status_code)
 
 
 def _check_kind(href: str, head: bytes) -> None:

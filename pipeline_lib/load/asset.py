@@ -15,7 +15,7 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from pipeline_lib.catalog.signing import refusal
-from pipeline_lib.errors import AssetError, shown
+from pipeline_lib.errors import AssetError, UnreachableAssetError, shown
 from pipeline_lib.load import traffic
 from pipeline_lib.model import CatalogItem
 
@@ -103,6 +103,24 @@ class Asset:
         return values
 
 
+_NETWORK = ("http://", "https://", "s3://", "gs://", "/vsicurl/", "/vsis3/", "/vsigs/")
+_ANSWERS = (FileNotFoundError, PermissionError, KeyError, ImportError)
+"""What says that the next try will end alike, over a network, too."""
+
+
+def unreadable(href: str, error: Exception) -> type[AssetError]:
+    """The error to raise where an asset could not be read.
+
+    Over a network one failure says little of the next try, unless a server said no; a local file is what it is.
+
+    Args:
+        href: of the asset; a chain of fsspec's or a path of GDAL's virtual file systems, too.
+        error: of fsspec or GDAL.
+    """
+    passing = any(mark in href for mark in _NETWORK) and not isinstance(error, _ANSWERS)
+    return UnreachableAssetError if passing else AssetError
+
+
 @contextmanager
 def opened(item_id: str, key: str, href: str, gdal: Mapping[str, str | int]) -> Iterator[rasterio.DatasetReader]:
     """Open a raster under `GDAL_SETTINGS`; every failure becomes an `AssetError` that names item and asset."""
@@ -114,11 +132,13 @@ def opened(item_id: str, key: str, href: str, gdal: Mapping[str, str | int]) -> 
             yield dataset
     except (RasterioError, OSError) as error:
         _failed.add(address)
-        reason = refusal(href) or (
-            f"{shown(error.__cause__ or error).rstrip('.')}. It is missing, truncated or not a raster"
-        )
-        raise AssetError(
-            f"Asset {key!r} of item {item_id} cannot be read: {reason}; try again later or leave the item out."
+        kind, reason = unreadable(href, error), refusal(href)
+        if reason is None:
+            said = f"{shown(error.__cause__ or error).rstrip('.')}. It is missing, truncated or not a raster"
+        else:
+            kind, said = (UnreachableAssetError if reason.may_pass else AssetError), reason.words
+        raise kind(
+            f"Asset {key!r} of item {item_id} cannot be read: {said}; try again later or leave the item out."
         ) from None
 
 

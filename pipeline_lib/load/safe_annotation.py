@@ -4,6 +4,7 @@ import rasterio
 from rasterio.errors import RasterioError
 
 from pipeline_lib.errors import AssetError, shown
+from pipeline_lib.load.asset import unreadable
 from pipeline_lib.load.orbit_file import orbit_from_files
 from pipeline_lib.load.safe_files import SafeFiles, gdal_path
 from pipeline_lib.load.safe_xml import (
@@ -98,7 +99,9 @@ def ipf_version(files: SafeFiles, measurement: str) -> tuple[int, int] | None:
             with rasterio.open(gdal_path(files.sign(measurement))) as dataset:
                 text = str(dataset.tags().get("TIFFTAG_SOFTWARE", "")).rpartition(" ")[2]
         except (RasterioError, OSError) as error:
-            raise AssetError(f"{files.name}: the measurement cannot be opened ({shown(error)}).") from None
+            raise unreadable(measurement, error)(
+                f"{files.name}: the measurement cannot be opened ({shown(error)})."
+            ) from None
     major, _, minor = text.partition(".")
     return (int(major), int(minor[:2])) if major.isdigit() and minor[:2].isdigit() else None
 

@@ -11,7 +11,9 @@ from typing import Any
 import fsspec
 
 from pipeline_lib.errors import AssetError, RasterError, shown
+from pipeline_lib.load.asset import unreadable
 from pipeline_lib.load.safe_xml import MAX_XML_BYTES, parse_xml
+from pipeline_lib.remote import of_storage
 
 POLARISATIONS = ("vv", "hh", "vh", "hv")
 # Names as ESA gives them (also COG_SAFE), and as the open-data mirrors shorten them (iw-vv.xml).
@@ -58,9 +60,11 @@ class SafeFiles:
         try:
             with fsspec.open(self.sign(href), "rb", **self.storage) as stream:
                 content: bytes = stream.read(MAX_XML_BYTES + 1)
-        except (OSError, KeyError, ValueError, ImportError, zipfile.BadZipFile) as error:
+        except Exception as error:
+            if not (of_storage(error) or isinstance(error, (KeyError, ValueError, ImportError, zipfile.BadZipFile))):
+                raise
             inner = posixpath.basename(href.split("::", maxsplit=1)[0])
-            raise AssetError(f"{self.name}: {inner} cannot be read ({shown(error)}).") from None
+            raise unreadable(href, error)(f"{self.name}: {inner} cannot be read ({shown(error)}).") from None
         return content
 
 
@@ -159,8 +163,12 @@ def _from_zip(href: str, storage: dict[str, Any]) -> SafeFiles:
     try:
         with fsspec.open(href, "rb", **storage) as stream, zipfile.ZipFile(stream) as archive:
             entries = [info.filename for info in archive.infolist() if not info.is_dir()]
-    except (OSError, zipfile.BadZipFile, ValueError) as error:
-        raise AssetError(f"{shown(href)} is not a readable zip ({shown(error)}); download the product again.") from None
+    except Exception as error:
+        if not (of_storage(error) or isinstance(error, (zipfile.BadZipFile, ValueError))):
+            raise
+        raise unreadable(href, error)(
+            f"{shown(href)} is not a readable zip ({shown(error)}); download the product again."
+        ) from None
     for entry in entries:
         if entry.startswith(("/", "\\")) or ".." in re.split(r"[/\\]", entry) or ":" in entry.split("/")[0]:
             raise AssetError(f"{href} holds the path {entry!r}, which leaves the archive; it is not opened.")

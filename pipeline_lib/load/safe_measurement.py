@@ -14,6 +14,7 @@ from rasterio.windows import Window
 
 from pipeline_lib.errors import AssetError
 from pipeline_lib.load import traffic
+from pipeline_lib.load.asset import unreadable
 from pipeline_lib.load.safe_files import gdal_path
 from pipeline_lib.sar.annotation import GrdAnnotation
 from pipeline_lib.sar.border import REACH, WINDOW, border_of
@@ -77,7 +78,7 @@ class Measurement:
                     part = dataset.read(1, window=Window(left, top, right - left, bottom - top))
                     traffic.count(part.nbytes)
                 except (RasterioError, OSError) as error:
-                    raise AssetError(
+                    raise unreadable(self.href, error)(
                         f"{self.name}: the measurement of {self.annotation.polarisation.upper()} is damaged between "
                         f"lines {top} and {bottom} ({error.__cause__ or error}); download the product again."
                     ) from None
@@ -146,7 +147,7 @@ class Measurement:
             try:
                 dataset = rasterio.open(gdal_path(self.sign(self.href)))
             except (RasterioError, OSError) as error:
-                raise AssetError(
+                raise unreadable(self.href, error)(
                     f"{self.name}: the measurement of {self.annotation.polarisation.upper()} cannot be opened "
                     f"({type(error).__name__}); it is missing, truncated or not a TIFF. Download the product again."
                 ) from None
