@@ -45,39 +45,38 @@ Counts = NDArray[np.float64]
 
 
 def _pooled_iou(drawn: Counts) -> float:
-    hit, false, missed = drawn[:, :3].sum(axis=0)
-    return _divide(hit, hit + false + missed)
+    return _mean(_ious(drawn.sum(axis=0, keepdims=True)))
 
 
 def _pooled_f1(drawn: Counts) -> float:
     hit, false, missed = drawn[:, :3].sum(axis=0)
-    return _divide(2 * hit, 2 * hit + false + missed)
+    whole = 2 * hit + false + missed
+    return float(2 * hit / whole) if whole else float("nan")
 
 
-def _divide(part: float, whole: float) -> float:
-    return float(part / whole) if whole else float("nan")
-
-
-def _chip_ious(drawn: Counts) -> NDArray[np.float64]:
-    union = drawn[:, :3].sum(axis=1)
-    ious: NDArray[np.float64] = drawn[union > 0, 0] / union[union > 0]
+def _ious(counts: Counts) -> NDArray[np.float64]:
+    """Of each row that has any water."""
+    union = counts[:, :3].sum(axis=1)
+    ious: NDArray[np.float64] = counts[union > 0, 0] / union[union > 0]
     return ious
 
 
-def _chip_mean(drawn: Counts) -> float:
-    ious = _chip_ious(drawn)
+def _mean(ious: NDArray[np.float64]) -> float:
     return float(ious.mean()) if ious.size else float("nan")
 
 
+def _chip_mean(drawn: Counts) -> float:
+    return _mean(_ious(drawn))
+
+
 def _chip_median(drawn: Counts) -> float:
-    ious = _chip_ious(drawn)
+    ious = _ious(drawn)
     return float(np.median(ious)) if ious.size else float("nan")
 
 
 def _event_mean(drawn: Counts) -> float:
     events = drawn[:, 3].astype(int)
-    hit, union = np.bincount(events, drawn[:, 0]), np.bincount(events, drawn[:, :3].sum(axis=1))
-    return float((hit[union > 0] / union[union > 0]).mean()) if (union > 0).any() else float("nan")
+    return _mean(_ious(np.stack([np.bincount(events, drawn[:, kind]) for kind in range(3)], axis=1)))
 
 
 STATISTICS: dict[str, Callable[[Counts], float]] = {

@@ -127,7 +127,7 @@ def score(counts: Confusion) -> Scores:
         counts.false_negative,
         counts.true_negative,
     )
-    water_iou, land_iou = _ratio(hit, hit + false + missed), _ratio(rejected, rejected + false + missed)
+    water_iou, land_iou = counts.water_iou, _ratio(rejected, rejected + false + missed)
     return Scores(
         confusion=counts,
         pixel_accuracy=_ratio(hit + rejected, hit + false + missed + rejected),

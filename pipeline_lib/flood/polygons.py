@@ -24,6 +24,7 @@ from pipeline_lib.flood.area import column_areas
 from pipeline_lib.flood.outlines import BitGrid
 from pipeline_lib.flood.runs import Runs, edge_labels, extremes, runs_of, sum_areas, sum_runs
 from pipeline_lib.flood.window import Window, windows_of
+from pipeline_lib.union_find import roots, unite_all
 
 TRACE_PX = 2048
 LAYERS = ("flood_class", "likelihood", "first_seen", "last_seen", "observations")
@@ -40,26 +41,26 @@ class _Pieces:
     sums: list[np.ndarray] = field(default_factory=list)
     first: list[np.ndarray] = field(default_factory=list)
     last: list[np.ndarray] = field(default_factory=list)
-    parent: list[int] = field(default_factory=list)
+    count: int = 0
+    joints: list[np.ndarray] = field(default_factory=list)
+    """Pairs of pieces that are one object, each (pairs, 2)."""
 
-    def root(self, piece: int) -> int:
-        """The piece that stands for its object."""
-        while self.parent[piece] != piece:
-            self.parent[piece] = self.parent[self.parent[piece]]
-            piece = self.parent[piece]
-        return piece
+    def roots(self) -> np.ndarray:
+        """The piece that stands for the object of each piece."""
+        parent = np.arange(self.count)
+        for pairs in self.joints:
+            unite_all(parent, pairs)
+        return np.asarray(roots(parent))
 
     def join(self, one: np.ndarray, other: np.ndarray) -> None:
         """Pieces that face each other over a window's edge are one object (0 = none, otherwise piece + 1)."""
-        facing = np.unique(np.stack([one, other])[:, (one > 0) & (other > 0)], axis=1)
-        for a, b in facing.T:
-            roots = sorted((self.root(int(a) - 1), self.root(int(b) - 1)))
-            self.parent[roots[1]] = roots[0]
+        facing = np.unique(np.stack([one, other], axis=1)[(one > 0) & (other > 0)], axis=0)
+        self.joints.append(facing - 1)
 
     def add(self, window: Window, runs: Runs, cut: dict[str, np.ndarray], areas: np.ndarray) -> int:
         """Take a window's objects in; return the number of its first piece."""
-        known = len(self.parent)
-        self.parent += range(known, known + runs.objects)
+        known = self.count
+        self.count += runs.objects
         self.windows.append((window, runs, known))
         self.sums.append(_sums(runs, cut, areas))
         never = np.full(runs.objects, NEVER)
@@ -91,8 +92,7 @@ def flood_polygons(
         unknown), ``observations`` (mean), ``geometry``. ``attrs["left_out"]`` counts the objects not returned.
     """
     pieces = _find_pieces(flood, column_areas(flood["flood_extent"]), block_px)
-    roots = np.array([pieces.root(piece) for piece in range(len(pieces.parent))], dtype=np.int64)
-    objects, index = np.unique(roots, return_inverse=True)
+    objects, index = np.unique(pieces.roots(), return_inverse=True)
     sums = np.zeros((objects.size, len(SUMS)))
     first, last = np.full(objects.size, NEVER), np.full(objects.size, -1)
     if objects.size:

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
+from pipeline_lib.union_find import root, unite
+
 NO_CLASSES = np.empty((0, 0), np.uint8)
 """Where every pixel counts, whatever its class."""
 
@@ -98,15 +100,6 @@ def _find(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 @numba.njit(nogil=True, cache=True)
-def _root(parent: np.ndarray, run: int) -> int:
-    """The run that stands for an object."""
-    while parent[run] != run:
-        parent[run] = parent[parent[run]]
-        run = parent[run]
-    return run
-
-
-@numba.njit(nogil=True, cache=True)
 def _label(offsets: np.ndarray, start: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, int]:
     """Join runs that share a side with one of the row above; number the objects in order of their first run."""
     parent = np.arange(start.size).astype(np.int32)
@@ -114,20 +107,19 @@ def _label(offsets: np.ndarray, start: np.ndarray, stop: np.ndarray) -> tuple[np
         above, here = offsets[r - 1], offsets[r]
         while above < offsets[r] and here < offsets[r + 1]:
             if start[above] < stop[here] and start[here] < stop[above]:
-                one, other = _root(parent, above), _root(parent, here)
-                parent[max(one, other)] = min(one, other)
+                unite(parent, above, here)
             if stop[above] < stop[here]:
                 above += 1
             else:
                 here += 1
     label, count = np.empty(start.size, np.int32), 0
     for run in range(start.size):
-        root = _root(parent, run)
-        if root == run:
+        first = root(parent, run)
+        if first == run:
             label[run] = count
             count += 1
         else:
-            label[run] = label[root]
+            label[run] = label[first]
     return label, count
 
 

@@ -45,6 +45,12 @@ class Confusion(Record):
     ignored: int = 0
     """Pixels left out: no data or no label on either side."""
 
+    @property
+    def water_iou(self) -> float | None:
+        """Intersection over union of water, TP / (TP + FP + FN); None where neither side has water."""
+        union = self.true_positive + self.false_positive + self.false_negative
+        return self.true_positive / union if union else None
+
     def __add__(self, other: "Confusion") -> "Confusion":
         """Pool two comparisons."""
         mine, theirs = self.model_dump(), other.model_dump()

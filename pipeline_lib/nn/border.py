@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-CAP = 11.0
-"""Largest weight: class weight 1 plus w0 = 10."""
+from pipeline_lib.nn.labels import IGNORE
+
 SIGMA_PX = 5.0
 """Width of the border term: the paper's "about 5 pixels"."""
 REACH_PX = 48
@@ -17,7 +17,7 @@ def border_weight(label: NDArray[np.uint8], *, w0: float = 10.0) -> NDArray[np.f
 
     ``d1`` and ``d2`` are the distances to the nearest and to the second nearest water body (8-connected component);
     with fewer than two bodies d2 = d1. Only dry pixels get the border term: it is there to keep bodies apart. 0
-    where the label is 255, at most `CAP` elsewhere.
+    where the label is 255, from 1 to below 1 + w0 elsewhere.
 
     Args:
         label: ``(y, x)`` uint8, 0 dry, 1 water, 255 ignored.
@@ -31,7 +31,7 @@ def border_weight(label: NDArray[np.uint8], *, w0: float = 10.0) -> NDArray[np.f
         first, second = two_nearest(water)
         border = w0 * np.exp(-((first + second) ** 2) / (2 * SIGMA_PX**2))
         weight += np.where(water, 0, border).astype(np.float32)
-    return np.where(label == 255, 0, np.minimum(weight, CAP)).astype(np.float32)
+    return np.where(label == IGNORE, 0, weight).astype(np.float32)
 
 
 def two_nearest(water: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -1,10 +1,11 @@
-"""Calibration: make a probability mean what it says, and measure whether it does."""
+"""Calibration: make a probability mean what it says. Whether it does is measured by `pipeline_lib.evaluate`."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline_lib.nn.labels import IGNORE
 from pipeline_lib.nn.odds import sigmoid
 
 Array = NDArray[np.float32]
@@ -38,7 +39,7 @@ def fit_calibration(odds: Array, truth: NDArray[np.uint8], *, most: int = 1_000_
 
     References: Guo et al. 2017, section 4.2 (temperature); Platt 1999 (scale and bias).
     """
-    known = np.isfinite(odds) & (truth != 255)
+    known = np.isfinite(odds) & (truth != IGNORE)
     z, y = odds[known].astype(np.float64), (truth[known] == 1).astype(np.float64)
     if len(z) > most:
         chosen = np.random.default_rng(seed).choice(len(z), most, replace=False)
@@ -70,35 +71,3 @@ def _newton(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float6
         if np.abs(step).max() < 1e-7:
             break
     return weights
-
-
-def expected_calibration_error(probability: Array, truth: NDArray[np.uint8], *, bins: int = 15) -> float:
-    """``sum_b (n_b / N) |share of water in b - mean probability in b|`` over equal-width bins of P(water).
-
-    Args:
-        probability: of water, 0 to 1, any shape; NaN is left out.
-        truth: of the same shape, 0 dry, 1 water, 255 left out.
-        bins: number of equal-width bins.
-
-    Returns:
-        0 (honest) to 1; NaN where nothing is known.
-
-    References: Naeini et al. 2015; Guo et al. 2017, Eq. 3 (here classwise, on the water class).
-    """
-    known = np.isfinite(probability) & (truth != 255)
-    p, y = probability[known].astype(np.float64), truth[known] == 1
-    if len(p) == 0:
-        return float("nan")
-    index = np.minimum((p * bins).astype(int), bins - 1)
-    count = np.bincount(index, minlength=bins)
-    gap = np.abs(np.bincount(index, p, bins) - np.bincount(index, y, bins))
-    return float(gap.sum() / count.sum())
-
-
-def brier(probability: Array, truth: NDArray[np.uint8]) -> float:
-    """Mean squared difference of probability and truth.
-
-    Arguments as in `expected_calibration_error`; 0 is best, NaN where nothing is known.
-    """
-    known = np.isfinite(probability) & (truth != 255)
-    return float(np.mean((probability[known] - (truth[known] == 1)) ** 2)) if known.any() else float("nan")

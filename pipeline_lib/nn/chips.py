@@ -22,8 +22,7 @@ from numpy.typing import NDArray
 
 from pipeline_lib.atomic import whole_folder
 from pipeline_lib.errors import InputError, StoreError
-
-IGNORE = 255
+from pipeline_lib.nn.labels import IGNORE
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,8 @@ from pipeline_lib.nn.augment import BandScale
 from pipeline_lib.nn.batches import PatchSource, Sampler
 from pipeline_lib.nn.border import border_weight
 from pipeline_lib.nn.checkpoint import load_weights, read_tensors, write_tensors
-from pipeline_lib.nn.chips import IGNORE, ChipSet
+from pipeline_lib.nn.chips import ChipSet
+from pipeline_lib.nn.labels import IGNORE
 from pipeline_lib.nn.networks import build_network
 from pipeline_lib.nn.objectives import Supervised
 from pipeline_lib.nn.odds import pooled_iou

@@ -3,6 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline_lib.model import Confusion
+from pipeline_lib.nn.labels import IGNORE
+
 Odds = NDArray[np.float32]
 
 
@@ -21,7 +24,13 @@ def pooled_iou(odds: Odds, labels: NDArray[np.uint8]) -> float:
         odds: log-odds of water, any shape; water above 0, NaN is left out.
         labels: of the same shape, 0 dry, 1 water, 255 left out.
     """
-    known = (labels != 255) & np.isfinite(odds)
-    predicted, truth = (odds > 0) & known, (labels == 1) & known
-    union = np.count_nonzero(predicted | truth)
-    return float(np.count_nonzero(predicted & truth) / union) if union else 0.0
+    known = (labels != IGNORE) & np.isfinite(odds)
+    water, truth = (odds > 0)[known], (labels == 1)[known]
+    hit, mapped, wet = (int(np.count_nonzero(one)) for one in (water & truth, water, truth))
+    counts = Confusion(
+        true_positive=hit,
+        false_positive=mapped - hit,
+        false_negative=wet - hit,
+        true_negative=water.size - mapped - wet + hit,
+    )
+    return counts.water_iou or 0.0

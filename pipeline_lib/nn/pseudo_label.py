@@ -5,6 +5,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline_lib.nn.labels import IGNORE
 from pipeline_lib.options.train import SelfTrainOptions
 
 Labels = NDArray[np.uint8]
@@ -27,7 +28,7 @@ def confident_labels(probability: Probability, options: SelfTrainOptions) -> tup
     seen = np.isfinite(probability)
     p = np.where(seen, probability, 0.5)
     sure = np.maximum(p, 1 - p) > options.confidence
-    labels = np.where(sure, (p > 0.5).astype(np.uint8), np.uint8(255)).astype(np.uint8)
+    labels = np.where(sure, (p > 0.5).astype(np.uint8), np.uint8(IGNORE)).astype(np.uint8)
     share = sure.sum(axis=(1, 2)) / np.maximum(seen.sum(axis=(1, 2)), 1)
     return labels, share > options.tile_share
 
@@ -51,7 +52,7 @@ def weak_labels(probability: Probability, tag: NDArray[np.bool_], options: SelfT
     Returns:
         ``(chip, y, x)`` uint8, 255 ignored.
     """
-    labels = np.full(probability.shape, 255, np.uint8)
+    labels = np.full(probability.shape, IGNORE, np.uint8)
     low, high = _thresholds(probability[~tag], options)
     for k, (p, wet) in enumerate(zip(probability, tag, strict=True)):
         seen = np.isfinite(p)
@@ -97,7 +98,7 @@ def from_tiles(tiles: Labels, shape: tuple[int, ...], tile: int) -> Labels:
     """Inverse of `to_tiles`; the rest of a chip that no tile covers is ignored."""
     chips, height, width = shape
     rows, columns = height // tile, width // tile
-    out = np.full(shape, 255, np.uint8)
+    out = np.full(shape, IGNORE, np.uint8)
     whole = tiles.reshape(chips, rows, columns, tile, tile).swapaxes(2, 3).reshape(chips, rows * tile, columns * tile)
     out[:, : rows * tile, : columns * tile] = whole
     return out

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from pipeline_lib.nn.chips import IGNORE
+from pipeline_lib.nn.labels import IGNORE
 from pipeline_lib.nn.learning import Index, Labels, Session, deal, new_network, only, train_stage
 from pipeline_lib.nn.objectives import Distillation, Sparse, Unpaired
 from pipeline_lib.nn.odds import sigmoid

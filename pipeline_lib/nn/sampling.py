@@ -8,8 +8,6 @@ from numpy.typing import NDArray
 
 from pipeline_lib.errors import InputError
 
-IGNORE = 255
-
 
 @dataclass(frozen=True)
 class Window:

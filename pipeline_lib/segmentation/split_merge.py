@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pipeline_lib.errors import ContractError
 from pipeline_lib.options.segmentation import SplitMergeOptions
 from pipeline_lib.segmentation.predicate import Homogeneity, holds, homogeneity, merging_cost
+from pipeline_lib.union_find import root, roots
 
 Labels = NDArray[np.int32]
 Sums = NDArray[np.float64]
@@ -144,14 +145,6 @@ def _adjacent(labels: Labels) -> NDArray[np.int64]:
 
 
 @numba.njit(cache=True, nogil=True)
-def _root(parent: NDArray[np.int32], region: int) -> int:
-    while parent[region] != region:
-        parent[region] = parent[parent[region]]
-        region = parent[region]
-    return region
-
-
-@numba.njit(cache=True, nogil=True)
 def _neighbour_lists(
     pairs: NDArray[np.int64], count: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
@@ -169,7 +162,7 @@ def _neighbour_lists(
 
 
 @numba.njit(cache=True, nogil=True)
-def _merge(pairs: NDArray[np.int64], n: Sums, s1: Sums, s2: Sums, kind: int, constants: Sums) -> NDArray[np.int32]:
+def _merge(pairs: NDArray[np.int64], n: Sums, s1: Sums, s2: Sums, kind: int, constants: Sums) -> NDArray[np.int64]:
     """Region each leaf ends up in. Queue entries carry the ages of both regions; those of a changed one are stale."""
     count = len(n)
     parent = np.arange(count).astype(np.int32)
@@ -201,9 +194,7 @@ def _merge(pairs: NDArray[np.int64], n: Sums, s1: Sums, s2: Sums, kind: int, con
             if cost >= 0:
                 heapq.heappush(queue, (cost, i, k, age[i], age[k]))
             entry = following[entry]
-    for region in range(count):
-        parent[region] = _root(parent, region)
-    return parent
+    return roots(parent)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -223,7 +214,7 @@ def _join_lists(
         entry = head[source]
         while entry >= 0:
             after = following[entry]
-            k = _root(parent, neighbour[entry])
+            k = root(parent, neighbour[entry])
             if k != i and mark[k] != stamp:
                 mark[k] = stamp
                 neighbour[entry] = k
@@ -233,7 +224,7 @@ def _join_lists(
     head[i] = kept
 
 
-def _dense(merged: NDArray[np.int32], pixels: Sums, first: Sums) -> Regions:
+def _dense(merged: NDArray[np.int64], pixels: Sums, first: Sums) -> Regions:
     """Number regions 1 ... in order of their first pixel."""
     names, place = np.unique(merged, return_index=True)
     names = names[np.argsort(place, kind="stable")]

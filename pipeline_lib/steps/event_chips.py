@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from pipeline_lib.errors import InputError
 from pipeline_lib.model import Acquisition, PlannedPass, Record, Stored
-from pipeline_lib.nn.chips import IGNORE, ChipSet, LabelledChip, write_chips
+from pipeline_lib.nn.chips import ChipSet, LabelledChip, write_chips
 from pipeline_lib.nn.inputs import InputContract
+from pipeline_lib.nn.labels import IGNORE
 from pipeline_lib.options.train import Recipe
 from pipeline_lib.steps.network_units import CHIP_PX, cut, network_units, reflectance_units
 from pipeline_lib.steps.search import Found

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from pipeline_lib.datasets.chip import Chip
 from pipeline_lib.datasets.registry import read_dataset
 from pipeline_lib.errors import InputError, StoreError
+from pipeline_lib.evaluate.calibration import calibrate_scores, reliability
 from pipeline_lib.evaluate.scores import confusion, pool, score
-from pipeline_lib.nn.calibration import expected_calibration_error
 from pipeline_lib.nn.export import export_onnx, quantize_onnx
 from pipeline_lib.nn.inputs import InputContract
 from pipeline_lib.nn.model_card import card_markdown
@@ -165,7 +165,7 @@ def compare_models(
 def _row(entry: str, chips: Sequence[Chip]) -> dict[str, Any]:
     name, _, own = entry.partition("@")
     segmenter = Segmenter.load(model_to_score(name, chips).folder, own or "auto")
-    counts, probabilities, truths, ious = [], [], [], []
+    counts, sums, ious = [], [], []
     for chip in chips:
         scene = chip.sar.scene()
         history = None if chip.sar_before is None else chip.sar_before.scene()
@@ -174,8 +174,7 @@ def _row(entry: str, chips: Sequence[Chip]) -> dict[str, Any]:
         mapped = (np.nan_to_num(probability, nan=0.0) >= segmenter.model.card.threshold).astype(np.uint8)
         counts.append(confusion(mapped, truth))
         ious.append(score(counts[-1]).water_iou)
-        probabilities.append(probability.ravel())
-        truths.append(truth.ravel())
+        sums.append(reliability(probability, truth))
     pooled = score(pool(counts))
     known = [iou for iou in ious if iou is not None]
     return {
@@ -186,6 +185,6 @@ def _row(entry: str, chips: Sequence[Chip]) -> dict[str, Any]:
         "F1": pooled.water_f1,
         "precision": pooled.water_precision,
         "recall": pooled.water_recall,
-        "ECE": expected_calibration_error(np.concatenate(probabilities), np.concatenate(truths)),
+        "ECE": calibrate_scores(sums).ece_pooled if any(one.pixels.any() for one in sums) else None,
         "chips": len(chips),
     }

@@ -6,8 +6,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from pipeline_lib.nn.chips import IGNORE, LabelledChip
+from pipeline_lib.nn.chips import LabelledChip
 from pipeline_lib.nn.inputs import InputContract, fixed_scale, normalise, relative_scale, to_db
+from pipeline_lib.nn.labels import IGNORE
 
 CHIP_PX = 256
 """Side of a stored chip; larger images are cut, smaller ones padded with "not observed"."""

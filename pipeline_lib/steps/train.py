@@ -14,8 +14,9 @@ from pydantic import JsonValue, ValidationError
 from torch import nn
 
 from pipeline_lib.errors import InputError, ModelError
+from pipeline_lib.evaluate.calibration import calibrate_scores, reliability
 from pipeline_lib.evaluate.scores import confusion, score
-from pipeline_lib.nn.calibration import Calibration, brier, expected_calibration_error, fit_calibration
+from pipeline_lib.nn.calibration import Calibration, fit_calibration
 from pipeline_lib.nn.gpu import training_device
 from pipeline_lib.nn.learning import Session
 from pipeline_lib.nn.model_card import DATA_TERMS, LIMITS, ModelCard
@@ -219,13 +220,15 @@ def figures(
     known = np.isfinite(probability)
     mapped = np.where(known, (probability >= threshold).astype(np.uint8), np.uint8(255)).astype(np.uint8)
     counts = confusion(mapped, truth)
+    sums = reliability(probability, truth)
+    calibrated = calibrate_scores([sums]) if sums.pixels.any() else None
     named: dict[str, Any] = score(counts).model_dump(mode="json")
     plain = {key: value for key, value in named.items() if isinstance(value, int | float) or value is None}
     return {
         part: {
             **plain,
-            "expected calibration error": round(expected_calibration_error(probability, truth), 5),
-            "brier": round(brier(probability, truth), 5),
+            "expected calibration error": None if calibrated is None else round(calibrated.ece_pooled, 5),
+            "brier": None if calibrated is None else round(calibrated.brier_pooled, 5),
             "chips": len(truth),
             "counts": counts.model_dump(mode="json"),
         }

@@ -12,8 +12,9 @@ from pipeline_lib.datasets.chip import Chip
 from pipeline_lib.datasets.registry import folder_of_set, read_dataset
 from pipeline_lib.errors import InputError, RasterError
 from pipeline_lib.nn.augment import BandScale
-from pipeline_lib.nn.chips import IGNORE, ChipSet, LabelledChip, open_chips, write_chips
+from pipeline_lib.nn.chips import ChipSet, LabelledChip, open_chips, write_chips
 from pipeline_lib.nn.inputs import InputContract, grey_contract, sar_contract
+from pipeline_lib.nn.labels import IGNORE
 from pipeline_lib.options.train import Recipe
 from pipeline_lib.steps.network_units import cut, network_units
 from pipeline_lib.steps.training_keys import chips_key

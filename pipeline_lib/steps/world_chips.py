@@ -7,8 +7,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from pipeline_lib.nn.chips import IGNORE, LabelledChip
+from pipeline_lib.nn.chips import LabelledChip
 from pipeline_lib.nn.inputs import InputContract
+from pipeline_lib.nn.labels import IGNORE
 from pipeline_lib.options.train import DataOptions
 from pipeline_lib.options.world import WorldOptions
 from pipeline_lib.steps.network_units import cut, network_units, reflectance_units

@@ -42,6 +42,7 @@ from pipeline_lib.water.fusion import (
 from pipeline_lib.water.growing import GrowingRule, grow, kept_if_small
 from pipeline_lib.water.histogram import tile_histograms
 from pipeline_lib.water.interface import Need, Observation
+from pipeline_lib.water.plane import Plane
 from pipeline_lib.water.reference import reference_statistics
 from pipeline_lib.water.rough import (
     RADIUS_PX,
@@ -52,8 +53,6 @@ from pipeline_lib.water.rough import (
     rough_tables,
     scene_evidence,
 )
-
-Plane = npt.NDArray[np.float32]
 
 PRIOR_LIMITS = (0.3, 0.5)
 """Range of the prior taken from the scene."""

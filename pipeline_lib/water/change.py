@@ -26,10 +26,9 @@ from pipeline_lib.water.extent import water_extent
 from pipeline_lib.water.filtering import boxcar, decibel
 from pipeline_lib.water.growing import GrowingRule, grow
 from pipeline_lib.water.interface import Need, Observation, require
+from pipeline_lib.water.plane import Plane
 from pipeline_lib.water.reference import reference_statistics
 from pipeline_lib.water.thresholding import chosen_powers, published_cut
-
-Plane = npt.NDArray[np.float32]
 
 SPREAD_DB = 1.5
 """How far filtered backscatter strays about its expectation: turns a distance from a threshold into odds."""

@@ -20,9 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_lib.water.classes import Classes
+from pipeline_lib.water.plane import Plane
 from pipeline_lib.water.threshold import Normal
 
-Plane = npt.NDArray[np.float32]
 Levels = npt.NDArray[np.int16]
 
 LEVELS = 9

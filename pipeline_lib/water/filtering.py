@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_lib.model import LEAST_NOISE, refuse_decibels
+from pipeline_lib.water.plane import Plane
 
-Plane = npt.NDArray[np.float32]
 Line = npt.NDArray[np.float32]
 """One row of a plane."""
 

@@ -11,7 +11,6 @@ from typing import ClassVar
 
 import dask.array as da
 import numpy as np
-import numpy.typing as npt
 import xarray as xr
 from scipy.special import expit, logit
 
@@ -24,8 +23,7 @@ from pipeline_lib.water.extent import water_extent
 from pipeline_lib.water.interface import Need, Observation
 from pipeline_lib.water.learned import LearnedDetector
 from pipeline_lib.water.making import MADE_BY, MEMBERS, detected
-
-Plane = npt.NDArray[np.float32]
+from pipeline_lib.water.plane import Plane
 
 SUREST = 1e-4
 """Neither expert may be surer than this: one that is certain would leave the other no say."""

@@ -2,11 +2,9 @@
 
 import numba
 import numpy as np
-import numpy.typing as npt
 
 from pipeline_lib.water.filtering import SHIFT, decibel_of
-
-Plane = npt.NDArray[np.float32]
+from pipeline_lib.water.plane import Plane
 
 STAY = 0.97
 """Probability that what was water before is water now."""

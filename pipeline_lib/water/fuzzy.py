@@ -28,9 +28,9 @@ from pipeline_lib.water.growing import GrowingRule, grow, region_sizes
 from pipeline_lib.water.histogram import CENTRES_DB, TileHistograms, tile_histograms
 from pipeline_lib.water.hydrosar import hydrosar_cut
 from pipeline_lib.water.interface import Need, Observation
+from pipeline_lib.water.plane import Plane
 from pipeline_lib.water.thresholding import Cut, blocked_powers, split_based_cut
 
-Plane = npt.NDArray[np.float32]
 Values = npt.NDArray[np.float64]
 
 HAND_STEP_M = 0.5

@@ -17,7 +17,11 @@ import numpy.typing as npt
 from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph
 
-Plane = npt.NDArray[np.float32]
+from pipeline_lib.union_find import root as root_of
+from pipeline_lib.union_find import roots as roots_of
+from pipeline_lib.union_find import unite
+from pipeline_lib.water.plane import Plane
+
 Labels = npt.NDArray[np.int32]
 
 
@@ -44,24 +48,6 @@ class GrowingRule:
 
 
 @numba.njit(nogil=True, cache=True)
-def _root(parent: Labels, label: int) -> int:
-    while parent[label] != label:
-        parent[label] = parent[parent[label]]
-        label = parent[label]
-    return label
-
-
-@numba.njit(nogil=True, cache=True)
-def _unite(parent: Labels, one: int, other: int) -> int:
-    first, second = _root(parent, one), _root(parent, other)
-    if first < second:
-        parent[second] = first
-        return first
-    parent[first] = second
-    return second
-
-
-@numba.njit(nogil=True, cache=True)
 def _neighbour_label(labels: Labels, parent: Labels, y: int, x: int) -> int:
     """Label of the neighbours met before (left and the three above), united; 0 where there is none."""
     label: int = labels[y, x - 1] if x > 0 else 0
@@ -69,7 +55,7 @@ def _neighbour_label(labels: Labels, parent: Labels, y: int, x: int) -> int:
         for shift in range(max(0, x - 1), min(labels.shape[1], x + 2)):
             above = labels[y - 1, shift]
             if above > 0 and above != label:
-                label = above if label == 0 else _unite(parent, label, above)
+                label = above if label == 0 else unite(parent, label, above)
     return label
 
 
@@ -99,7 +85,7 @@ def _label(values: Plane, tolerance: float) -> tuple[Labels, int]:
     dense = np.zeros(used + 1, dtype=np.int32)
     number = 0
     for label in range(1, used + 1):
-        root = _root(parent, label)
+        root = root_of(parent, label)
         if root == label:
             number += 1
             dense[label] = number
@@ -251,7 +237,7 @@ def _joined(borders: dict[tuple[int, ...], _Border], counts: tuple[int, ...]) ->
                 if 0 <= column + beside < counts[1]:
                     diagonal = _shifted(borders, starts, (row + 1, column + beside), side=0)
                     _join(parent, corner, diagonal[-1:] if beside < 0 else diagonal[:1])
-    roots = np.array([_root(parent, label) for label in range(total)], dtype=np.int64)
+    roots = roots_of(parent)
     size = np.zeros(total, dtype=np.int64)
     seeded = np.zeros(total, dtype=bool)
     if total:
@@ -277,4 +263,4 @@ def _join(parent: Labels, one: Labels, other: Labels) -> None:
             continue
         for beside in range(max(0, position - 1), min(other.size, position + 2)):
             if other[beside] >= 0:
-                _unite(parent, one[position], other[beside])
+                unite(parent, one[position], other[beside])

@@ -33,9 +33,8 @@ from pipeline_lib.water.filtering import boxcar, decibel
 from pipeline_lib.water.growing import GrowingRule, grow
 from pipeline_lib.water.histogram import tile_histograms
 from pipeline_lib.water.interface import Need, Observation, require
+from pipeline_lib.water.plane import Plane
 from pipeline_lib.water.thresholding import blocked_powers
-
-Plane = npt.NDArray[np.float32]
 
 WATER_SLOPE_DB_PER_DEG = -0.394181
 WATER_OFFSET_DB = -4.142015

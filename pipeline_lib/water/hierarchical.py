@@ -31,11 +31,11 @@ from pipeline_lib.water.filtering import boxcar, decibel
 from pipeline_lib.water.growing import GrowingRule, grow
 from pipeline_lib.water.histogram import BINS, CENTRES_DB, LOWEST_DB, STEP_DB, tile_histograms
 from pipeline_lib.water.interface import Need, Observation
+from pipeline_lib.water.plane import Plane
 from pipeline_lib.water.reference import reference_statistics
 from pipeline_lib.water.threshold import Normal, TwoNormals, fit_two_normals
 from pipeline_lib.water.thresholding import blocked_powers
 
-Plane = npt.NDArray[np.float32]
 Values = npt.NDArray[np.float64]
 
 CHANGE = Normal(6.0, 2.5)

@@ -5,8 +5,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_lib.water.filtering import SHIFT, boxcar, decibel_of
-
-Plane = npt.NDArray[np.float32]
+from pipeline_lib.water.plane import Plane
 
 PRIOR_SPREAD_DB = 1.5
 PRIOR_WEIGHT = 4.0

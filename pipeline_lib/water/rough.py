@@ -23,8 +23,8 @@ import numpy.typing as npt
 from pipeline_lib.water.classes import LAND_QUOTIENT, WATER_QUOTIENT, Classes
 from pipeline_lib.water.filtering import SHIFT, decibel_of, smooth, table_of
 from pipeline_lib.water.fusion import against_own_land
+from pipeline_lib.water.plane import Plane
 
-Plane = npt.NDArray[np.float32]
 Line = npt.NDArray[np.float32]
 Statistics = tuple[Plane, Plane]
 """Of two kinds: expectation and spread, or VV and VH."""

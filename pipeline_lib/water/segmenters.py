@@ -32,8 +32,8 @@ from pipeline_lib.water.growing import GrowingRule, kept_if_small
 from pipeline_lib.water.growing import grow as drop_small
 from pipeline_lib.water.histogram import tile_histograms
 from pipeline_lib.water.interface import Need, Observation
+from pipeline_lib.water.plane import Plane
 
-Plane = npt.NDArray[np.float32]
 KnownClasses = dict[str, Classes]
 
 PRIOR = 0.3

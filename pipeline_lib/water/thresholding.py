@@ -29,9 +29,9 @@ from pipeline_lib.water.fusion import posterior
 from pipeline_lib.water.growing import GrowingRule, grow
 from pipeline_lib.water.histogram import CENTRES_DB, TileHistograms, tile_histograms
 from pipeline_lib.water.interface import Need, Observation
+from pipeline_lib.water.plane import Plane
 from pipeline_lib.water.threshold import Normal, fit_two_normals, kittler_illingworth, otsu
 
-Plane = npt.NDArray[np.float32]
 Values = npt.NDArray[np.float64]
 
 MIN_SPREAD_DB = 1.0

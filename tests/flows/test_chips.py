@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from pipeline_lib.errors import InputError
-from pipeline_lib.nn.chips import IGNORE, open_chips
+from pipeline_lib.nn.chips import open_chips
+from pipeline_lib.nn.labels import IGNORE
 from pipeline_lib.options.map_event import MapOptions
 from pipeline_lib.options.train import Recipe
 from pipeline_lib.steps.training_chips import build_chips as chips_of_recipe

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from torch.nn import functional as F  # noqa: N812
 
-from pipeline_lib.nn.border import CAP, border_weight, two_nearest
+from pipeline_lib.nn.border import border_weight, two_nearest
 from pipeline_lib.nn.losses import cross_entropy, dice, focal, shift_tolerant, supervised
 from pipeline_lib.options.train import LossOptions
 
@@ -86,7 +86,7 @@ def literal_border_weight(label: np.ndarray, w0: float, sigma: float) -> np.ndar
         distances = np.sort([ndimage.distance_transform_edt(parts != k) for k in range(1, count + 1)], axis=0)
         first, second = distances[0], distances[min(1, count - 1)]
         weight = weight + np.where(water, 0, w0 * np.exp(-((first + second) ** 2) / (2 * sigma**2)))
-    return np.where(label == 255, 0, np.minimum(weight, CAP))
+    return np.where(label == 255, 0, weight)
 
 
 @given(st.integers(0, 10_000), st.floats(0.02, 0.4))
@@ -97,8 +97,9 @@ def test_border_weight_is_the_formula(seed: int, share: float) -> None:
     ).astype(np.uint8)
     label |= (rng.random(label.shape) < 0.003).astype(np.uint8)
     label[:3] = 255
-    expected = literal_border_weight(label, 10.0, 5.0)
-    np.testing.assert_allclose(border_weight(label), expected, atol=1e-5)
+    for w0 in (10.0, 40.0):
+        expected = literal_border_weight(label, w0, 5.0)
+        np.testing.assert_allclose(border_weight(label, w0=w0), expected, atol=1e-5)
 
 
 def test_border_weight_peaks_in_the_gap_between_two_lakes() -> None:
