@@ -3,7 +3,8 @@
 import html
 from pathlib import Path
 
-from pipeline_lib.evaluate import Evaluation
+from pipeline_lib.errors import ContractError
+from pipeline_lib.evaluate import Evaluation, difference
 from pipeline_lib.evaluate.pictures import reliability_svg
 from pipeline_lib.water import DEFAULT_DETECTOR
 
@@ -179,14 +180,29 @@ def table(ranked: dict[str, Evaluation]) -> str:
         for name, value, is_higher_better in COLUMNS
         if is_higher_better
     }
-    rows = "".join(row(name, evaluation, best) for name, evaluation in ranked.items())
+    first = next(iter(ranked.values()))
+    rows = "".join(row(name, evaluation, best, first) for name, evaluation in ranked.items())
     return (
-        f"<table><thead><tr><th>method</th>{heads}<th>false alarms on dry chips</th><th>s</th><th>Mpx/s</th>"
+        f"<table><thead><tr><th>method</th>{heads}<th>IoU to the best</th>"
+        "<th>false alarms on dry chips</th><th>s</th><th>Mpx/s</th>"
         f"<th>peak MiB</th></tr></thead><tbody>{rows}</tbody></table>"
     )
 
 
-def row(name: str, evaluation: Evaluation, best: dict[str, float | None]) -> str:
+def behind(evaluation: Evaluation, first: Evaluation) -> str:
+    """How far a method lies from the best one on the same chips, with the interval of the paired bootstrap."""
+    if evaluation is first:
+        return ""
+    try:
+        found = difference(evaluation, first)
+    except ContractError:  # a peer may leave chips out that it cannot read
+        return "other chips"
+    if found.interval is None:
+        return number(found.water_iou_pooled)
+    return f"{number(found.water_iou_pooled)} <small>[{found.interval.low:.2f}, {found.interval.high:.2f}]</small>"
+
+
+def row(name: str, evaluation: Evaluation, best: dict[str, float | None], first: Evaluation) -> str:
     cells = ""
     for index, (column, value, _) in enumerate(COLUMNS):
         shown = number(value(evaluation))
@@ -202,7 +218,7 @@ def row(name: str, evaluation: Evaluation, best: dict[str, float | None]) -> str
     notes = html.escape(" ".join(evaluation.notes), quote=True)
     kind = " class=peer" if is_peer(evaluation) else ""
     return (
-        f"<tr{kind} title='{notes}'><td>{name}</td>{cells}<td>{alarms}</td>"
+        f"<tr{kind} title='{notes}'><td>{name}</td>{cells}<td>{behind(evaluation, first)}</td><td>{alarms}</td>"
         f"<td>{evaluation.seconds:.1f}</td><td>{number(evaluation.megapixels_per_second)}</td><td>{memory}</td></tr>"
     )
 

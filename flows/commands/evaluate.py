@@ -31,13 +31,16 @@ def evaluate_command(
     ] = "auto",
     out: Annotated[Path | None, typer.Option(help="Write scores.json here.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Folder for pictures of every chip and the calibration.")] = None,
+    against: Annotated[
+        Path | None, typer.Option(help="scores.json of another method on the same chips: say which one is better.")
+    ] = None,
 ) -> None:
     """Score a detector or a model on a labelled data set."""
     from flows.named_values import named_values
     from pipeline_lib.errors import InputError
     from pipeline_lib.options.evaluate import EvaluateOptions
-    from pipeline_lib.steps.evaluate import evaluate, write_evaluation
-    from pipeline_lib.steps.score_text import score_text
+    from pipeline_lib.steps.evaluate import evaluate, read_evaluation, write_evaluation
+    from pipeline_lib.steps.score_text import difference_text, score_text
 
     if target not in {"auto", "water", "flood"}:
         raise InputError(f"--target is {target!r}; expected auto, water or flood.")
@@ -50,10 +53,13 @@ def evaluate_command(
         parameters=named_values(option),
         target=target,
     )
+    other = None if against is None else read_evaluation(against)
     evaluation = evaluate(options, plot=plot)
     if out is not None:
         write_evaluation(evaluation, out)
     typer.echo(score_text(evaluation))
+    if other is not None:
+        typer.echo(difference_text(evaluation, other))
 
 
 def score_command(

@@ -2,6 +2,7 @@
 
 from pipeline_lib.evaluate.boundary import Boundary, boundary_counts
 from pipeline_lib.evaluate.calibration import Calibration, Reliability, calibrate_scores, reliability
+from pipeline_lib.evaluate.comparison import Difference, difference
 from pipeline_lib.evaluate.document import SCHEMA_VERSION, ChipRow, Evaluation, Subject, schema
 from pipeline_lib.evaluate.intervals import Interval, Intervals, bootstrap, paired_bootstrap
 from pipeline_lib.evaluate.scores import Scores, confusion, pool, score
@@ -13,6 +14,7 @@ __all__ = [
     "Calibration",
     "ChipConfusion",
     "ChipRow",
+    "Difference",
     "Evaluation",
     "Interval",
     "Intervals",
@@ -24,6 +26,7 @@ __all__ = [
     "boundary_counts",
     "calibrate_scores",
     "confusion",
+    "difference",
     "paired_bootstrap",
     "pool",
     "reliability",

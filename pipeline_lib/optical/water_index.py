@@ -84,25 +84,6 @@ def awei_nsh(reflectance: xr.Dataset) -> xr.DataArray:
     return _index(4 * (green - swir1) - (0.25 * nir + 2.75 * swir2), "awei_nsh")
 
 
-def awei_sh(reflectance: xr.Dataset) -> xr.DataArray:
-    """Automated water extraction index for shadow: B02 + 2.5 B03 - 1.5 (B08 + B11) - 0.25 B12; water above 0.
-
-    Args:
-        reflectance: B02, B03, B08, B11, B12, (y, x), 0 to 1, NaN = not observed.
-
-    Returns:
-        (y, x) float32, NaN where a band is NaN.
-
-    Raises:
-        ContractError: a band is missing.
-
-    References:
-        Feyisa et al. 2014, Automated Water Extraction Index, Remote Sensing of Environment 140, 23-35, eq. 3.
-    """
-    blue, green, nir, swir1, swir2 = _bands(reflectance, "B02", "B03", "B08", "B11", "B12")
-    return _index(blue + 2.5 * green - 1.5 * (nir + swir1) - 0.25 * swir2, "awei_sh")
-
-
 def _bands(reflectance: xr.Dataset, *names: str) -> list[xr.DataArray]:
     missing = [name for name in names if name not in reflectance]
     if missing:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from pydantic import ValidationError
 
 from pipeline_lib.atomic import whole_file, write_atomically
 from pipeline_lib.datasets import Chip, read_dataset
@@ -95,6 +96,24 @@ def write_evaluation(evaluation: Evaluation, path: Path) -> None:
         StoreError: it cannot be written.
     """
     write_atomically(path, evaluation.model_dump_json(indent=1) + "\n")
+
+
+def read_evaluation(path: Path) -> Evaluation:
+    """Read a ``scores.json``.
+
+    Raises:
+        InputError: it is not there or is none.
+    """
+    try:
+        return Evaluation.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"The scores {path} cannot be read ({error.strerror or error}).") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the top level"
+        raise InputError(
+            f"{path} holds no scores: {first['msg']} at {where}; make them with `overbank evaluate --out`."
+        ) from error
 
 
 def _judge(chip: Chip, answer: Answer, plot: Path | None) -> Judged:

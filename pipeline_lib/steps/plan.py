@@ -5,13 +5,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import yaml
-from pydantic import ValidationError
 from shapely.geometry import shape
 
 from pipeline_lib.atomic import write_atomically
 from pipeline_lib.catalog.profiles import profile_of
 from pipeline_lib.catalog.select import ancillary_notes, choose_optical, choose_passes, gap_notes
-from pipeline_lib.errors import InputError, NoAcquisitionError, NoReferenceError
+from pipeline_lib.errors import NoAcquisitionError, NoReferenceError
 from pipeline_lib.grid import choose_grid
 from pipeline_lib.load.sea import cell_name, sea_cells
 from pipeline_lib.model import Acquisition, CatalogReference, Event, MappingPlan, PlannedPass, ProductType
@@ -22,7 +21,7 @@ from pipeline_lib.steps.plan_text import plan_text
 from pipeline_lib.steps.search import Found
 from pipeline_lib.water.registry import chosen_detector
 
-__all__ = ["make_plan", "plan_text", "read_plan", "write_plan"]
+__all__ = ["make_plan", "plan_text", "write_plan"]
 
 
 def make_plan(
@@ -111,27 +110,6 @@ def write_plan(plan: MappingPlan, path: Path) -> Path:
     )
     write_atomically(path, text.rstrip("\n") + "\n")
     return path
-
-
-def read_plan(path: Path) -> MappingPlan:
-    """Read a plan that `write_plan` wrote or a person edited.
-
-    Raises:
-        InputError: not there, not a plan, or of another version.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-        content = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-        return MappingPlan.model_validate(content)
-    except OSError as error:
-        raise InputError(f"The plan {path} cannot be read ({error.strerror or error}).") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the top level"
-        raise InputError(f"{path} is not a plan: {first['msg']} at {where}; make one with `overbank plan`.") from error
-    except (ValueError, yaml.YAMLError) as error:
-        kind = "JSON" if path.suffix == ".json" else "YAML"
-        raise InputError(f"The plan {path} is not readable as {kind}; make one with `overbank plan`.") from error
 
 
 def _nothing_found(event: Event, catalog: CatalogReference, found: Found, notes: list[str]) -> str:

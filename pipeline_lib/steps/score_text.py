@@ -1,6 +1,6 @@
 """An evaluation as a page of text for the terminal."""
 
-from pipeline_lib.evaluate import Evaluation, Interval
+from pipeline_lib.evaluate import Evaluation, Interval, difference
 
 
 def score_text(evaluation: Evaluation) -> str:
@@ -22,6 +22,20 @@ def score_text(evaluation: Evaluation) -> str:
         shown = " ".join(f"{_number(value):>6s}" for value in numbers)
         lines.append(f"  {row.chip[:32]:32s} {row.event[:18]:18s} {shown} {row.seconds:8.2f}")
     return "\n".join(lines)
+
+
+def difference_text(one: Evaluation, other: Evaluation) -> str:
+    """Whether one method is better than another on the same chips, in a sentence.
+
+    Raises:
+        ContractError: the chips or the meaning of the labels differ.
+    """
+    found = difference(one, other, resamples=one.intervals.resamples)
+    said = f"water IoU, pooled: {found.one} - {found.other} = {_number(found.water_iou_pooled)}"
+    if found.interval is None:
+        return f"{said}; too few resamples have water to say how sure that is"
+    sure = "the difference is more than chance" if found.is_sure else "the chips do not tell them apart"
+    return f"{said} [{found.interval.low:.3f}, {found.interval.high:.3f}] 95 % paired bootstrap over events: {sure}"
 
 
 def _headline(evaluation: Evaluation) -> list[str]:

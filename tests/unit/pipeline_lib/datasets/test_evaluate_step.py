@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from pipeline_lib.errors import InputError, UnknownNameError
-from pipeline_lib.evaluate import Evaluation, Subject, schema
+from pipeline_lib.errors import ContractError, InputError, UnknownNameError
+from pipeline_lib.evaluate import Evaluation, Subject, schema, score
 from pipeline_lib.options.evaluate import EvaluateOptions
 from pipeline_lib.steps.answer import Answer, observation_of
-from pipeline_lib.steps.evaluate import evaluate, evaluate_chips, write_evaluation
-from pipeline_lib.steps.score_text import score_text
+from pipeline_lib.steps.evaluate import evaluate, evaluate_chips, read_evaluation, write_evaluation
+from pipeline_lib.steps.score_text import difference_text, score_text
 
 
 def options(root, dataset="sen1floods11", **more):
@@ -154,3 +154,41 @@ def test_command(floods, tmp_path):
     assert done.exit_code == 0
     assert "India_900498" in done.output
     assert json.loads((tmp_path / "scores.json").read_text())["reference"]["split"] == "train"
+    better = ["--detector", "otsu", "--against", str(tmp_path / "scores.json")]
+    compared = CliRunner().invoke(app, [*arguments, *better], catch_exceptions=False)
+    assert compared.output.splitlines()[-1].startswith("water IoU, pooled: otsu - ")
+    assert "95 % paired bootstrap" in compared.output
+
+
+def test_two_methods_are_compared_chip_by_chip(floods, tmp_path):
+    good = evaluate(options(floods))
+    same = difference_text(good, good)
+    assert "= 0.000 [0.000, 0.000]" in same
+    assert same.endswith("the chips do not tell them apart")
+    blind = good.model_copy(update={"chips": tuple(_blinded(row) for row in good.chips)})
+    assert difference_text(good, blind).endswith("the difference is more than chance")
+    shuffled = good.model_copy(update={"chips": good.chips[::-1]})
+    assert difference_text(good, shuffled) == same
+    with pytest.raises(ContractError, match="same chips"):
+        difference_text(good, good.model_copy(update={"chips": good.chips[1:]}))
+    flood = good.reference.model_copy(update={"label_meaning": "flood only"})
+    with pytest.raises(ContractError, match="flood only"):
+        difference_text(good, good.model_copy(update={"reference": flood}))
+    (tmp_path / "none.json").write_text("{}")
+    for name in ("none.json", "absent.json"):
+        with pytest.raises(InputError, match=name):
+            read_evaluation(tmp_path / name)
+
+
+def _blinded(row):
+    """The row of a method that finds no water."""
+    counts = row.scores.confusion
+    nothing = counts.model_copy(
+        update={
+            "true_positive": 0,
+            "false_positive": 0,
+            "false_negative": counts.true_positive + counts.false_negative,
+            "true_negative": counts.true_negative + counts.false_positive,
+        }
+    )
+    return row.model_copy(update={"scores": score(nothing)})

@@ -11,10 +11,7 @@ import rasterio
 import xarray as xr
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
-from pyproj import Transformer
-from rasterio.control import GroundControlPoint
 from rasterio.transform import Affine
-from rasterio.warp import Resampling, reproject
 from scipy.ndimage import gaussian_filter
 from skimage.registration import phase_cross_correlation
 
@@ -22,7 +19,6 @@ from pipeline_lib.errors import AssetError, RasterError
 from pipeline_lib.load.geoid import geoid_of
 from pipeline_lib.load.safe_annotation import read_annotation
 from pipeline_lib.load.safe_files import find_safe
-from pipeline_lib.load.safe_gcp import load_by_gcps
 from pipeline_lib.load.sentinel1_grd import load_grd, open_grd, scene_of
 from pipeline_lib.model import Acquisition, CatalogItem, Grid, OrbitDirection, ProductType, check_scene
 from pipeline_lib.options.calibrate import CalibrateOptions
@@ -399,82 +395,6 @@ def test_slices_that_share_no_polarisation_are_refused(safe, ground):
     vv, vh = (replace(product, measurements={name: product.measurements[name]}) for name in ("vv", "vh"))
     with pytest.raises(AssetError, match="no polarisation in common"):
         scene_of((vv, vh), Grid.of_geobox(BOX), wrap_xr(ground[1], BOX), ELLIPSOID)
-
-
-PDS = "rio_tiler_pds/sentinel-s1-l1c/GRD/2018/7/16/IW/DV/S1A_IW_GRDH_1SDV_20180716T004042_20180716T004107_022812_02792A_FD5B/measurement"
-PLAIN = Grid(crs="EPSG:32644", transform=(200.0, 0, -120_000.0, 0, -200.0, 1_150_000.0), shape=(400, 500))
-
-
-@pytest.fixture(scope="module")
-def real_image(real_data):
-    return real_data / PDS / "iw-vv.tiff"
-
-
-def test_real_numbers_by_control_points_agree_with_rasterio(real_image):
-    ours = load_by_gcps(str(real_image), PLAIN, chunk=177).compute(scheduler="synchronous").to_numpy()
-    theirs = np.zeros(PLAIN.shape, np.float32)
-    with rasterio.open(real_image) as image:
-        points, crs = image.gcps
-        reproject(
-            image.read(1).astype(np.float32), theirs, gcps=points, src_crs=crs, src_nodata=0, dst_nodata=0,
-            dst_transform=PLAIN.geobox.affine, dst_crs=PLAIN.crs, resampling=Resampling.cubic, SRC_METHOD="GCP_TPS",
-        )  # fmt: skip
-    both = np.isfinite(ours) & (theirs > 0)
-    assert both.mean() > 0.5
-    assert (np.isfinite(ours) ^ (theirs > 0)).mean() < 0.01
-    assert np.corrcoef(ours[both], theirs[both])[0, 1] > 0.99
-    shift = phase_cross_correlation(theirs, np.where(both, ours, 0), upsample_factor=50, normalization=None)[0]
-    assert np.hypot(*shift) <= 0.05
-
-
-def test_control_points_through_a_given_grid_are_never_zeros(tmp_path):
-    """GDAL 3.10's WarpedVRT has returned zeros for an explicit grid on such images, silently; ours must return them all.
-
-    Ground of a constant 500, as a GRD image that has nothing but control points.
-    """
-    path = tmp_path / "grd.tiff"
-    write_control_point_image(path)
-    grid = Grid(crs="EPSG:32632", transform=(100.0, 0, 505_000.0, 0, -100.0, 4_995_000.0), shape=(60, 60))
-    found = load_by_gcps(str(path), grid, chunk=32).compute(scheduler="synchronous").to_numpy()
-    np.testing.assert_array_equal(found, np.full((60, 60), 500, np.float32))
-
-
-def write_control_point_image(path):
-    rows, columns = np.meshgrid(np.linspace(0, 300, 7), np.linspace(0, 300, 7), indexing="ij")
-    x, y = 500_000 + columns * 70, 5_000_000 - rows * 70 + columns * 3
-    lon, lat = Transformer.from_crs("EPSG:32632", "EPSG:4326", always_xy=True).transform(x.ravel(), y.ravel())
-    points = [
-        GroundControlPoint(row=r, col=c, x=a, y=b)
-        for r, c, a, b in zip(rows.ravel(), columns.ravel(), lon, lat, strict=True)
-    ]
-    with rasterio.open(
-        path, "w", driver="GTiff", width=300, height=300, count=1, dtype="uint16", gcps=points, crs="EPSG:4326"
-    ) as image:  # fmt: skip
-        image.write(np.full((300, 300), 500, np.uint16), 1)
-
-
-def test_real_numbers_through_a_given_grid_are_not_zeros(real_image):
-    found = load_by_gcps(str(real_image), PLAIN).compute(scheduler="synchronous").to_numpy()
-    assert np.isfinite(found).mean() > 0.5
-    assert np.nanmin(found) > 0
-
-
-def test_image_with_a_crs_of_its_own_is_not_a_grd_image(tmp_path):
-    path = tmp_path / "map.tif"
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        width=8,
-        height=8,
-        count=1,
-        dtype="uint16",
-        crs="EPSG:4326",
-        transform=Affine(0.1, 0, 5, 0, -0.1, 5),
-    ) as image:
-        image.write(np.ones((8, 8), np.uint16), 1)
-    with pytest.raises(AssetError, match="map CRS"):
-        load_by_gcps(str(path), PLAIN)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,4 @@
-"""Clear pixels: by scene class against a literal twin, by ukis-csmask through its hook."""
-
-import sys
-from types import ModuleType
+"""Clear pixels: by scene class against a literal twin."""
 
 import dask.array as da
 import numpy as np
@@ -10,9 +7,8 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline_lib.errors import ContractError, InputError
-from pipeline_lib.optical import cloud
-from pipeline_lib.optical.cloud import CSMASK_BANDS, clear_by_csmask, clear_by_scene_class
+from pipeline_lib.errors import ContractError
+from pipeline_lib.optical.cloud import clear_by_scene_class
 
 
 def classes_of(seed, shape=(30, 40), share=0.02) -> np.ndarray:
@@ -55,33 +51,3 @@ def bands() -> xr.Dataset:
     dataset = xr.Dataset({band: (("y", "x"), values * (n + 1)) for n, band in enumerate(CSMASK_BANDS)})
     dataset["B08"][:3] = np.nan
     return dataset
-
-
-def test_csmask_gets_bands_in_its_order_and_no_data_stays_unclear(monkeypatch):
-    given_to = {}
-
-    class CSmask:
-        def __init__(self, img, band_order, product_level, nodata_value):
-            given_to.update(img=img, band_order=band_order, product_level=product_level, nodata_value=nodata_value)
-            self.valid = np.ones((*img.shape[:2], 1), np.uint8)
-            self.valid[-4:] = 0
-
-    module = ModuleType("ukis_csmask.mask")
-    module.CSmask = CSmask
-    monkeypatch.setitem(sys.modules, "ukis_csmask", ModuleType("ukis_csmask"))
-    monkeypatch.setitem(sys.modules, "ukis_csmask.mask", module)
-    monkeypatch.setattr(cloud, "find_spec", lambda name: name)
-    clear = clear_by_csmask(bands())
-    assert not clear[:3].any()
-    assert not clear[-4:].any()
-    assert clear[3:-4].all()
-    assert given_to["band_order"] == ["blue", "green", "red", "nir", "swir16", "swir22"]
-    assert np.allclose(given_to["img"][10, 10], np.arange(1, 7) * 0.1)
-    with pytest.raises(ContractError, match="missing: B11"):
-        clear_by_csmask(bands().drop_vars("B11"))
-
-
-def test_without_the_package_the_error_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(cloud, "find_spec", lambda _: None)
-    with pytest.raises(InputError, match="pip install ukis-csmask"):
-        clear_by_csmask(bands())

@@ -5,20 +5,30 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+import yaml
+from pydantic import ValidationError
 from shapely.geometry import box, mapping
 
 from pipeline_lib.catalog.profiles import resolve_catalog
 from pipeline_lib.catalog.select import choose_optical, references_for
 from pipeline_lib.errors import InputError, NoAcquisitionError, NoReferenceError, StoreError, UnknownNameError
 from pipeline_lib.grid import choose_grid
-from pipeline_lib.model import Acquisition, CatalogItem, CatalogReference, Event, OrbitDirection, ProductType
+from pipeline_lib.model import (
+    Acquisition,
+    CatalogItem,
+    CatalogReference,
+    Event,
+    MappingPlan,
+    OrbitDirection,
+    ProductType,
+)
 from pipeline_lib.model.area import area_of_bbox
 from pipeline_lib.options.calibrate import CalibrateOptions
 from pipeline_lib.options.derive import DeriveOptions
 from pipeline_lib.options.detect import DetectorChoice
 from pipeline_lib.options.map_event import MapOptions
 from pipeline_lib.options.search import Period, PlanOptions
-from pipeline_lib.steps.plan import make_plan, plan_text, read_plan, write_plan
+from pipeline_lib.steps.plan import make_plan, plan_text, write_plan
 from pipeline_lib.steps.search import Found, search_event
 
 START = datetime(2024, 5, 10, tzinfo=timezone.utc)
@@ -202,22 +212,22 @@ def test_a_detector_that_cannot_run_is_refused_before_anything_is_planned():
 def test_a_plan_survives_its_file(tmp_path, name):
     plan = make_plan(EVENT, CATALOG, found())
     path = write_plan(plan, tmp_path / "new" / name)
-    assert read_plan(path) == plan
-    assert read_plan(path).digest == plan.digest
+    again = MappingPlan.model_validate(yaml.safe_load(path.read_text()))  # JSON is YAML
+    assert again == plan
+    assert again.digest == plan.digest
     assert [one.name for one in path.parent.iterdir()] == [name]
 
 
-def test_a_plan_that_version_0_1_wrote_still_reads(tmp_path):
+def test_a_plan_that_version_0_1_wrote_still_reads():
     """Its options were mappings: the same fields are read into the models, defaults for what it did not know."""
     written = json.loads((PUBLISHED_BEFORE / "plan.json").read_text())
-    plan = read_plan(PUBLISHED_BEFORE / "plan.json")
+    plan = MappingPlan.model_validate(written)
     said = plan.document["options"]
     for step, options in written["options"].items():
         assert {name: said[step][name] for name in options} == options
     del written["options"]["calibrate"]
     written["options"]["detect"] = {"detector": "fused", "parameters": {"network_share": 0.25}}
-    (tmp_path / "older.json").write_text(json.dumps(written))
-    older = read_plan(tmp_path / "older.json")
+    older = MappingPlan.model_validate(written)
     assert older.options.calibrate == CalibrateOptions()
     assert older.options.detect.parameters == {"network_share": 0.25}
 
@@ -226,11 +236,10 @@ def test_a_plan_that_version_0_1_wrote_still_reads(tmp_path):
     ("options", "said"),
     [({"derive": {"tea": 1}}, r"options\.derive\.tea"), ({"detect": {"detector": 3}}, r"options\.detect\.detector")],
 )
-def test_options_of_a_plan_that_cannot_be_meant_are_named(tmp_path, options, said):
+def test_options_of_a_plan_that_cannot_be_meant_are_named(options, said):
     written = json.loads((PUBLISHED_BEFORE / "plan.json").read_text())
-    (tmp_path / "plan.json").write_text(json.dumps(written | {"options": options}))
-    with pytest.raises(InputError, match=said + ".*make one with `overbank plan`"):
-        read_plan(tmp_path / "plan.json")
+    with pytest.raises(ValidationError, match=said):
+        MappingPlan.model_validate(written | {"options": options})
 
 
 def test_a_person_can_read_the_file_and_the_text(tmp_path):
@@ -251,25 +260,7 @@ def test_a_person_can_read_the_file_and_the_text(tmp_path):
     assert max(len(line) for line in text.splitlines()) < 140
 
 
-@pytest.mark.parametrize(
-    ("content", "name"),
-    [
-        ("a: [", "p.yaml"),
-        ("{", "p.json"),
-        ("a: 1", "p.yaml"),
-        ("[]", "p.json"),
-        ("!!python/object/apply:os.system [id]", "p.yaml"),
-    ],
-)
-def test_what_is_no_plan(tmp_path, content, name):
-    (tmp_path / name).write_text(content)
-    with pytest.raises(InputError, match="overbank plan"):
-        read_plan(tmp_path / name)
-
-
-def test_a_plan_that_is_not_there_or_cannot_be_written(tmp_path):
-    with pytest.raises(InputError, match="cannot be read"):
-        read_plan(tmp_path / "none.yaml")
+def test_a_plan_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(StoreError, match=r"Cannot write .*plan\.yaml"):
         write_plan(make_plan(EVENT, CATALOG, found()), tmp_path / "file" / "plan.yaml")
