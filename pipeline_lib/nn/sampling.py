@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline_lib.errors import InputError
+from pipeline_lib.nn.labels import IGNORE
 
 
 @dataclass(frozen=True)
