@@ -27,6 +27,11 @@ class NetworkUsed(Record):
         """Of the network, wherever it lies and however it was run."""
         return digest_of([self.name, self.digests])
 
+    @property
+    def label(self) -> str:
+        """``shipped_post_event (weights 0a1b2c3d, openvino)``."""
+        return f"{self.name} (weights {next(iter(self.digests.values()))[:WEIGHTS_SHOWN]}, {self.backend})"
+
 
 class DetectorUsed(Record):
     """A detector as it answered for one pass."""
@@ -48,10 +53,7 @@ class DetectorUsed(Record):
     @property
     def words(self) -> str:
         """``fused with shipped_post_event (weights 0a1b2c3d, openvino)``."""
-        told = [
-            f"{one.name} (weights {next(iter(one.digests.values()))[:WEIGHTS_SHOWN]}, {one.backend})"
-            for one in self.all_networks
-        ]
+        told = [one.label for one in self.all_networks]
         return f"{self.detector} with {' and '.join(told)}" if told else self.detector
 
     @property

@@ -39,27 +39,39 @@ def mlm_item(card: ModelCard, sizes: dict[str, int]) -> dict[str, Any]:
     }
 
 
-def mlm_properties(card: ModelCard) -> dict[str, Any]:
-    """Properties of the MLM extension: of the model's own item, and of the item of a map that it made."""
-    properties = {
-        "mlm:name": card.name,
-        "mlm:architecture": card.network.architecture,
+def mlm_properties(*cards: ModelCard) -> dict[str, Any]:
+    """Properties of the MLM extension: of the model's own item, and of the item of a map that models made together.
+
+    Several models are named and described in their order: one input and one output each.
+    """
+    learned = {
+        card.name: card.recipe.model_dump(mode="json", exclude_defaults=True)
+        for card in cards
+        if card.recipe is not None
+    }
+    chosen = learned if len(cards) > 1 else next(iter(learned.values()), {})
+    return {
+        "mlm:name": " and ".join(card.name for card in cards),
+        "mlm:architecture": " and ".join(dict.fromkeys(card.network.architecture for card in cards)),
         "mlm:tasks": ["semantic-segmentation"],
         "mlm:framework": "pytorch",
         "mlm:pretrained": True,
         "mlm:accelerator_constrained": False,
-        "mlm:input": [_input(card)],
-        "mlm:output": [_output(card)],
+        "mlm:input": [_input(card, _told_apart("backscatter", card, cards)) for card in cards],
+        "mlm:output": [_output(card, _told_apart("logits", card, cards)) for card in cards],
+        **({"mlm:hyperparameters": chosen} if chosen else {}),
     }
-    chosen = card.recipe.model_dump(mode="json", exclude_defaults=True) if card.recipe else {}
-    return properties | ({"mlm:hyperparameters": chosen} if chosen else {})
 
 
-def _input(card: ModelCard) -> dict[str, Any]:
+def _told_apart(what: str, card: ModelCard, cards: tuple[ModelCard, ...]) -> str:
+    return f"{what} of {card.name}" if len(cards) > 1 else what
+
+
+def _input(card: ModelCard, name: str) -> dict[str, Any]:
     contract = card.inputs
     return {
-        "name": "backscatter",
-        "bands": [{"name": name} for name in card.bands],
+        "name": name,
+        "bands": [{"name": band} for band in card.bands],
         "input": {
             "shape": [-1, len(card.bands), -1, -1],
             "dim_order": ["batch", "bands", "height", "width"],
@@ -70,9 +82,9 @@ def _input(card: ModelCard) -> dict[str, Any]:
     }
 
 
-def _output(card: ModelCard) -> dict[str, Any]:
+def _output(card: ModelCard, name: str) -> dict[str, Any]:
     return {
-        "name": "logits",
+        "name": name,
         "tasks": ["semantic-segmentation"],
         "result": {
             "shape": [-1, 2, -1, -1],

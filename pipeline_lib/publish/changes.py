@@ -48,8 +48,18 @@ def _passes(before: Mapping[str, PassRecord], now: Mapping[str, PassRecord]) -> 
             continue
         late = sorted(set(now[name].slices) - set(before[name].slices))
         why = f"late slice {', '.join(late)}" if late else "made anew with other inputs, options or software"
+        networks, others = _networks(now[name]), _networks(before[name])
+        if networks != others:
+            why += f"; network {networks}, was {others}"
         said.append(f"Changed: {name} ({why}).")
     return said
+
+
+def _networks(one: PassRecord) -> str:
+    """The networks that mapped a pass."""
+    if one.made_by is None:
+        return "not recorded"
+    return " and ".join(network.label for network in one.made_by.all_networks) or "none"
 
 
 def _choice(detector: DetectorChoice | None) -> dict[str, Any]:

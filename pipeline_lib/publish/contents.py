@@ -1,6 +1,6 @@
 """What a version of an event is made of."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -9,14 +9,13 @@ import xarray as xr
 from shapely.geometry import shape
 
 from pipeline_lib.content import digest_of_file
-from pipeline_lib.model import Grounds, MappingPlan, PlannedPass, digest_of
+from pipeline_lib.model import DetectorUsed, Grounds, MappingPlan, PlannedPass, digest_of
 from pipeline_lib.options.publish import PublishOptions
 from pipeline_lib.publish.zonal import CLASS_MARK
+from pipeline_lib.water.making import made_by
 
-FORMAT = 3
+FORMAT = 4
 """Of what is written; a new one makes every version anew."""
-MODEL_FOLDER = "model"
-"""Of a version, where a network made the map."""
 
 
 def written_with(options: PublishOptions) -> dict[str, Any]:
@@ -42,6 +41,11 @@ class PublishedPass:
     key: str
     """Of the stored FloodMap: same key, same pixels."""
 
+    @property
+    def made_by(self) -> DetectorUsed:
+        """What found the water of the pass."""
+        return made_by(self.flood)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Publication:
@@ -57,12 +61,6 @@ class Publication:
     environment: dict[str, str]
     """Versions of whatever can change a pixel."""
     published: datetime
-    model: dict[str, Any] = field(default_factory=dict)
-    """Properties of the network that made the map (MLM extension, digests of its files); empty where none did."""
-    model_folder: Path | None = None
-    """Of that network; its files go with the version."""
-    model_assets: dict[str, Any] = field(default_factory=dict)
-    """STAC assets of those files, hrefs relative to the version's folder."""
     decision: Grounds | None = None
     """Why this may be published; no part of the key."""
 

@@ -1,14 +1,16 @@
 """The items of a version: files and description of each pass and of the event."""
 
 import json
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib.model import Acquisition, digest_of
+from pipeline_lib.model import Acquisition, NetworkUsed, digest_of
 from pipeline_lib.publish.contents import FORMAT, Publication, PublishedPass, written_with
 from pipeline_lib.publish.item import footprint, grid_properties, make_item, moment
 from pipeline_lib.publish.layers import DEPTH, EVENT_LAYERS, OPTICAL_LAYERS, PASS_LAYERS
+from pipeline_lib.publish.networks import PublishedNetwork, network_assets, network_properties
 from pipeline_lib.publish.rasters import take_over, write_files
 from pipeline_lib.publish.vectors import make_polygons
 from pipeline_lib.publish.version_record import EventFiles, PassRecord, PolygonCount, StacAssets, VersionRecord
@@ -16,7 +18,12 @@ from pipeline_lib.publish.zonal import area_by_zone, exposure
 
 
 def write_pass(
-    publication: Publication, one: PublishedPass, place: Path, old: Path | None, known: PassRecord | None
+    publication: Publication,
+    one: PublishedPass,
+    place: Path,
+    networks: Mapping[str, PublishedNetwork],
+    old: Path | None,
+    known: PassRecord | None,
 ) -> PassRecord:
     """Files and item of one pass; return what the record keeps of it.
 
@@ -24,10 +31,11 @@ def write_pass(
         publication: of the version.
         one: the pass.
         place: folder of the version being built.
+        networks: of all passes.
         old: folder of the version before, None where there is none.
         known: what its record keeps of the pass, None where it did not hold it.
     """
-    acquisition = one.planned.acquisition
+    acquisition, used = one.planned.acquisition, one.made_by
     identity = acquisition.acquisition_id
     folder = place / "passes" / identity
     folder.mkdir(parents=True)
@@ -36,14 +44,15 @@ def write_pass(
     item = make_item(
         identity,
         geometry=footprint(acquisition, publication.plan.event.aoi),
-        properties=_pass_properties(publication, one, place),
-        assets=files | _model_assets(publication, "../.."),
+        properties=_pass_properties(publication, one, place) | network_properties(used.all_networks, networks),
+        assets=files | network_assets(used.all_networks, networks, "../.."),
         collection_id=publication.plan.event.event_id,
         acquisition=acquisition,
     )
     (folder / f"{identity}.json").write_text(json.dumps(item, indent=1), encoding="utf-8")
     return PassRecord(
         key=one.key,
+        made_by=used.without_folders,
         written_by=written_by,
         time=acquisition.start,
         slices=tuple(part.item_id for part in acquisition.slices),
@@ -87,13 +96,26 @@ def _pass_properties(publication: Publication, one: PublishedPass, place: Path) 
         "overbank:orbit_source": one.scene.attrs.get("orbit_source"),
         "overbank:sea_without_elevation": str(one.scene.attrs.get("sea_without_elevation", "")).split(),
         "overbank:key": one.key,
+        "overbank:detector": one.made_by.without_folders.model_dump(mode="json", exclude_defaults=True),
+        "overbank:networks": [_network(network) for network in one.made_by.all_networks],
         **_common(publication, place),
     }
 
 
-def _model_assets(publication: Publication, top: str) -> dict[str, Any]:
-    """Assets of the network's files; ``top`` is the way from an item's folder to the version's."""
-    return {key: asset | {"href": f"{top}/{asset['href']}"} for key, asset in publication.model_assets.items()}
+def _network(used: NetworkUsed) -> dict[str, Any]:
+    """A network as an item names it: which, by the digests of its files, and how it was run."""
+    return used.model_dump(mode="json", exclude={"folder"})
+
+
+def _networks_by_pass(publication: Publication) -> list[dict[str, Any]]:
+    """Every network of the event with the passes that it had a say in."""
+    told: dict[str, dict[str, Any]] = {}
+    for one in publication.passes:
+        for used in one.made_by.all_networks:
+            network = _network(used)
+            entry = told.setdefault(digest_of(network), {**network, "passes": []})
+            entry["passes"].append(one.planned.acquisition.acquisition_id)
+    return list(told.values())
 
 
 def _measured_shift(one: PublishedPass, name: str) -> dict[str, Any] | None:
@@ -119,16 +141,17 @@ def _common(publication: Publication, place: Path) -> dict[str, Any]:
         "processing:level": "L3",
         "processing:lineage": "Sentinel-1 -> water -> flood (water that is not reference water, where radar can tell)",
         "overbank:minimum_mapping_unit_m2": publication.plan.options.derive.min_mapping_unit_m2,
-        "overbank:detector": publication.plan.options.detect.model_dump(mode="json"),
         "overbank:plan_digest": publication.plan.digest,
-        **publication.model,
         **grid_properties(publication.plan.grid),
     }
 
 
-def write_event(publication: Publication, place: Path, record: VersionRecord) -> EventFiles:
+def write_event(
+    publication: Publication, place: Path, networks: Mapping[str, PublishedNetwork], record: VersionRecord
+) -> EventFiles:
     """Files and item of the event's mosaic."""
     plan, event, options = publication.plan, publication.event, publication.options
+    used = [network for one in publication.passes for network in one.made_by.all_networks]
     folder = place / "event"
     folder.mkdir()
     trace = partial(
@@ -155,13 +178,16 @@ def write_event(publication: Publication, place: Path, record: VersionRecord) ->
         "overbank:polygons": files.polygons.model_dump(mode="json"),
         "overbank:zones": [row.model_dump(mode="json") for row in files.zones],
         "overbank:exposure": [row.model_dump(mode="json") for row in files.exposure],
+        "overbank:detector": plan.options.detect.model_dump(mode="json"),
+        "overbank:networks": _networks_by_pass(publication),
         **_common(publication, place),
+        **network_properties(used, networks),
     }
     item = make_item(
         f"{plan.event.event_id}-event",
         geometry=plan.event.aoi,
         properties=properties,
-        assets=assets | _model_assets(publication, ".."),
+        assets=assets | network_assets(used, networks, ".."),
         collection_id=plan.event.event_id,
     )
     (folder / f"{item['id']}.json").write_text(json.dumps(item, indent=1), encoding="utf-8")

@@ -184,6 +184,7 @@ def _pass_rows(record: VersionRecord) -> str:
             f"<td class=n>{_area(entry.flood_low_km2)} to {_area(entry.flood_high_km2)}</td>"
             f"<td class=n>{_area(entry.flood_now_km2)}</td><td class=n>{_area(entry.flood_so_far_km2)}</td>"
             f"<td class=n>{entry.observed_share:.0%}</td>"
+            f"<td class=aside>{html.escape(one.mapped_by)}</td>"
             f"<td class=aside><code>{html.escape(identity)}</code></td></tr>"
         )
     return "".join(rows)

@@ -1,8 +1,6 @@
 """Build one version of an event and make it the one that readers see."""
 
-import filecmp
 import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,14 +15,14 @@ from pipeline_lib.publish.catalogue import update_catalogue
 from pipeline_lib.publish.changes import describe_changes
 from pipeline_lib.publish.cog import read_cog
 from pipeline_lib.publish.collection import write_collections
-from pipeline_lib.publish.contents import MODEL_FOLDER, Publication, PublishedPass
+from pipeline_lib.publish.contents import Publication, PublishedPass
 from pipeline_lib.publish.entries import write_event, write_pass
 from pipeline_lib.publish.figures import event_figures, pass_series, significance
 from pipeline_lib.publish.layers import DEPTH
+from pipeline_lib.publish.networks import networks_of, take_networks
 from pipeline_lib.publish.page_data import Imagery, draw_imagery
 from pipeline_lib.publish.page_file import write_page
 from pipeline_lib.publish.quicklook import write_quicklook
-from pipeline_lib.publish.rasters import share_file
 from pipeline_lib.publish.records import read_record, write_record
 from pipeline_lib.publish.version_record import PolygonCount, Provenance, VersionRecord
 
@@ -109,16 +107,16 @@ def _build(
     old = versions.version_folder(folder, before.version) if before else None
     inside = inside_area(publication.plan.event.aoi, publication.event["flood_extent"], publication.plan.grid)
     record = _record(publication, number, inside)
-    if publication.model_folder is not None:
-        _take_model(publication.model_folder, place / MODEL_FOLDER, old)
+    networks = networks_of((one.made_by for one in publication.passes), publication.plan.options.detect)
+    take_networks(networks.values(), place, old)
     known = {} if before is None else before.passes
     passes = {
         one.planned.acquisition.acquisition_id: write_pass(
-            publication, one, place, old, known.get(one.planned.acquisition.acquisition_id)
+            publication, one, place, networks, old, known.get(one.planned.acquisition.acquisition_id)
         )
         for one in publication.passes
     }
-    files = write_event(publication, place, record)
+    files = write_event(publication, place, networks, record)
     record = record.model_copy(
         update={
             "passes": passes,
@@ -180,18 +178,6 @@ def _record(publication: Publication, number: int, inside: xr.DataArray) -> Vers
             water_occurrence=tuple(item.item_id for item in plan.water_occurrence),
         ),
     )
-
-
-def _take_model(model: Path, target: Path, old: Path | None) -> None:
-    """The network's files into the version, linked to those of the version before where they are the same."""
-    target.mkdir()
-    for path in sorted(path for path in model.iterdir() if path.is_file()):
-        before = None if old is None else old / MODEL_FOLDER / path.name
-        known = before is not None and before.is_file() and filecmp.cmp(before, path, shallow=False)
-        if before is not None and known:
-            share_file(before, target / path.name)
-        else:
-            shutil.copyfile(path, target / path.name)
 
 
 def _with_depth_read(publication: Publication, place: Path) -> Publication:

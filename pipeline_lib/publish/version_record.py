@@ -4,7 +4,17 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import JsonValue
 
-from pipeline_lib.model import CatalogReference, EventFigures, Grid, Grounds, Moment, PassFigures, Record, Significance
+from pipeline_lib.model import (
+    CatalogReference,
+    DetectorUsed,
+    EventFigures,
+    Grid,
+    Grounds,
+    Moment,
+    PassFigures,
+    Record,
+    Significance,
+)
 from pipeline_lib.options.detect import DetectorChoice
 
 StacAssets = dict[str, dict[str, Any]]
@@ -58,6 +68,8 @@ class PassRecord(Record):
 
     key: str
     """Of the stored FloodMap: same key, same pixels."""
+    made_by: DetectorUsed | None = None
+    """What found the water; None where it was not recorded."""
     written_by: str
     """Digest of the key, the options of publishing and the format: same digest, same files."""
     time: Moment
@@ -70,6 +82,11 @@ class PassRecord(Record):
     relative_orbit: int | None
     orbit_direction: str | None
     assets: StacAssets
+
+    @property
+    def mapped_by(self) -> str:
+        """What found the water, in words."""
+        return "not recorded" if self.made_by is None else self.made_by.words
 
 
 class Provenance(Record):

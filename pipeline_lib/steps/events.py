@@ -74,8 +74,8 @@ def show_text(record: ShownVersion) -> str:
     ]
     lines += [
         f"    {entry.time:%Y-%m-%d %H:%M}  {entry.flood_km2:>10,.2f} km2  observed "
-        f"{entry.observed_share:>4.0%}  {entry.acquisition_id}"
-        for entry in record.series
+        f"{entry.observed_share:>4.0%}  {entry.acquisition_id}, mapped by {one.mapped_by}"
+        for entry, one in zip(record.series, record.passes.values(), strict=True)
     ]
     return "\n".join([*lines, "  changes", *(f"    {sentence}" for sentence in record.changes)])
 

@@ -2,22 +2,17 @@
 
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 import xarray as xr
 
 from pipeline_lib.flood.depth import water_depth
-from pipeline_lib.model import Grounds, MappingPlan, Product, digest_of
-from pipeline_lib.options.learned import FusedOptions
-from pipeline_lib.publish.contents import MODEL_FOLDER
+from pipeline_lib.model import Grounds, Product, digest_of
 from pipeline_lib.publish.environment import environment
 from pipeline_lib.publish.publication import Publication, PublishedPass, publish
-from pipeline_lib.steps.detect import needs_of
 from pipeline_lib.steps.mapped import Mapped, MappedPass
 from pipeline_lib.steps.optical import optical_shift, true_colour
 from pipeline_lib.steps.provenance import software
 from pipeline_lib.store import Store
-from pipeline_lib.water import Need
 
 
 def publication_of(mapped: Mapped, store: Store, decision: Grounds | None = None) -> Publication:
@@ -45,35 +40,8 @@ def publication_of(mapped: Mapped, store: Store, decision: Grounds | None = None
         software=software(),
         environment=environment(),
         published=datetime.now(timezone.utc),
-        **publication_of_network(plan),
         decision=decision,
     )
-
-
-def publication_of_network(plan: MappingPlan) -> dict[str, Any]:
-    """Fields of a `Publication` that tell of the network that made the map; none where the detector has no network."""
-    chosen = plan.options.detect
-    if Need.MODEL not in needs_of(chosen.detector):
-        return {}
-    from pipeline_lib.nn.mlm import mlm_asset, mlm_properties  # noqa: PLC0415 - torch takes seconds to import
-    from pipeline_lib.nn.model_folder import load_model  # noqa: PLC0415
-
-    options = FusedOptions.model_validate(chosen.parameters)  # the learned detector's options and the pool's
-    compared = any(planned.references for planned in plan.passes)
-    model = load_model(options.model if compared else options.without_history or options.model)
-    card = model.card
-    members = [load_model(name).card for name in options.members]
-    others = {member.name: dict(member.digests) for member in members}
-    sizes = {name: (model.folder / name).stat().st_size for name in card.digests}
-    return {
-        "model": {
-            **mlm_properties(card),
-            "overbank:model_digests": dict(card.digests),
-            **({"overbank:member_digests": others} if others else {}),
-        },
-        "model_folder": model.folder,
-        "model_assets": {f"model_{name}": mlm_asset(name, card, size, MODEL_FOLDER) for name, size in sizes.items()},
-    }
 
 
 def publish_event(
@@ -87,6 +55,7 @@ def publish_event(
     Raises:
         SupersededError: the event was retracted since, or published with these passes and more.
         StoreError: the folder is not writable or full, or another process is publishing the same event.
+        ModelError: a network that made the map is gone or was changed since.
     """
     return publish(publication_of(mapped, store, decision), Path(out), since)
 

@@ -1,6 +1,6 @@
 """The detectors by name."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import JsonValue, ValidationError
 
@@ -22,6 +22,9 @@ from pipeline_lib.water.thresholding import (
     OtsuDetector,
     SplitBasedDetector,
 )
+
+if TYPE_CHECKING:
+    from pipeline_lib.nn.model_folder import Model
 
 DEFAULT_DETECTOR = FusedDetector.name
 """What ``default`` stands for: best on real chips and on simulated worlds (docs/reference/model-card.md); needs nothing
@@ -87,6 +90,21 @@ def chosen_detector(name: str = "default", parameters: dict[str, JsonValue] | No
         InputError: an option does not exist or has a value that it cannot have.
     """
     return DetectorChoice(detector=detector(name, parameters).name, parameters=parameters or {})
+
+
+def models_of(found: Detector) -> "list[Model]":
+    """Every model that a detector, or one within it, may run.
+
+    Raises:
+        UnknownNameError: no such model.
+        ModelError: a model cannot be used.
+    """
+    if isinstance(found, LearnedDetector):
+        return [*found.models(with_history=True), *found.models(with_history=False)]
+    if isinstance(found, FusedDetector):
+        return models_of(found.network)
+    within = found.members.values() if isinstance(found, EnsembleDetector) else ()
+    return [model for member in within for model in models_of(member)]
 
 
 EnsembleDetector.make = staticmethod(detector)

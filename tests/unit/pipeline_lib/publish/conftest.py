@@ -13,7 +13,7 @@ from shapely.geometry import box, mapping
 from pipeline_lib.flood import derive_flood, mosaic, reference_water
 from pipeline_lib.flood.area import inside_area
 from pipeline_lib.grid import choose_grid
-from pipeline_lib.model import Acquisition, CatalogItem, CatalogReference, Event, MappingPlan, PlannedPass
+from pipeline_lib.model import Acquisition, CatalogItem, CatalogReference, DetectorUsed, Event, MappingPlan, PlannedPass
 from pipeline_lib.model.area import area_of_bbox
 from pipeline_lib.options.derive import DeriveOptions
 from pipeline_lib.options.detect import DetectorChoice
@@ -21,10 +21,12 @@ from pipeline_lib.options.map_event import StepOptions
 from pipeline_lib.options.publish import PublishOptions
 from pipeline_lib.publish.preview import coarse_backscatter
 from pipeline_lib.publish.publication import Publication, PublishedPass
+from pipeline_lib.water.making import MADE_BY
 
 START = datetime(2024, 5, 10, 5, 30, tzinfo=timezone.utc)
 DAYS = (0.0, 2.5, 6.0)
 REACH = (14, 30, 20)
+USED = DetectorUsed(detector="adaptive", parameters={})
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ def make_flood(bbox=(5.30, 43.90, 5.36, 43.94), *, seed: int = 7, reach=REACH) -
         flood = derive_flood(water, reference_water(None, history), None, scene, DeriveOptions(), history).compute()
         flood["before_db"] = coarse_backscatter(history, 1).compute()
         flood["archive_dark_share"] = xr.DataArray(0.002)
+        flood.attrs[MADE_BY] = USED.model_dump_json()
         flood.attrs["acquisition_id"] = one.acquisition.acquisition_id
         planned.append(one)
         published.append(PublishedPass(planned=one, scene=scene, flood=flood, key=f"flood{index}-{seed}"))
@@ -180,6 +183,12 @@ def _bounds(aoi):
     from shapely.geometry import shape
 
     return shape(aoi).bounds
+
+
+@pytest.fixture(scope="session")
+def flood_at():
+    """Makes such an event in another place."""
+    return make_flood
 
 
 @pytest.fixture(scope="session")

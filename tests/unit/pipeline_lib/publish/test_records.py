@@ -44,6 +44,8 @@ def change(event, **fields):
 def test_a_record_of_version_0_1_keeps_every_field(event, number, state, added):
     expected = written(state) | added | {"schema_version": SCHEMA}
     expected["provenance"]["decision"]["approval"] = None
+    for one in expected["passes"].values():
+        one["made_by"] = None
     record = read_record(event, number)
     assert record.model_dump(mode="json") == expected
     assert record.retracted == (state == "retracted")

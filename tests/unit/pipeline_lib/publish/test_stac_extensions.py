@@ -6,6 +6,7 @@ tables and schemas: fields, their types, and what must be there if the extension
 
 import json
 import shutil
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -14,15 +15,17 @@ import pystac
 import pytest
 from pystac.extensions.mlm import MLMExtension
 
+from pipeline_lib.errors import ModelError
+from pipeline_lib.model import DetectorUsed, NetworkUsed
 from pipeline_lib.nn.model_folder import load_model, shipped_models
 from pipeline_lib.options.detect import DetectorChoice
-from pipeline_lib.options.map_event import StepOptions
 from pipeline_lib.options.publish import PublishOptions
 from pipeline_lib.publish.item import make_item
+from pipeline_lib.publish.networks import networks_of
 from pipeline_lib.publish.publication import publish
 from pipeline_lib.publish.retraction import retract
 from pipeline_lib.steps import events
-from pipeline_lib.steps.publish import publication_of_network
+from pipeline_lib.water.making import MADE_BY
 
 TEXT, WHOLE, NUMBER = {"type": "string", "minLength": 1}, {"type": "integer"}, {"type": "number"}
 NAME = {"type": "string", "pattern": "^[0-9A-Za-z-_]+$"}
@@ -133,7 +136,7 @@ def broken_rules(document):
 def _models_broken(document):
     """The model extension wants a model among the assets, its type, and its bands described beside it."""
     models = [asset for asset in document["assets"].values() if "mlm:model" in asset["roles"]]
-    bands = [band["name"] for one in document["properties"]["mlm:input"] for band in one["bands"]]
+    bands = [[band["name"] for band in one["bands"]] for one in document["properties"]["mlm:input"]]
     found = [] if models else ["no asset is the model"]
     found += [
         f"{key} is of assets alone"
@@ -146,7 +149,7 @@ def _models_broken(document):
         found += [f"{asset['href']} must not have {key}" for key in misplaced]
     for asset in models:
         described = [band["name"] for band in asset.get("raster:bands", [])]
-        if "mlm:artifact_type" not in asset or described != bands:
+        if "mlm:artifact_type" not in asset or described not in bands:
             found.append(f"{asset['href']} does not say its type or the bands of the network")
     return found
 
@@ -157,21 +160,32 @@ def documents(folder: Path):
     return [json.loads(Path(thing.get_self_href()).read_text()) for thing in things]
 
 
+def used(name):
+    """A shipped network that had a say."""
+    model = load_model(name)
+    digests = dict(model.card.digests)
+    return NetworkUsed(name=name, digests=digests, threshold=0.5, backend="cpu", folder=str(model.folder))
+
+
 @pytest.fixture(scope="module")
 def signed(flood, tmp_path_factory):
-    """An event that a network mapped, and the network."""
-    model = load_model(min(shipped_models()))
-    detect = DetectorChoice(detector="learned", parameters={"model": str(model.folder)})
-    learned = flood.plan.model_copy(update={"options": StepOptions(detect=detect)})
+    """An event of two passes: one network mapped the first, two the second."""
+    one, other = (used(name) for name in sorted(shipped_models())[:2])
+    publication = flood.publication(2, options=PublishOptions(vectors=()))
+    passes = []
+    for known, networks in zip(publication.passes, ((one,), (other, one)), strict=True):
+        made = DetectorUsed(detector="learned", parameters={}, networks=networks)
+        passes.append(replace(known, flood=known.flood.assign_attrs({MADE_BY: made.model_dump_json()})))
     out = tmp_path_factory.mktemp("signed")
-    publish(flood.publication(1, options=PublishOptions(vectors=()), **publication_of_network(learned)), out)
-    return out / flood.plan.event.event_id, model
+    publish(replace(publication, passes=tuple(passes)), out)
+    return out / flood.plan.event.event_id, (one, other)
 
 
 def test_every_claimed_extension_is_obeyed(published, signed):
-    folder, model = signed
+    folder, (network, _) = signed
     claimed = set()
-    for document in (*documents(published), *documents(folder), json.loads((model.folder / "item.json").read_text())):
+    own = json.loads((Path(network.folder) / "item.json").read_text())
+    for document in (*documents(published), *documents(folder), own):
         assert broken_rules(document) == [], document["id"]
         claimed |= {url.split("/")[3] for url in document["stac_extensions"]}
     assert {"proj" if name == "projection" else name for name in claimed} == FIELDS.keys(), "a rule that nothing tried"
@@ -207,29 +221,62 @@ def test_a_pass_of_no_known_orbit_claims_no_orbit(flood):
     assert broken_rules(item) == []
 
 
-def test_a_network_signs_the_map_it_made_and_goes_with_it(flood, signed):
-    folder, model = signed
-    classical = flood.plan.model_copy(update={"options": StepOptions(detect=DetectorChoice(detector="adaptive"))})
-    assert publication_of_network(classical) == {}
-    for item in pystac.Collection.from_file(str(folder / "collection.json")).get_items():
+def test_the_networks_of_each_pass_sign_its_map_and_go_with_it(published, signed):
+    folder, (one, other) = signed
+    *passes, event = sorted(
+        pystac.Collection.from_file(str(folder / "collection.json")).get_items(), key=lambda item: item.id[0] != "S"
+    )
+    passes.sort(key=lambda item: item.datetime)
+    assert event.id.endswith("-event")
+    for item, networks in zip((*passes, event), ((one,), (other, one), (one, other)), strict=True):
+        told = item.properties["overbank:networks"]
+        assert [(entry["name"], entry["digests"]) for entry in told] == [(n.name, n.digests) for n in networks]
         said = MLMExtension.ext(item)
-        assert said.mlm_name == model.card.name
-        assert said.input[0].bands
-        assert item.properties["overbank:model_digests"] == model.card.digests
-        for name in model.card.digests:
-            copy = Path(item.assets[f"model_{name}"].get_absolute_href())
-            assert copy.read_bytes() == (model.folder / name).read_bytes()
-    assert load_model(folder / "current" / "model").card == model.card
+        assert said.mlm_name == " and ".join(network.name for network in networks)
+        assert [len(entry.bands) for entry in said.input] == [len(load_model(n.name).card.bands) for n in networks]
+        wanted = {f"model_{network.name}_{file}" for network in networks for file in network.digests}
+        assert {key for key in item.assets if key.startswith("model_")} == wanted
+        for network in networks:
+            for file in network.digests:
+                copy = Path(item.assets[f"model_{network.name}_{file}"].get_absolute_href())
+                assert copy.read_bytes() == (Path(network.folder) / file).read_bytes()
+    assert [entry["passes"] for entry in event.properties["overbank:networks"]] == [
+        [item.id for item in passes],
+        [passes[1].id],
+    ]
+    for network in (one, other):
+        assert load_model(folder / "current" / "models" / network.name).card == load_model(network.name).card
+        assert network.folder not in (folder / "current" / "record.json").read_text()
+    for document in documents(published):  # no network made this one
+        assert not [key for key in document.get("properties", {}) if key.startswith("mlm:")]
+
+
+def test_a_map_is_not_published_with_another_network_in_the_place_of_its_own(tmp_path):
+    shipped = load_model("shipped_post_event").folder
+    mine = Path(shutil.copytree(shipped, tmp_path / "mine"))
+    network = used("shipped_post_event").model_copy(update={"folder": str(mine)})
+    made = DetectorUsed(detector="learned", parameters={}, networks=(network,))
+    other = DetectorChoice(detector="adaptive")
+    assert [one.model.folder for one in networks_of([made], other).values()] == [mine]
+    retrained = network.model_copy(update={"digests": {**network.digests, "weights.safetensors": "0" * 64}})
+    with pytest.raises(ModelError, match="does not hold it any more"):
+        networks_of([made.model_copy(update={"networks": (retrained,)})], other)
+    moved = mine.rename(tmp_path / "moved")
+    with pytest.raises(ModelError, match="does not hold it any more"):
+        networks_of([made], other)
+    given = {"members": ["otsu", "fused"], "parameters": {"fused": {"model": str(moved)}}}
+    again = DetectorChoice(detector="ensemble", parameters=given)
+    assert [one.model.folder for one in networks_of([made], again).values()] == [moved]
 
 
 def test_the_network_stays_with_a_retracted_event_and_is_found_from_an_api(signed, tmp_path):
-    folder, model = signed
+    folder, (network, _) = signed
     out = Path(shutil.copytree(folder.parent, tmp_path / "out", symlinks=True))
     retract(out, folder.name, "a test", now=datetime(2024, 6, 1, tzinfo=timezone.utc))
     with pytest.warns(pystac.errors.DeprecatedWarning):
         retracted = documents(out / folder.name)
-    assert [broken_rules(document) for document in retracted] == [[], [], []]
-    assert load_model(out / folder.name / "current" / "model").card == model.card
+    assert [broken_rules(document) for document in retracted] == [[], [], [], []]
+    assert load_model(out / folder.name / "current" / "models" / network.name).card == load_model(network.name).card
     bodies = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(events, "_put", lambda _, identity, body: bodies.append(body) or identity)
@@ -237,4 +284,4 @@ def test_the_network_stays_with_a_retracted_event_and_is_found_from_an_api(signe
     version = out / folder.name / "current"
     hrefs = {asset["href"] for body in bodies for asset in body["assets"].values()}
     assert all((version / href.removeprefix("https://files.example/event/")).is_file() for href in hrefs)
-    assert "https://files.example/event/model/weights.safetensors" in hrefs
+    assert f"https://files.example/event/models/{network.name}/weights.safetensors" in hrefs
