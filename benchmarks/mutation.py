@@ -1,4 +1,4 @@
-"""Do the tests of the algebra notice a wrong sign? Small changes to the code, one at a time, and who catches them.
+"""Do the tests notice a wrong sign? Small changes to the code, one at a time, and who catches them.
 
     python benchmarks/mutation.py [--most N] [--seed S] [--only MODULE ...] [--json FILE]
 
@@ -24,7 +24,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
 TESTS = "tests/unit/pipeline_lib"
-ALGEBRA = {
+TESTED_BY = {
     "pipeline_lib.model.product": ["evaluate/test_scores.py"],
     "pipeline_lib.evaluate.scores": ["evaluate/test_scores.py"],
     "pipeline_lib.evaluate.summary": ["evaluate/test_scores.py", "evaluate/test_intervals.py"],
@@ -36,9 +36,35 @@ ALGEBRA = {
     "pipeline_lib.flood.area": ["flood/test_area.py"],
     "pipeline_lib.flood.depth": ["flood/test_depth.py"],
     "pipeline_lib.pixel": ["test_pixel.py"],
+    "pipeline_lib.halo": ["test_halo.py"],
+    "pipeline_lib.flood.window": ["flood/test_depth.py", "flood/test_blocks.py"],
+    "pipeline_lib.water.blocks": ["water/test_filtering.py", "water/test_growing.py", "water/test_blocks.py"],
+    "pipeline_lib.water.classes": ["water/test_threshold.py", "water/test_adaptive.py", "water/test_detectors.py"],
+    "pipeline_lib.water.thresholding": ["water/test_threshold.py", "water/test_detectors.py"],
+    "pipeline_lib.water.change": ["water/test_detectors.py", "water/test_blocks.py"],
+    "pipeline_lib.water.ensemble": ["water/test_ensemble.py"],
+    "pipeline_lib.water.fused": ["water/test_fused.py"],
+    "pipeline_lib.water.fuzzy": ["water/test_fuzzy.py", "water/test_detectors.py"],
+    "pipeline_lib.water.hierarchical": ["water/test_detectors.py", "water/test_threshold.py"],
+    "pipeline_lib.sar.calibration": ["sar/test_calibration.py"],
+    "pipeline_lib.sar.border": ["sar/test_border.py"],
+    "pipeline_lib.sar.correlation": ["sar/test_registration.py"],
+    "pipeline_lib.sar.matching": ["sar/test_registration.py"],
+    "pipeline_lib.sar.shift": ["sar/test_registration.py", "test_filters_in_blocks.py"],
+    "pipeline_lib.sar.speckle": ["sar/test_speckle.py"],
+    "pipeline_lib.sar.orbit": ["sar/test_range_doppler.py"],
+    "pipeline_lib.nn.border": ["nn/test_segmenter.py", "nn/test_training.py"],
+    "pipeline_lib.nn.inputs": ["nn/test_data.py", "nn/test_segmenter.py"],
+    "pipeline_lib.nn.losses": ["nn/test_losses.py"],
+    "pipeline_lib.nn.tiling": ["nn/test_segmenter.py"],
+    "pipeline_lib.load.asset": ["load/test_mosaic.py", "load/test_sentinel1_rtc.py"],
+    "pipeline_lib.load.mosaic": ["load/test_mosaic.py"],
+    "pipeline_lib.load.raster": ["load/test_mosaic.py", "load/test_real_rasters.py"],
+    "pipeline_lib.load.sea": ["load/test_sea.py"],
+    "pipeline_lib.load.sentinel2_l2a": ["load/test_sentinel2_l2a.py"],
 }
 """Modules and what tests them."""
-HEAVY = ("numpy", "numba", "xarray", "pandas", "scipy.ndimage", "scipy.optimize", "dask.array", "rioxarray")
+HEAVY = ("numpy", "numba", "xarray", "pandas", "scipy.ndimage", "scipy.optimize", "dask.array", "rioxarray", "torch")
 """Imported once, before a process is made for each mutant."""
 LIMIT_S = 240
 """Of processor time, so that no mutant counts as noticed because the machine was busy; ten times that by the clock."""
@@ -145,14 +171,14 @@ def try_module(name: str, most: int, seed: int) -> list[dict]:
     """Outcome of the mutants drawn of a module."""
     path = REPOSITORY / (name.replace(".", "/") + ".py")
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    if outcome(name, path, tree, ALGEBRA[name]) != "survived":
-        raise SystemExit(f"The tests of {name} fail as it is: {ALGEBRA[name]}")
+    if outcome(name, path, tree, TESTED_BY[name]) != "survived":
+        raise SystemExit(f"The tests of {name} fail as it is: {TESTED_BY[name]}")
     count = len(sites_of(tree))
     drawn = sorted(random.Random(seed).sample(range(count), min(most, count)))  # noqa: S311 - no secret
     rows = []
     for site in drawn:
         changed, line, change = mutate(tree, site)
-        row = {"module": name, "line": line, "change": change, "outcome": outcome(name, path, changed, ALGEBRA[name])}
+        row = {"module": name, "line": line, "change": change, "outcome": outcome(name, path, changed, TESTED_BY[name])}
         rows.append(row)
         if row["outcome"] == "survived":
             print(f"  survived {name}:{line}: {change}", flush=True)
@@ -165,7 +191,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--most", type=int, default=40, help="mutants of each module")
     parser.add_argument("--seed", type=int, default=8)
-    parser.add_argument("--only", nargs="*", choices=list(ALGEBRA), default=list(ALGEBRA))
+    parser.add_argument("--only", nargs="*", choices=list(TESTED_BY), default=list(TESTED_BY))
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     os.chdir(REPOSITORY)
