@@ -21,9 +21,15 @@ SHAPE = (270, 330)
 WHOLE_PX = 1024
 SIZES = pytest.mark.parametrize("block_px", [64, 128])
 GRID = Grid(crs="EPSG:32632", transform=(10.0, 0.0, 500_000.0, 0.0, -10.0, 4_900_000.0), shape=SHAPE)
-OPTIONS = DeriveOptions(
-    advisory_cell_m=320.0, brightening=BrighteningOptions(reach_m=150.0, window_m=50.0), min_mapping_unit_m2=1500.0
-)
+OPTIONS = {
+    name: DeriveOptions(
+        advisory_cell_m=320.0,
+        brightening=BrighteningOptions(reach_m=reach_m, window_m=window_m),
+        min_mapping_unit_m2=min_m2,
+    )
+    # One after the other looks farthest over the edge of a window.
+    for name, reach_m, window_m, min_m2 in (("all", 150, 50, 1500), ("reach", 150, 50, 0), ("box", 50, 200, 0))
+}
 START = datetime(2024, 5, 1, 6, tzinfo=timezone.utc)
 
 
@@ -43,7 +49,7 @@ def speckled(mean, seed, passes=None):
 
 @cache
 def places():
-    """A river, a flood about it, a wood and a town of which a part is flooded, dark land far from water."""
+    """A river, a flood about it, a wood and a town of which a part is flooded, dark land far from water, and a pond."""
     y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
     off = np.abs(y - 135 - 30 * np.sin(x / 40))
     return {
@@ -52,13 +58,14 @@ def places():
         "wood": (off >= 40) & (off < 60) & (x % 110 < 50),
         "town": (off >= 40) & (off < 70) & (x % 110 > 80),
         "dark": (y > 240) & (x < 120),
+        "pond": (y >= 120) & (y < 137) & (x > 290) & (x < 326),
     }
 
 
 @cache
 def history() -> xr.Dataset:
     at = places()
-    kinds = [at["river"] | at["dark"], at["wood"], at["town"]]
+    kinds = [at["river"] | at["dark"] | at["pond"], at["wood"], at["town"]]
     power = {"vv": np.select(kinds, [0.012, 0.1, 0.4], 0.08), "vh": np.select(kinds, [0.002, 0.03, 0.03], 0.016)}
     axes = layer(np.zeros(SHAPE)).coords
     stack = {name: (("time", "y", "x"), speckled(mean, 10, passes=5)) for name, mean in power.items()}
@@ -67,7 +74,9 @@ def history() -> xr.Dataset:
 
 @cache
 def occurrence() -> xr.DataArray:
-    percent = np.where(places()["river"], 90.0, 0.0)
+    """The river, and of the pond what lies below a window's edge: the archive sees the shore above it."""
+    lower = places()["pond"] & (np.arange(SHAPE[0]) >= 128)[:, None]
+    percent = np.where(places()["river"] | lower, 90.0, 0.0)
     percent[:, 150:160] = np.nan
     return layer(percent, np.float32)
 
@@ -85,16 +94,21 @@ def terrain() -> xr.Dataset:
 
 @cache
 def observed(number: int) -> tuple[xr.Dataset, xr.Dataset]:
-    """WaterExtent and Scene of a pass: the flood falls from pass to pass; one pixel in forty is wrong."""
+    """WaterExtent and Scene of a pass: the flood falls from pass to pass; in the west one pixel in forty is wrong."""
     at, rng = places(), np.random.default_rng(20 + number)
     y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
-    wet = at["river"] | (at["flood"] & (np.abs(y - 135 - 30 * np.sin(x / 40)) < 40 - 12 * number))
+    off = np.abs(y - 135 - 30 * np.sin(x / 40))
+    wet = at["river"] | (off < 40 - 12 * number) | ((off > 80) & (x % 60 < 8) & (y % 50 < 8))
+    dry_soil = (x < 100) & (y < 60)
     lit = (at["wood"] | at["town"]) & (x < 280)
-    power = {"vv": np.select([wet, lit], [0.012, 0.7], 0.08), "vh": np.select([wet, lit], [0.002, 0.035], 0.016)}
+    power = {
+        "vv": np.select([wet, lit, dry_soil], [0.012, 0.7, 0.02], 0.08),
+        "vh": np.select([wet, lit], [0.002, 0.035], 0.016),
+    }
     scene = xr.Dataset({name: layer(speckled(mean, 30 + number)) for name, mean in power.items()})
     scene.attrs = {"backscatter": "gamma0", "acquisition_id": f"pass-{number}"}
     lost = np.isnan(scene["vv"].values)
-    found = wet ^ (rng.random(SHAPE) < 0.025)
+    found = wet ^ ((rng.random(SHAPE) < 0.025) & (x < 120))
     likelihood = np.clip(np.where(found, 0.9, 0.1) + rng.normal(0, 0.03, SHAPE), 0, 1)
     water = xr.Dataset(
         {
@@ -112,9 +126,9 @@ def reference(block_px: int = WHOLE_PX) -> xr.DataArray:
 
 
 @cache
-def derived(number: int, block_px: int = WHOLE_PX) -> xr.Dataset:
+def derived(number: int, block_px: int = WHOLE_PX, options: str = "all") -> xr.Dataset:
     water, scene = observed(number)
-    flood = derive_flood(water, reference(), terrain(), scene, OPTIONS, history(), block_px=block_px)
+    flood = derive_flood(water, reference(), terrain(), scene, OPTIONS[options], history(), block_px=block_px)
     return flood.compute()
 
 
@@ -134,20 +148,41 @@ def test_reference_water(block_px):
 
 
 @SIZES
-def test_flood(block_px):
-    whole = derived(0)
+@pytest.mark.parametrize("options", list(OPTIONS))
+def test_flood(options, block_px):
+    whole = derived(0, WHOLE_PX, options)
     assert set(np.unique(whole["flood_class"])) == {0, 1, 2, 3, 4, 254, 255}
     assert (whole["advisory"] > 0).any()
-    xr.testing.assert_identical(derived(0, block_px), whole)
+    xr.testing.assert_identical(derived(0, block_px, options), whole)
+
+
+@SIZES
+def test_small_objects_without_an_archive(block_px):
+    """Nothing but the size of objects looks over the edge: winding ones, some of them just large enough."""
+    found = np.random.default_rng(8).random(SHAPE) < 0.36
+    water = xr.Dataset(
+        {
+            "water": layer(found, np.uint8),
+            "likelihood": layer(np.where(found, 0.9, 0.1), np.float32),
+            "excluded": layer(np.zeros(SHAPE), np.uint16),
+        }
+    )
+    options = OPTIONS["all"].model_copy(update={"min_mapping_unit_m2": 4000.0})
+    none, scene = layer(np.zeros(SHAPE), np.uint8), observed(0)[1]
+    whole, pieces = (
+        derive_flood(water, none, None, scene, options, block_px=size).compute() for size in (WHOLE_PX, block_px)
+    )
+    assert 0.02 < (whole["flood_extent"] == 1).mean() < 0.9 * found.mean()
+    xr.testing.assert_identical(pieces, whole)
 
 
 @SIZES
 def test_depth(block_px):
     flood = derived(0)
     layers = flood["flood_extent"], flood["water_extent"], terrain()["elevation_m"]
-    whole = water_depth(*layers, reach_px=40, block_px=WHOLE_PX).values.astype(int)
-    found = water_depth(*layers, reach_px=40, block_px=block_px).values.astype(int)
-    assert (whole != UNKNOWN_CM).mean() > 0.1
+    whole = water_depth(*layers, reach_px=12, block_px=WHOLE_PX).values.astype(int)
+    found = water_depth(*layers, reach_px=12, block_px=block_px).values.astype(int)
+    assert (whole != UNKNOWN_CM).mean() > 0.05
     np.testing.assert_array_equal(found == UNKNOWN_CM, whole == UNKNOWN_CM)
     # The mean surface is a running sum: a half centimetre may be rounded the other way.
     assert np.abs(found - whole).max() <= 1
