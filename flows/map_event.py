@@ -22,7 +22,7 @@ from pipeline_lib.steps.map_event import Place, optical_comes_first, restricted
 from pipeline_lib.steps.mapped import Ancillaries, Mapped, with_shifts
 from pipeline_lib.steps.mirror import mirror_of
 from pipeline_lib.steps.published import published_product
-from pipeline_lib.steps.workspace import workspace_of
+from pipeline_lib.steps.workspace import need_place, workspace_of
 from tasks.cluster import dropped_on_cancel
 from tasks.derive import mosaic_event
 from tasks.display import all_shown, unvisited
@@ -102,6 +102,7 @@ def map_and_publish(event: Event, catalog: str, out: str, options: MapOptions) -
         OverbankError: nothing could be mapped.
     """
     refuse_impossible(event, options)
+    need_place(Path(out))
     place = Place(
         workspace=workspace_of(Path(out), event.event_id).folder,
         dask_address=options.dask_address,

@@ -8,6 +8,7 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import MutableMapping
 from pathlib import Path
 
 
@@ -25,6 +26,24 @@ def _place_of_compiled_code(package: Path, cache: Path) -> str | None:
     return folder
 
 
+TRUST = (
+    "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE", "GDAL_CURL_CA_BUNDLE",
+    "PROJ_CURL_CA_BUNDLE",
+)  # fmt: skip
+"""Variables that tell OpenSSL (aiohttp, httpx), requests, curl, botocore, GDAL and PROJ whose certificates to trust."""
+
+
+def trusted_alike(environment: MutableMapping[str, str]) -> None:
+    """Let the first variable of `TRUST` that names a file stand for those that are not set.
+
+    Before GDAL's libraries are imported: pyogrio sets GDAL's to a bundle that no company's proxy is in.
+    """
+    named = next((environment[name] for name in TRUST if Path(environment.get(name) or "/").is_file()), None)
+    for name in TRUST if named is not None else ():
+        environment.setdefault(name, str(named))
+
+
+trusted_alike(os.environ)
 if "NUMBA_CACHE_DIR" not in os.environ:
     _user = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
     if _folder := _place_of_compiled_code(Path(__file__).parent, _user / "numba"):

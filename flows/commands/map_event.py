@@ -127,8 +127,10 @@ def run_map(event: "Event", catalog: str, out: Path, options: "MapOptions", *, a
     """Map an event in this process; return what is published, None where nothing is."""
     from pipeline_lib.steps.decide import refuse_impossible, search_and_plan
     from pipeline_lib.steps.published import published_product
+    from pipeline_lib.steps.workspace import need_place
 
     refuse_impossible(event, options)  # the flow does so as well, but after the seconds that its server takes to start
+    need_place(out)
     if not again:
         current = published_product(out, event.event_id)
         if current and current.plan_digest == search_and_plan(event, catalog, options).digest:

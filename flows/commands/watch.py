@@ -52,6 +52,7 @@ def add(
     from pipeline_lib.steps.event import read_map_options
     from pipeline_lib.steps.watch import register_of
     from pipeline_lib.steps.watch_text import added_text, watch_of_flags
+    from pipeline_lib.steps.workspace import need_place
 
     watch = watch_of_flags(
         name,
@@ -64,6 +65,7 @@ def add(
         publish_if={"min_flood_km2": publish_if, "min_anomaly": anomaly},
         options=read_map_options(options_file, approve=approve),
     )
+    need_place(out)
     register_of(out).add(watch)
     typer.echo(added_text(watch, every))
 

@@ -14,6 +14,7 @@ import requests
 import urllib3
 from pystac_client.stac_api_io import StacApiIO
 
+from pipeline_lib.catalog.certificates import untrusted
 from pipeline_lib.catalog.safety import AccessPolicy, HostLookupError, check_addresses, check_href
 from pipeline_lib.errors import CatalogError
 from pipeline_lib.model.instant import as_utc
@@ -132,7 +133,12 @@ class CatalogIO(StacApiIO):
                     return self._read(answer)
             except HostLookupError as error:
                 raise _TryAgainError("its host cannot be found") from error
-            except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
+            except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError, OSError) as error:
+                reason = untrusted(error, _host(here))
+                if reason is not None:
+                    raise CatalogError(f"The catalogue {_host(here)} cannot be asked: {reason}.") from None
+                if not isinstance(error, (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError)):
+                    raise
                 raise _TryAgainError(_reason_of(error)) from None
             except requests.RequestException as error:
                 raise CatalogError(f"The catalogue {_host(here)} cannot be asked ({type(error).__name__}).") from None

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -99,6 +100,23 @@ class CatalogSession:
             f"The catalogue {self.catalog.url} contradicts itself on {collection}: {failure}, {ROUNDS} times. "
             "Nothing is mapped from a part of the answer; try again later."
         )
+
+    def some_radar_item(self) -> CatalogItem:
+        """Any usable Sentinel-1 item, to try the catalogue with.
+
+        Raises:
+            CatalogError: it cannot be asked, or its first radar items cannot be used.
+        """
+        profile, policy = profile_of(self.catalog), policy_of(self.catalog)
+        for role in ("rtc", "grd"):
+            if (name := self._existing(role)) is None:
+                continue
+            address = f"{self.catalog.url.rstrip('/')}/collections/{name}/items"
+            page = self._json(self.io.request(address, parameters={"limit": 5}))
+            for feature in page.get("features") or ():
+                with suppress(UnusableItemError, UnsafeHrefError):
+                    return parse_item(feature, role, profile, policy, f"{self.catalog.url}/")[0]
+        raise CatalogError(f"The catalogue {self.catalog.url} shows no usable Sentinel-1 item to try.")
 
     def _existing(self, role: str) -> str | None:
         """The first collection of a role that the catalogue has."""

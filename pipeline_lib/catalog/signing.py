@@ -9,6 +9,7 @@ from urllib.parse import urljoin, urlsplit
 import requests
 import urllib3
 
+from pipeline_lib.catalog.certificates import untrusted
 from pipeline_lib.catalog.profiles import Signing, profile_of
 from pipeline_lib.catalog.safety import AccessPolicy, UnsafeHrefError, check_addresses, check_href, policy_of
 from pipeline_lib.errors import AssetError, UnreachableAssetError, may_pass
@@ -77,7 +78,9 @@ def _signed_by_planetary_computer(href: str) -> str:
 
     try:
         return str(planetary_computer.sign_url(href))
-    except (requests.RequestException, ValueError, KeyError) as error:
+    except (requests.RequestException, OSError, ValueError, KeyError) as error:
+        if (reason := untrusted(error, "the Planetary Computer")) is not None:
+            raise AssetError(f"The Planetary Computer did not sign {_shown(href)}: {reason}.") from None
         kind = UnreachableAssetError if _busy(error) else AssetError
         raise kind(
             f"The Planetary Computer did not sign {_shown(href)}: {type(error).__name__}. Check the network, or set "
@@ -115,7 +118,9 @@ def _asked(session: requests.Session, href: str) -> tuple[str | None, bytes]:
             ) as answer:
                 onward = answer.headers["Location"] if answer.is_redirect else None
                 return onward, b"" if onward else answer.raw.read(_HEAD)
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            if (reason := untrusted(error, urlsplit(href).netloc)) is not None:
+                raise AssetError(f"The asset {_shown(href)} cannot be reached: {reason}.") from None
             if attempt + 1 == ATTEMPTS:
                 raise UnreachableAssetError(
                     f"The asset {_shown(href)} cannot be reached ({type(error).__name__}, {ATTEMPTS} attempts); "
@@ -147,8 +152,9 @@ def refusal(href: str) -> Refusal | None:
         ) as answer:
             code, kind = answer.status_code, answer.headers.get("Content-Type", "")
             said = f"its server answers HTTP {code} {answer.reason or ''}".rstrip()
-    except requests.RequestException:
-        return None
+    except (requests.RequestException, OSError) as error:
+        words = untrusted(error, urlsplit(href).netloc)
+        return None if words is None else Refusal(words)
     if code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         return Refusal(f"{said}: credentials or a signature are missing, or have run out (overbank doctor)")
     if code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 import numpy as np
 import rasterio
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
+from pipeline_lib.catalog.certificates import untrusted
 from pipeline_lib.catalog.signing import refusal
 from pipeline_lib.errors import AssetError, UnreachableAssetError, shown
 from pipeline_lib.load import traffic
@@ -133,10 +135,13 @@ def opened(item_id: str, key: str, href: str, gdal: Mapping[str, str | int]) -> 
     except (RasterioError, OSError) as error:
         _failed.add(address)
         kind, reason = unreadable(href, error), refusal(href)
-        if reason is None:
-            said = f"{shown(error.__cause__ or error).rstrip('.')}. It is missing, truncated or not a raster"
-        else:
+        words = untrusted(error, urlsplit(address).netloc or address)
+        if reason is not None:
             kind, said = (UnreachableAssetError if reason.may_pass else AssetError), reason.words
+        elif words is not None:
+            kind, said = AssetError, words
+        else:
+            said = f"{shown(error.__cause__ or error).rstrip('.')}. It is missing, truncated or not a raster"
         raise kind(
             f"Asset {key!r} of item {item_id} cannot be read: {said}; try again later or leave the item out."
         ) from None

@@ -19,6 +19,7 @@ A writer killed at any moment leaves at most a hidden folder or a version nobody
 both. The lock is the kernel's (flock): it dies with its owner.
 """
 
+import errno
 import fcntl
 import json
 import os
@@ -41,6 +42,8 @@ TOP_LINKS = {
 }
 """Fixed links beside ``current``; they change what they show when it does."""
 POLL_S = 0.1
+_NO_LINKS = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
+"""What file systems answer that have no symbolic links."""
 
 
 def current_version(folder: Path) -> int:
@@ -151,6 +154,29 @@ def switch(folder: Path, built: Path, number: int) -> Path:
     _link(folder / "current", f"versions/{final.name}")
     _sync(folder)
     return final
+
+
+def need_links(folder: Path) -> None:
+    """Make sure that events can be published into a folder, which need not be there yet: a symbolic link can be made.
+
+    Raises:
+        StoreError: it cannot: the file system has none (exFAT, FAT, many SMB shares), or cannot be written.
+    """
+    place = folder.resolve()
+    while not place.exists():
+        place = place.parent
+    probe = place / f".current.{uuid.uuid4().hex[:8]}"
+    try:
+        probe.symlink_to("versions")
+        probe.unlink()
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise unwritable(f"Cannot write {place}", place, error) from error
+        raise StoreError(
+            f"{folder} cannot hold symbolic links ({error.strerror}), as on exFAT and many network shares; readers of "
+            "an event are switched to its new version by one. Choose --out on another disk, and let OVERBANK_MIRROR "
+            "copy what is published to this one."
+        ) from error
 
 
 def _link(path: Path, target: str) -> None:

@@ -4,6 +4,7 @@ from pipeline_lib.catalog.profiles import resolve_catalog
 from pipeline_lib.grid import choose_grid
 from pipeline_lib.model import Event, MappingPlan, digest_of
 from pipeline_lib.options.map_event import MapOptions
+from pipeline_lib.projections import need_projections
 from pipeline_lib.publish.contents import written_with
 from pipeline_lib.steps.keys import named_contents
 from pipeline_lib.steps.plan import make_plan
@@ -17,8 +18,9 @@ def refuse_impossible(event: Event, options: MapOptions) -> None:
     Raises:
         AreaError: the area cannot be put on one grid.
         UnknownNameError: no such detector.
-        InputError: the detector's options are wrong.
+        InputError: the detector's options are wrong, or the projection database is another installation's.
     """
+    need_projections()
     choose_grid(event.aoi, pixel_m=options.plan.pixel_m)
     chosen_detector(options.detector, options.detector_options)
 

@@ -16,16 +16,18 @@ import psutil
 import rasterio
 import requests
 from packaging.requirements import InvalidRequirement, Requirement
-from rasterio.crs import CRS
-from rasterio.errors import CRSError
 
 from pipeline_lib.catalog.client import CatalogIO
 from pipeline_lib.catalog.profiles import PROFILES, profile_of, resolve_catalog
 from pipeline_lib.catalog.safety import policy_of
 from pipeline_lib.catalog.search import CatalogSession
-from pipeline_lib.errors import OverbankError
+from pipeline_lib.catalog.signing import gdal_environment, signed
+from pipeline_lib.errors import InputError, OverbankError
+from pipeline_lib.load.asset import opened
 from pipeline_lib.model import CatalogReference, Record
 from pipeline_lib.options.search import SearchOptions
+from pipeline_lib.projections import need_projections
+from pipeline_lib.publish.versions import need_links
 from pipeline_lib.steps.hardware import gpu_count
 
 DISTRIBUTION = "overbank"
@@ -38,6 +40,7 @@ CONSEQUENCES = {
 DRIVERS = {"GTiff": "nothing can be read", "COG": "nothing can be published", "JP2OpenJPEG": "no Sentinel-2 of CDSE"}
 LITTLE_DISK, NO_DISK = 10e9, 1e9
 LITTLE_MEMORY = 4e9
+_LITTLE_PATIENCE = SearchOptions(attempts=2, backoff_s=0.2, request_timeout_s=8, total_time_s=12)
 
 
 class Level(StrEnum):
@@ -78,7 +81,7 @@ def examine(catalog: str | None = None, folder: Path = Path()) -> tuple[Finding,
         _gpu(),
         *_gdal(),
         *(_credentials(one, os.environ, needed=one == chosen) for one in known),
-        *([check_catalog(chosen, needed=True)] if chosen else [check_catalog(one, needed=False) for one in known]),
+        *(check_archive(chosen) if chosen else [check_catalog(one, needed=False) for one in known]),
         _prefect(os.environ),
         check_folder(folder),
         *check_buckets(os.environ),
@@ -127,16 +130,40 @@ def check_requirements(requirements: Iterable[str]) -> list[Finding]:
 
 def check_catalog(catalog: CatalogReference, *, needed: bool) -> Finding:
     """Ask for a catalogue's root, with little patience."""
-    options = SearchOptions(attempts=2, backoff_s=0.2, request_timeout_s=8, total_time_s=12)
+    options = _LITTLE_PATIENCE
     name = f"catalogue {catalog.profile if profile_of(catalog).url else catalog.url}"
     begin = time.monotonic()
     try:
         CatalogSession.open(catalog, options, CatalogIO(policy_of(catalog), options))
     except OverbankError as error:
         level = Level.PROBLEM if needed else Level.NOTE
-        fix = "check the network and the proxy settings (HTTPS_PROXY), or choose another catalogue"
+        fix = "check network, proxy (HTTPS_PROXY) and its certificate (SSL_CERT_FILE), or choose another catalogue"
         return Finding(name=name, level=level, text=str(error), fix=fix)
     return Finding(name=name, level=Level.OK, text=f"answers within {time.monotonic() - begin:.1f} s")
+
+
+def check_archive(catalog: CatalogReference) -> list[Finding]:
+    """Whether a catalogue answers, one of its radar assets is signed, and its pixels can be read: each on its own way.
+
+    Search, signing and pixels go through different libraries; behind a proxy one may work where another does not.
+    """
+    found = [check_catalog(catalog, needed=True)]
+    if found[0].level is not Level.OK:
+        return found
+    item = None
+    try:
+        item = CatalogSession.open(catalog, _LITTLE_PATIENCE).some_radar_item()
+        asset = item.assets.get("vv") or item.assets.get("vh") or next(iter(item.assets.values()))
+        href = signed(asset, catalog)
+        found.append(Finding(name="signing", level=Level.OK, text=f"an asset of {item.item_id} can be asked for"))
+        with opened(item.item_id, "radar", href, gdal_environment(catalog)) as raster:
+            raster.read(1, window=((0, 1), (0, 1)))
+        found.append(Finding(name="pixels", level=Level.OK, text=f"a pixel of {item.item_id} was read"))
+    except OverbankError as error:
+        name = "search" if item is None else "signing" if len(found) == 1 else "pixels"
+        fix = "check the network, the proxy (HTTPS_PROXY), its certificate (SSL_CERT_FILE) and the credentials"
+        found.append(Finding(name=name, level=Level.PROBLEM, text=str(error), fix=fix))
+    return found
 
 
 def check_folder(folder: Path) -> Finding:
@@ -150,6 +177,10 @@ def check_folder(folder: Path) -> Finding:
     except OSError as error:
         why = f"{place} cannot be written ({error.strerror or error})"
         return Finding(name="disk", level=Level.PROBLEM, text=why, fix="choose another folder with --out")
+    try:
+        need_links(folder)
+    except OverbankError as error:
+        return Finding(name="disk", level=Level.PROBLEM, text=str(error), fix="choose another folder with --out")
     text = f"{free / 1e9:.1f} GB free for {place}"
     if free < LITTLE_DISK:
         level = Level.PROBLEM if free < NO_DISK else Level.NOTE
@@ -231,10 +262,10 @@ def _gdal() -> list[Finding]:
         if name not in held
     ]
     try:
-        CRS.from_epsg(32632).to_wkt()
-    except CRSError as error:
-        fix = "unset PROJ_DATA and PROJ_LIB: they point to the projection database of another installation"
-        findings.append(Finding(name="PROJ", level=Level.PROBLEM, text=f"does not know EPSG:32632 ({error})", fix=fix))
+        need_projections()
+    except InputError as error:
+        fix = "unset PROJ_DATA and PROJ_LIB"
+        findings.append(Finding(name="PROJ", level=Level.PROBLEM, text=str(error), fix=fix))
     version = f"{rasterio.__gdal_version__} with {len(held)} drivers"
     return findings or [Finding(name="GDAL", level=Level.OK, text=version)]
 

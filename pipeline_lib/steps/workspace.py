@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline_lib.publish.versions import need_links
 from pipeline_lib.steps.private_folder import STORE, folder_of_event, private_folder
 from pipeline_lib.store import Store
 
@@ -37,6 +38,15 @@ def workspace_of(out: Path, event_id: str) -> Workspace:
         InputError: the event has a name that overbank keeps for itself.
     """
     return Workspace(str(folder_of_event(out, event_id)))
+
+
+def need_place(out: Path) -> None:
+    """Refuse a folder of events, before a catalogue is asked, into which nothing could be published.
+
+    Raises:
+        StoreError: it cannot be written, or cannot hold symbolic links.
+    """
+    need_links(out)
 
 
 def store_of(out: Path) -> Store:

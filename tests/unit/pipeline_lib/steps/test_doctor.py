@@ -4,7 +4,9 @@ import json
 from types import SimpleNamespace
 
 import pytest
+import rasterio.crs
 import typer
+from rasterio.errors import CRSError
 from typer.testing import CliRunner
 
 from flows.commands.doctor import register
@@ -136,10 +138,10 @@ def test_a_prefect_server_that_is_not_there():
 
 def test_missing_drivers_and_a_foreign_projection_database(monkeypatch):
     def unknown(_):
-        raise doctor.CRSError("proj.db")
+        raise CRSError("proj.db")
 
     monkeypatch.setattr(doctor, "DRIVERS", {"GTiff": "x", "NoSuchDriver": "nothing works"})
-    monkeypatch.setattr(doctor, "CRS", type("Lost", (), {"from_epsg": staticmethod(unknown)}))
+    monkeypatch.setattr(rasterio.crs, "CRS", type("Lost", (), {"from_epsg": staticmethod(unknown)}))
     found = doctor._gdal()
     assert [one.level for one in found] == [Level.PROBLEM, Level.PROBLEM]
     assert "PROJ_DATA" in found[1].fix
