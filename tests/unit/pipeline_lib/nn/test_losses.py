@@ -31,6 +31,17 @@ def test_cross_entropy_is_torchs(seed: int, water_weight: float) -> None:
 
 
 @given(st.integers(0, 1000))
+def test_weights_of_pixels_multiply_those_of_classes(seed: int) -> None:
+    logits, label = problem(seed)
+    pixel_weight = 0.2 + 3 * torch.rand(label.shape, generator=torch.Generator().manual_seed(seed + 1))
+    classes = torch.tensor([1.0, 2.5])
+    each = F.cross_entropy(logits, label, ignore_index=255, reduction="none")
+    weight = torch.where(label == 255, 0.0, classes[label.clamp(max=1)] * pixel_weight)
+    found = cross_entropy(logits, label, pixel_weight=pixel_weight, water_weight=2.5)
+    torch.testing.assert_close(found, (each * weight).sum() / weight.sum(), atol=1e-5, rtol=1e-5)
+
+
+@given(st.integers(0, 1000))
 def test_ignored_pixels_teach_nothing(seed: int) -> None:
     """Whatever the logits of ignored pixels are, the loss is the same and their gradient is zero."""
     logits, label = problem(seed)

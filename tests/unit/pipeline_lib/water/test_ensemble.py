@@ -69,6 +69,17 @@ def test_a_member_that_cannot_tell_does_not_vote_unless_none_can():
     assert (found["water"].item(), found["members"].item(), found["excluded"].item()) == (0, 2, blind)
 
 
+def test_warnings_of_all_members_are_joined_and_facts_of_the_pass_kept():
+    quiet, warned, other = (extent([1], [0.9]) for _ in range(3))
+    quiet.attrs |= {"acquisition_id": "S1A-1", "notes": ["one"]}
+    warned.attrs |= {"advisory": 8, "notes": ["two"]}
+    other.attrs["advisory"] = 1
+    attrs = combine({"a": quiet, "b": warned, "c": other}).attrs
+    assert (attrs["advisory"], attrs["acquisition_id"], attrs["ensemble"]) == (9, "S1A-1", ["a", "b", "c"])
+    assert attrs["notes"] == ["a: one", "b: two", "c: a note"]
+    assert combine({"a": quiet}).attrs["advisory"] == 0
+
+
 def test_members_without_their_needs_stay_silent_and_the_notes_say_so():
     water = river((100, 120))
     members = {"members": ("fixed", "tuw-bayes", "otsu")}
