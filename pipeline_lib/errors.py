@@ -9,17 +9,18 @@ import re
 import socket
 
 _QUERY = re.compile(r"\?[^\s'\")\]>]+")
+_LOGIN = re.compile(r"(?<=://)[^\s/?#'\"]*@")
 _FULL_STOP = re.compile(r"(?<!\.)\.$")
 
 
 def shown(error: object) -> str:
     """The words of an error that a message may repeat, for the message to punctuate: without a full stop at the end.
 
-    Addresses lose their queries, which may hold a signature.
+    Addresses lose their queries, which may hold a signature, and their logins.
 
     Where a library's error may name an address, raise ours ``from None``: a traceback would print the other one whole.
     """
-    return _FULL_STOP.sub("", _QUERY.sub("?...", str(error)))
+    return _FULL_STOP.sub("", _QUERY.sub("?...", _LOGIN.sub("...@", str(error))))
 
 
 class OverbankError(Exception):

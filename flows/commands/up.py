@@ -1,5 +1,6 @@
 """``overbank up``, ``down`` and ``status``: a desk that runs by itself on one machine."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -49,10 +50,17 @@ def down(out: Out = Path("out")) -> None:
     typer.echo("stopped" if stop(_desk(out)) else f"no desk runs for {out}")
 
 
-def status(out: Out = Path("out")) -> None:
+def status(
+    out: Out = Path("out"),
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for a program.")] = False,
+) -> None:
     """Say what runs, what is watched, and what was published."""
-    from flows.desk.start import status_lines
+    from flows.desk.start import status_document, status_lines
 
+    if as_json:
+        document = status_document(_desk(out))
+        typer.echo(json.dumps(document, indent=2))
+        raise typer.Exit(0 if document["healthy"] else 1)
     lines, healthy = status_lines(_desk(out))
     for line in lines:
         typer.echo(line)

@@ -1,5 +1,6 @@
 """``overbank watch``: areas that are mapped automatically."""
 
+import json
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +9,7 @@ import typer
 
 Name = Annotated[str, typer.Argument(help="Name of the watch.")]
 Out = Annotated[Path, typer.Option(help="Folder of published events; holds the register of watches.")]
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON, for a program.")]
 OUT = Path("out")
 
 
@@ -17,6 +19,8 @@ def register(app: typer.Typer) -> None:
     for name, command in (
         ("add", add),
         ("list", list_watches),
+        ("show", show),
+        ("edit", edit),
         ("pause", pause),
         ("resume", resume),
         ("remove", remove),
@@ -70,13 +74,64 @@ def add(
     typer.echo(added_text(watch, every))
 
 
-def list_watches(out: Out = OUT) -> None:
+def list_watches(out: Out = OUT, as_json: AsJson = False) -> None:
     """List the watches and how they are doing."""
     from pipeline_lib.steps.watch import register_of
-    from pipeline_lib.steps.watch_text import watch_lines
+    from pipeline_lib.steps.watch_text import watch_documents, watch_lines
 
+    if as_json:
+        typer.echo(json.dumps(watch_documents(register_of(out)), indent=2))
+        return
     for line in watch_lines(register_of(out)):
         typer.echo(line)
+
+
+def show(name: Name, out: Out = OUT, as_json: AsJson = False) -> None:
+    """Show one watch whole: area, rules, options, and how it is doing."""
+    import yaml
+
+    from pipeline_lib.steps.watch import register_of
+    from pipeline_lib.steps.watch_text import watch_document
+
+    register = register_of(out)
+    document = watch_document(register, register.watch(name))
+    text = json.dumps(document, indent=2) if as_json else yaml.safe_dump(document, sort_keys=False).rstrip()
+    typer.echo(text)
+
+
+def edit(
+    name: Name,
+    catalog: Annotated[
+        str | None, typer.Option("--catalog", "--catalogue", help="URL of a STAC API, or a profile name.")
+    ] = None,
+    every: Annotated[str | None, typer.Option(help="How often to ask: 15m, 2h, 1d.")] = None,
+    grace: Annotated[str | None, typer.Option(help="How long a partial pass waits for further slices.")] = None,
+    publish_if: Annotated[float | None, typer.Option(help="Least flooded area that opens an event, km2.")] = None,
+    anomaly: Annotated[float | None, typer.Option(help="Least flooded share; 0: any.")] = None,
+    approve: Annotated[
+        bool | None, typer.Option("--approve/--no-approve", help="Whether a person must approve what is published.")
+    ] = None,
+    options_file: Annotated[Path | None, typer.Option("--options", help="YAML file with mapping options.")] = None,
+    out: Out = OUT,
+) -> None:
+    """Change a watch; what it knows stays. For another area add another watch."""
+    from pipeline_lib.steps.event import read_map_options
+    from pipeline_lib.steps.watch import register_of
+    from pipeline_lib.steps.watch_text import edited
+
+    register_of(out).edit(
+        name,
+        lambda watch: edited(
+            watch,
+            catalog=catalog,
+            every=every,
+            grace=grace,
+            publish_if={"min_flood_km2": publish_if, "min_anomaly": anomaly},
+            approve=approve,
+            options=None if options_file is None else read_map_options(options_file),
+        ),
+    )
+    typer.echo(f"Changed {name}; `overbank watch show {name}` shows it.")
 
 
 def pause(name: Name, out: Out = OUT) -> None:

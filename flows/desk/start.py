@@ -4,6 +4,7 @@ import ipaddress
 import subprocess
 import sys
 import time
+from typing import Any
 
 import psutil
 
@@ -18,7 +19,7 @@ from flows.desk.supervisor import (
 )
 from pipeline_lib.errors import InputError, OverbankError
 from pipeline_lib.steps.watch import register_of
-from pipeline_lib.steps.watch_text import watch_lines
+from pipeline_lib.steps.watch_text import watch_documents, watch_lines
 
 
 def check_exposure(desk: Desk) -> None:
@@ -93,3 +94,16 @@ def status_lines(desk: Desk) -> tuple[list[str], bool]:
         condition = "DOWN, being started again" if process is None else f"pid {process.pid}"
         lines.append(f"  {name:<15} {condition}")
     return [*lines, *watch_lines(register_of(desk.out))], all(services.values())
+
+
+def status_document(desk: Desk) -> dict[str, Any]:
+    """What `status_lines` says, as JSON: pids of the supervisor and of each service (null: down), and the watches."""
+    supervisor = running_supervisor(desk)
+    services = {} if supervisor is None else running_services(desk)
+    return {
+        "out": str(desk.out),
+        "healthy": supervisor is not None and all(services.values()),
+        "supervisor": None if supervisor is None else supervisor.pid,
+        "services": {name: None if process is None else process.pid for name, process in services.items()},
+        "watches": watch_documents(register_of(desk.out)),
+    }

@@ -175,17 +175,17 @@ def resolve_catalog(name_or_url: str) -> CatalogReference:
     text = name_or_url.strip()
     if text in PROFILES and PROFILES[text].url:
         return CatalogReference(profile=text, url=PROFILES[text].url)
+    if "@" in text.partition("://")[2].partition("/")[0] or "@" in text.partition("/")[0]:
+        raise InputError(
+            "The catalogue URL holds a user name or password, which would end up in plans and logs; "
+            "give it without and put credentials in the environment."
+        )
     parts = urlsplit(text)
     if parts.scheme not in {"http", "https"}:
         named = tuple(name for name, profile in PROFILES.items() if profile.url)
         raise UnknownNameError("catalogue", name_or_url, (*named, "https://... (the root of any STAC API)"))
     if not parts.hostname:
         raise InputError(f"The catalogue URL {text!r} has no host; expected the root of a STAC API, https://host/path.")
-    if parts.username or parts.password:
-        raise InputError(
-            "The catalogue URL holds a user name or password, which would end up in plans and logs; "
-            "give it without and put credentials in the environment."
-        )
     if parts.query or parts.fragment:
         raise InputError(
             "The catalogue URL holds a query, which may be a key and would end up in plans and logs; give the root of "

@@ -1,6 +1,7 @@
 """From an event and a catalogue to a plan: what ``overbank plan`` shows and ``overbank map`` does."""
 
 from pipeline_lib.catalog.profiles import resolve_catalog
+from pipeline_lib.errors import AreaError
 from pipeline_lib.grid import choose_grid
 from pipeline_lib.model import Event, MappingPlan, digest_of
 from pipeline_lib.options.map_event import MapOptions
@@ -16,12 +17,19 @@ def refuse_impossible(event: Event, options: MapOptions) -> None:
     """Refuse, before a catalogue is asked, what no answer of it could make possible.
 
     Raises:
-        AreaError: the area cannot be put on one grid.
+        AreaError: the area cannot be put on one grid, or is smaller than the smallest flood that is mapped.
         UnknownNameError: no such detector.
         InputError: the detector's options are wrong, or the projection database is another installation's.
     """
     need_projections()
-    choose_grid(event.aoi, pixel_m=options.plan.pixel_m)
+    grid = choose_grid(event.aoi, pixel_m=options.plan.pixel_m)
+    rows, columns = grid.shape
+    least_m2 = options.derive.min_mapping_unit_m2
+    if rows * columns * options.plan.pixel_m**2 < least_m2:
+        raise AreaError(
+            f"The area takes {columns} x {rows} pixels of {options.plan.pixel_m:g} m; floods of less than {least_m2:g} "
+            "m2 are not mapped (derive.min_mapping_unit_m2), so that nothing could ever be found. Give a larger area."
+        )
     chosen_detector(options.detector, options.detector_options)
 
 

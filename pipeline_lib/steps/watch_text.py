@@ -3,17 +3,23 @@
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from shapely.geometry import shape
 
-from pipeline_lib.errors import InputError
-from pipeline_lib.grid import choose_grid
+from pipeline_lib.catalog.profiles import resolve_catalog
+from pipeline_lib.errors import InputError, shown
+from pipeline_lib.model import Event
 from pipeline_lib.model.instant import instant_of
 from pipeline_lib.options.map_event import MapOptions
 from pipeline_lib.place import described
+from pipeline_lib.steps.decide import refuse_impossible
 from pipeline_lib.steps.event import area_of_flags
-from pipeline_lib.watch import Register, Watch
+from pipeline_lib.watch import PassState, Register, Watch
+from pipeline_lib.watch.register import WatchState
 
+LEAST_INTERVAL = timedelta(minutes=1)
+"""A poll reads every page of the last 30 days; the desk itself looks every five minutes which watches are due."""
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -51,12 +57,11 @@ def watch_of_flags(  # noqa: PLR0913 - the flags that make a watch
     Raises:
         InputError: a flag cannot be meant.
         AreaError: the area cannot be mapped as one event: every poll would fail.
+        UnknownNameError: no such catalogue, or detector.
     """
-    area = area_of_flags(bbox, aoi)
-    choose_grid(area, pixel_m=options.plan.pixel_m)
     fields = {
         "name": name,
-        "aoi": area,
+        "aoi": area_of_flags(bbox, aoi),
         "catalog": catalog,
         "since": datetime.now(UTC) if since is None else instant(since),
         "every_minutes": duration(every).total_seconds() / 60,
@@ -64,7 +69,62 @@ def watch_of_flags(  # noqa: PLR0913 - the flags that make a watch
         "publish_if": publish_if,
         "options": options.model_dump(mode="json"),
     }
-    return Watch.model_validate(fields)
+    return checked(Watch.model_validate(fields), datetime.now(UTC))
+
+
+def edited(
+    watch: Watch,
+    *,
+    catalog: str | None,
+    every: str | None,
+    grace: str | None,
+    publish_if: dict[str, float | None],
+    approve: bool | None,
+    options: MapOptions | None,
+) -> Watch:
+    """A watch with what flags change of it; None leaves things as they are.
+
+    Raises:
+        InputError: a flag cannot be meant.
+        UnknownNameError: no such catalogue, or detector.
+    """
+    wanted = options or MapOptions.model_validate(watch.options)
+    if approve is not None:
+        wanted = wanted.model_copy(update={"approval": wanted.approval.model_copy(update={"required": approve})})
+    rule = watch.publish_if.model_dump() | {name: value for name, value in publish_if.items() if value is not None}
+    fields = {
+        "catalog": catalog,
+        "every_minutes": None if every is None else duration(every).total_seconds() / 60,
+        "grace_minutes": None if grace is None else duration(grace).total_seconds() / 60,
+        "publish_if": rule,
+        "options": wanted.model_dump(mode="json"),
+    }
+    given = {name: value for name, value in fields.items() if value is not None}
+    return checked(Watch.model_validate(watch.model_dump() | given), datetime.now(UTC))
+
+
+def checked(watch: Watch, now: datetime) -> Watch:
+    """A watch that can be polled and whose passes can be mapped, as far as that shows before a catalogue is asked.
+
+    Raises:
+        InputError: it begins in the future, is polled too often, or its options or catalogue cannot be meant.
+        AreaError: the area cannot be mapped as one event.
+        UnknownNameError: no such catalogue, or detector.
+    """
+    resolve_catalog(watch.catalog)
+    window = Event(event_id=watch.name, aoi=watch.aoi, start=watch.since, end=watch.since + timedelta(seconds=1))
+    refuse_impossible(window, MapOptions.model_validate(watch.options))
+    if watch.since > now:
+        raise InputError(
+            f"--since {watch.since:%Y-%m-%d %H:%M} UTC lies in the future (it is {now:%Y-%m-%d %H:%M}); a watch begins "
+            "now or in the past. Leave it out to begin now."
+        )
+    if timedelta(minutes=watch.every_minutes) < LEAST_INTERVAL:
+        raise InputError(
+            f"A watch that asks every {watch.every_minutes * 60:g} s would ask for the same pages again and again; "
+            f"give at least {LEAST_INTERVAL.total_seconds():g} s (1m). 15m is usual."
+        )
+    return watch
 
 
 def instant(since: str) -> datetime:
@@ -81,16 +141,43 @@ def instant(since: str) -> datetime:
 
 def watch_lines(register: Register) -> list[str]:
     """One line a watch."""
-    lines = []
-    for state in register.watches():
-        passes = register.passes(state.watch.name)
-        last = f"{state.last_poll:%Y-%m-%d %H:%M} UTC" if state.last_poll else "never"
-        condition = "paused" if state.paused else f"every {state.watch.every_minutes:g} min"
-        lines.append(
-            f"{state.watch.name}: {condition}, last poll {last}, {len(passes)} passes, "
-            f"{sum(one.state == 'mapped' for one in passes)} mapped, catalogue {state.watch.catalog}"
-        )
-    return lines or ["No watches; add one with `overbank watch add NAME --aoi FILE`."]
+    return [_line(one) for one in watch_documents(register)] or [
+        "No watches; add one with `overbank watch add NAME --aoi FILE`."
+    ]
+
+
+def _line(document: dict[str, Any]) -> str:
+    """A watch and how it is doing, in one line."""
+    last = f"{datetime.fromisoformat(document['last_poll']):%Y-%m-%d %H:%M} UTC" if document["last_poll"] else "never"
+    condition = "paused" if document["paused"] else f"every {document['every_minutes']:g} min"
+    passes = document["passes"]
+    return (
+        f"{document['name']}: {condition}, last poll {last}, {sum(passes.values())} passes, "
+        f"{passes[PassState.MAPPED]} mapped, catalogue {document['catalog']}"
+    )
+
+
+def watch_documents(register: Register) -> list[dict[str, Any]]:
+    """Every watch and how it is doing, as JSON that may be shown: by name, without its area and its options."""
+    return [
+        {name: value for name, value in watch_document(register, state).items() if name not in {"aoi", "options"}}
+        for state in register.watches()
+    ]
+
+
+def watch_document(register: Register, state: WatchState) -> dict[str, Any]:
+    """A watch as it is defined, and how it is doing, as JSON that may be shown: an address shows no login.
+
+    ``passes`` counts by state, the other times are when the catalogue last answered and when a pass was last new.
+    """
+    fields = state.model_dump(mode="json", exclude={"watch", "silence_reported"})
+    states = [one.state for one in register.passes(state.watch.name)]
+    return {
+        **state.watch.model_dump(mode="json"),
+        "catalog": shown(state.watch.catalog),
+        **fields,
+        "passes": {kind.value: states.count(kind) for kind in PassState},
+    }
 
 
 def added_text(watch: Watch, every: str) -> str:

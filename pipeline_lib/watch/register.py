@@ -5,7 +5,7 @@ Every change is one transaction begun with ``BEGIN IMMEDIATE``: a second poller 
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -115,6 +115,19 @@ class Register:
             connection.execute(
                 "INSERT INTO watches (name, definition) VALUES (?, ?)", (watch.name, watch.model_dump_json())
             )
+
+    def edit(self, name: str, change: Callable[[Watch], Watch]) -> Watch:
+        """Change what a watch is; what it remembers stays.
+
+        Raises:
+            UnknownNameError: no such watch.
+        """
+        watch = self.watch(name).watch
+        with self._changing() as connection:
+            row = connection.execute("SELECT definition FROM watches WHERE name = ?", (name,)).fetchone()
+            edited = change(Watch.model_validate_json(row[0]) if row else watch)
+            connection.execute("UPDATE watches SET definition = ? WHERE name = ?", (edited.model_dump_json(), name))
+        return edited
 
     def watches(self) -> list[WatchState]:
         """All watches by name."""
