@@ -47,7 +47,6 @@ TESTED_BY = {
     "pipeline_lib.water.fuzzy": ["water/test_fuzzy.py", "water/test_detectors.py"],
     "pipeline_lib.water.hierarchical": ["water/test_detectors.py", "water/test_threshold.py"],
     "pipeline_lib.sar.calibration": ["sar/test_calibration.py"],
-    "pipeline_lib.sar.border": ["sar/test_border.py"],
     "pipeline_lib.sar.correlation": ["sar/test_registration.py"],
     "pipeline_lib.sar.matching": ["sar/test_registration.py"],
     "pipeline_lib.sar.shift": ["sar/test_registration.py", "test_filters_in_blocks.py"],

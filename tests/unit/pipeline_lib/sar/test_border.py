@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline_lib.sar.border import border_of, needs_border_mask
+from pipeline_lib.sar.border import LEAST_DN, REACH, WINDOW, border_of, needs_border_mask
 
 
 @pytest.fixture
@@ -27,6 +27,22 @@ def test_noise_along_the_edges_goes_and_water_inside_stays(image):
     assert border[:21].all()
     assert not border[120:160, 200:260].any()
     assert not border[60:280, 60:440].any()
+
+
+def test_rows_are_walked_as_the_definition_says():
+    """Inwards until a sample is signal and at least half of the window about it, as far as it lies in the image, is."""
+    rng = np.random.default_rng(9)
+    share = np.linspace(0.1, 0.9, 40)[:, None]
+    numbers = np.where(rng.random((40, 90)) < share, LEAST_DN, LEAST_DN - 1).astype(np.uint16)
+    expected = np.zeros(numbers.shape, bool)
+    for row, line in enumerate(numbers >= LEAST_DN):
+        for column in range(min(REACH, line.size)):
+            window = line[max(column - WINDOW // 2, 0) : column + WINDOW // 2 + 1]
+            if line[column] and window.mean() >= 0.5:
+                break
+            expected[row, column] = True
+    assert 0.1 < expected.mean() < 0.9
+    np.testing.assert_array_equal(border_of(numbers, edges=(False, False, True, False)), expected)
 
 
 def test_nothing_is_cut_where_the_block_touches_no_edge(image):
