@@ -65,7 +65,7 @@ def share_of(area: Any, covered: Any) -> float:
 
 def _parsed(geometry: object) -> Any:
     """Polygonal geometry of a GeoJSON object; None where there is none."""
-    if not isinstance(geometry, dict) or geometry.get("type") not in {"Polygon", "MultiPolygon"}:
+    if not isinstance(geometry, dict) or str(geometry.get("type")) not in {"Polygon", "MultiPolygon"}:
         return None
     try:
         parsed = shapely.force_2d(shape(geometry))
@@ -82,6 +82,8 @@ def _of_bbox(bbox: object) -> Any:
         west, south, east, north = (float(value) for value in (*bbox[:2], *bbox[half : half + 2]))
     except (TypeError, ValueError) as error:
         raise BrokenFootprintError(f"its bbox holds something that is not a number ({error})") from error
+    if not np.isfinite([west, south, east, north]).all():
+        raise BrokenFootprintError("its bbox holds something that is not a number")
     return shapely.box(west, south, east + 360 if east < west else east, north)
 
 

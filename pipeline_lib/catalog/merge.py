@@ -8,6 +8,7 @@ from typing import Any
 from pipeline_lib.catalog.footprint import area_m2, geometry_of, share_of, union_of
 from pipeline_lib.catalog.items import POLARISATIONS
 from pipeline_lib.model import Acquisition, CatalogItem, OrbitDirection, ProductType
+from pipeline_lib.model.instant import instant_of
 
 MAX_GAP = {ProductType.L2A: timedelta(minutes=15)}
 """Tiles of one Sentinel-2 datatake carry times minutes apart."""
@@ -184,7 +185,13 @@ def _gap_notes(acquisition: Acquisition) -> list[str]:
 
 
 def _newness(item: CatalogItem) -> tuple[str, ...]:
-    return (*(str(item.facts.get(name, "")) for name in _NEWNESS), item.item_id)
+    return (*(_sortable(str(item.facts.get(name, ""))) for name in _NEWNESS), item.item_id)
+
+
+def _sortable(text: str) -> str:
+    """A time in UTC, so that instants are compared whatever zone they are written in; other text as it is."""
+    moment = instant_of(text)
+    return text if moment is None else moment.isoformat(timespec="microseconds")
 
 
 def _doubles(one: CatalogItem, other: CatalogItem) -> bool:

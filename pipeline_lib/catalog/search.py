@@ -153,24 +153,29 @@ class CatalogSession:
             CatalogError: more items than `SearchOptions.max_items`.
         """
         found: dict[object, dict[str, Any]] = {}
-        promised: int | None = None
+        promised: set[int] = set()
+        doubt = ""
         for page in self._pages(search):
             features = page.get("features")
             if not isinstance(features, list):
                 raise _InconsistentPagesError("a page is not a list of items")
             returned = page.get("numberReturned")
             if isinstance(returned, int) and returned != len(features):
-                raise _InconsistentPagesError(f"a page of {len(features)} items says that it holds {returned}")
+                doubt = f"a page of {len(features)} items says that it holds {returned}"
             for feature in features:
                 if isinstance(feature, dict):
                     found[_identity(feature, len(found))] = feature
-            promised = _promised(page, promised)
+            promised = _promised(page) or promised  # the latest word counts: items may appear while paging
             if len(found) > self.options.max_items:
                 raise CatalogError(
                     f"The catalogue finds more than {self.options.max_items} items; search a smaller area or period."
                 )
-        if promised is not None and len(found) < promised:
-            raise _InconsistentPagesError(f"{len(found)} items arrived of {promised} promised")
+        if len(found) in promised:
+            return list(found.values())  # the last page was read and every item is there, whatever else is said
+        if doubt:
+            raise _InconsistentPagesError(doubt)
+        if promised and len(found) < min(promised):
+            raise _InconsistentPagesError(f"{len(found)} items arrived of {min(promised)} promised")
         return list(found.values())
 
     def _pages(self, search: ItemSearch) -> Iterator[dict[str, Any]]:
@@ -236,8 +241,8 @@ def _identity(feature: dict[str, Any], position: int) -> object:
     return (feature.get("collection"), item_id) if isinstance(item_id, str) else position
 
 
-def _promised(page: dict[str, Any], before: int | None) -> int | None:
-    """How many items the catalogue says there are: the latest word counts, as items may appear while paging."""
+def _promised(page: dict[str, Any]) -> set[int]:
+    """How many items a page says there are in all; archives that say it twice may contradict themselves."""
     context = page.get("context")
-    value = page.get("numberMatched", context.get("matched") if isinstance(context, dict) else None)
-    return value if isinstance(value, int) and not isinstance(value, bool) else before
+    said = (page.get("numberMatched"), context.get("matched") if isinstance(context, dict) else None)
+    return {value for value in said if isinstance(value, int) and not isinstance(value, bool)}

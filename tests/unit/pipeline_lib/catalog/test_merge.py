@@ -94,6 +94,13 @@ def test_of_two_processings_the_newest_is_used_and_that_is_noted():
         assert notes == ["old shows the same as new, which is newer and used instead."]
 
 
+def test_the_newest_is_told_by_instants_whatever_their_zones():
+    older = item("z", updated="2025-10-28T07:00:00+02:00")
+    newer = item("a", updated="2025-10-28T05:30:00Z")
+    (one,), _ = merged(older, newer)
+    assert [part.item_id for part in one.slices] == ["a"]
+
+
 def test_the_same_item_twice_is_no_note():
     (one,), notes = merged(item("a"), item("a"))
     assert len(one.slices) == 1
@@ -208,6 +215,13 @@ def test_a_bow_tie_is_mended():
         (mapping(box(600_000, 4_000_000, 700_000, 4_100_000)), None, None),
         (mapping(box(600_000, 4_000_000, 700_000, 4_100_000)), None, 99_999),
         (mapping(box(1, 1, 1, 1)), None, None),
+        ({"type": ["Polygon"], "coordinates": []}, None, None),
+        (
+            {"type": "Polygon", "coordinates": [[[float("nan"), 45], [10, 45], [10, 46], [float("nan"), 45]]]},
+            None,
+            None,
+        ),
+        (None, [9, 45, 10, float("nan")], None),
     ],
 )
 def test_what_is_no_footprint(geometry, bbox, epsg):

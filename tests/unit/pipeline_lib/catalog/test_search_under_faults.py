@@ -13,6 +13,7 @@ from shapely.geometry import Point, box, mapping
 from pipeline_lib.catalog.client import CatalogIO
 from pipeline_lib.catalog.profiles import resolve_catalog
 from pipeline_lib.catalog.safety import policy_of
+from pipeline_lib.catalog.search import CatalogSession, _InconsistentPagesError
 from pipeline_lib.errors import CatalogError
 from pipeline_lib.model.area import area_of_bbox
 from pipeline_lib.options.search import ProductChoice, SearchOptions
@@ -246,6 +247,26 @@ def test_missing_collections_are_noted_but_not_grd_where_there_is_rtc(small_arch
     assert found.passes == ()
     assert "The catalogue has no sentinel-1-rtc or sentinel1-rtc." in found.notes
     assert "The catalogue has no sentinel-1-grd or sentinel1-grd." in found.notes
+
+
+@pytest.mark.parametrize(
+    ("counts", "complete"),
+    [
+        ({"numberReturned": 9, "numberMatched": 2}, True),
+        ({"numberMatched": 50, "context": {"matched": 2}}, True),
+        ({"numberReturned": 9}, False),
+        ({"numberReturned": 9, "numberMatched": 9}, False),
+        ({"numberMatched": 50}, False),
+        ({"numberMatched": 50, "context": {"matched": 40}}, False),
+        ({"numberMatched": 1}, True),
+    ],
+)
+def test_counts_that_contradict_themselves_end_no_search_that_is_complete(served, monkeypatch, counts, complete):
+    session = CatalogSession.open(resolve_catalog(served.url), OPTIONS)
+    page = {"features": [{"id": "a", "collection": "c"}, {"id": "b", "collection": "c"}], **counts}
+    monkeypatch.setattr(session, "_pages", lambda _: iter([page]))
+    with contextlib.nullcontext() if complete else pytest.raises(_InconsistentPagesError):
+        assert [one["id"] for one in session._drain(None)] == ["a", "b"]
 
 
 def test_a_catalogue_that_is_down_is_one_sentence(flood_event):

@@ -19,6 +19,10 @@ MOMENT = datetime(2019, 12, 15, 0, 38, 35, 311681, tzinfo=UTC)
         "2019-12-15T01:38:35.311681+01:00",
         "2019-12-15T00:38:35.311681",
         " 2019-12-15T00:38:35.311681 ",
+        "2019-12-15t00:38:35.311681z",
+        "2019-12-15T00:38:35.311681999Z",
+        "2019-12-14T19:08:35.311681-05:30",
+        "20191215T003835.311681Z",
     ],
 )
 def test_times_in_every_spelling_of_the_archives(text):
@@ -30,6 +34,11 @@ def test_times_in_every_spelling_of_the_archives(text):
 @pytest.mark.parametrize("value", ["", "yesterday", None, 5, "0001-01-01T00:00+05:00", "9999-12-31T23:59-05:00"])
 def test_what_is_no_time(value):
     assert instant_of(value) is None
+
+
+def test_a_leap_second_is_the_first_of_the_next_minute():
+    assert instant_of("2016-12-31T23:59:60Z") == instant_of("2017-01-01T01:00:00+01:00")
+    assert instant_of("2025-10-28T05:30:60.5Z") == instant_of("2025-10-28T05:31:00Z")
 
 
 def test_a_moment_in_utc():
