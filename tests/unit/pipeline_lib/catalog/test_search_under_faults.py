@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import json
 import time
+import warnings
 from dataclasses import replace
 from urllib.parse import urlsplit
 
@@ -13,7 +14,7 @@ from shapely.geometry import Point, box, mapping
 from pipeline_lib.catalog.client import CatalogIO
 from pipeline_lib.catalog.profiles import resolve_catalog
 from pipeline_lib.catalog.safety import policy_of
-from pipeline_lib.catalog.search import CatalogSession, _InconsistentPagesError
+from pipeline_lib.catalog.search import CatalogSession, Query, _InconsistentPagesError
 from pipeline_lib.errors import CatalogError
 from pipeline_lib.model.area import area_of_bbox
 from pipeline_lib.options.search import ProductChoice, SearchOptions
@@ -267,6 +268,19 @@ def test_counts_that_contradict_themselves_end_no_search_that_is_complete(served
     monkeypatch.setattr(session, "_pages", lambda _: iter([page]))
     with contextlib.nullcontext() if complete else pytest.raises(_InconsistentPagesError):
         assert [one["id"] for one in session._drain(None)] == ["a", "b"]
+
+
+def test_a_catalogue_whose_links_do_not_name_the_method_is_asked_without_a_warning(served, monkeypatch):
+    """pystac-client after 0.9.1 warns of it, and a warning is an error in these tests."""
+    session = CatalogSession.open(resolve_catalog(served.url), OPTIONS)
+    real = session.client.search
+
+    def warning(**parameters):
+        warnings.warn("POST is not advertised by any search link", UserWarning, stacklevel=2)
+        return real(**parameters)
+
+    monkeypatch.setattr(session.client, "search", warning)
+    assert session.find(Query("rtc", area_of_bbox(9, 45, 10, 46))) is not None
 
 
 def test_a_catalogue_that_is_down_is_one_sentence(flood_event):
