@@ -1,13 +1,13 @@
 """Items to acquisitions: slices of a pass are put together, and of re-processed doubles the newest is kept."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
 from pipeline_lib.catalog.footprint import area_m2, geometry_of, share_of, union_of
 from pipeline_lib.catalog.items import POLARISATIONS
-from pipeline_lib.model import Acquisition, CatalogItem, OrbitDirection, ProductType
+from pipeline_lib.model import Acquisition, CatalogItem, CatalogReference, OrbitDirection, ProductType
 from pipeline_lib.model.instant import instant_of
 
 MAX_GAP = {ProductType.L2A: timedelta(minutes=15)}
@@ -15,6 +15,8 @@ MAX_GAP = {ProductType.L2A: timedelta(minutes=15)}
 MAX_SLICE_GAP = timedelta(seconds=120)
 """Slices of a datatake abut; up to about four missing ones are bridged, and the plan says so."""
 NOTABLE_GAP = timedelta(seconds=5)
+SAME_PASS = timedelta(minutes=30)
+"""What one platform shows of an area within this time is one pass: its next orbit is 98 minutes later."""
 SAME_GROUND = 0.8
 """Two items of one moment are doubles where they share this much of the smaller footprint."""
 
@@ -32,7 +34,7 @@ _NEWNESS = (
 
 
 def acquisitions_of(
-    items: Iterable[CatalogItem], product: ProductType, area: Any
+    items: Iterable[CatalogItem], product: ProductType, area: Any, catalogs: Sequence[CatalogReference] = ()
 ) -> tuple[list[Acquisition], list[str]]:
     """Merge items of one product into passes, in order of time.
 
@@ -43,11 +45,12 @@ def acquisitions_of(
         items: parsed items, in any order, doubles allowed.
         product: what all of them are.
         area: area of interest, lon/lat geometry; gives each acquisition its coverage.
+        catalogs: that the items come from, in the order in which they are preferred.
 
     Returns:
         The acquisitions, and notes about doubles and gaps.
     """
-    kept, notes = without_doubles(items)
+    kept, notes = without_doubles(items, catalogs)
     if product is not ProductType.L2A:
         kept, borrowed = with_directions(kept)
         notes += borrowed
@@ -62,12 +65,25 @@ def acquisitions_of(
     return sorted(passes, key=lambda one: (one.start, one.acquisition_id)), notes
 
 
-def without_doubles(items: Iterable[CatalogItem]) -> tuple[list[CatalogItem], list[str]]:
-    """Of items that show the same moment and ground, the newest processing alone; and a note for each left out."""
+def without_doubles(
+    items: Iterable[CatalogItem], catalogs: Sequence[CatalogReference] = ()
+) -> tuple[list[CatalogItem], list[str]]:
+    """Of items that show the same moment and ground, one alone; and a note for each that is left out for a newer one.
+
+    Args:
+        items: of one product, in any order.
+        catalogs: in the order in which they are preferred; of one catalogue, the newest processing is kept.
+    """
+    ranks = {catalog: rank for rank, catalog in enumerate(catalogs)}
+
+    def worth(item: CatalogItem) -> tuple[object, ...]:
+        """An earlier catalogue counts more than a newer processing."""
+        return (-ranks.get(item.catalog, len(ranks)) if item.catalog else 0, *_newness(item))
+
     kept: list[CatalogItem] = []
     notes: list[str] = []
     near: dict[tuple[object, ...], list[CatalogItem]] = defaultdict(list)
-    for item in sorted(items, key=_newness, reverse=True):
+    for item in sorted(items, key=worth, reverse=True):
         name, here = (item.collection, item.item_id), int(item.start.timestamp() // _BUCKET_S)
         places = [(item.facts.get("platform"), here + step) for step in (-1, 0, 1)]
         candidates = [other for place in (name, *places) for other in near[place]]
@@ -76,7 +92,7 @@ def without_doubles(items: Iterable[CatalogItem]) -> tuple[list[CatalogItem], li
             kept.append(item)
             near[name].append(item)
             near[places[1]].append(item)
-        elif newer.item_id != item.item_id:
+        elif newer.item_id != item.item_id and newer.catalog == item.catalog:
             notes.append(f"{item.item_id} shows the same as {newer.item_id}, which is newer and used instead.")
     return kept, notes
 
@@ -116,16 +132,23 @@ def _direction_beside(item: CatalogItem, by_orbit: dict[tuple[object, object], l
     return said.pop() if len(said) == 1 else None
 
 
-def prefer_terrain_corrected(
-    corrected: list[Acquisition], detected: list[Acquisition]
-) -> tuple[list[Acquisition], list[Acquisition]]:
-    """All RTC acquisitions, and those GRD acquisitions whose pass has no RTC."""
-    missing = [
-        one
-        for one in detected
-        if not any(one.platform == other.platform and _at_once(one, other) for other in corrected)
-    ]
-    return corrected, missing
+def same_passes(acquisitions: Iterable[Acquisition]) -> list[list[Acquisition]]:
+    """Acquisitions that are one pass of one platform, as several products or broken off, in order of time."""
+    groups: list[list[Acquisition]] = []
+    for one in sorted(acquisitions, key=lambda item: (item.start, item.acquisition_id)):
+        group = next(
+            (
+                near
+                for near in reversed(groups)
+                if near[0].platform == one.platform and one.start - near[0].start < SAME_PASS
+            ),
+            None,
+        )
+        if group is None:
+            groups.append([one])
+        else:
+            group.append(one)
+    return groups
 
 
 def _pass_key(item: CatalogItem) -> tuple[object, ...]:
@@ -202,8 +225,11 @@ def _doubles(one: CatalogItem, other: CatalogItem) -> bool:
         return False
     tiles = [(item.facts.get("grid:code") or item.facts.get("s2:mgrs_tile")) for item in (one, other)]
     if all(tiles):
-        datatakes = {str(item.facts.get("overbank:datatake")) for item in (one, other)}
-        return _tile(tiles[0]) == _tile(tiles[1]) and len(datatakes) == 1
+        datatakes = {str(take) for item in (one, other) if (take := item.facts.get("overbank:datatake"))}
+        near = (
+            abs(one.start - other.start) <= MAX_GAP[ProductType.L2A]
+        )  # archives date a tile by itself or its datatake
+        return _tile(tiles[0]) == _tile(tiles[1]) and len(datatakes) <= 1 and near
     common = (min(one.end, other.end) - max(one.start, other.start)).total_seconds()
     shorter = min((one.end - one.start).total_seconds(), (other.end - other.start).total_seconds())
     if common < 0 or (shorter > 0 and common < 0.5 * shorter):
@@ -215,7 +241,3 @@ def _doubles(one: CatalogItem, other: CatalogItem) -> bool:
 
 def _tile(value: object) -> str:
     return str(value).removeprefix("MGRS-").removeprefix("T")
-
-
-def _at_once(one: Acquisition, other: Acquisition) -> bool:
-    return one.start <= other.end and other.start <= one.end

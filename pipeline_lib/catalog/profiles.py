@@ -1,12 +1,14 @@
 """What differs between catalogues: collections, asset keys, signing, access, the offset of reflectances."""
 
+from collections.abc import Iterable
 from enum import StrEnum
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from pydantic import Field
 
 from pipeline_lib.errors import InputError, UnknownNameError
-from pipeline_lib.model import CatalogReference, Record
+from pipeline_lib.model import CatalogItem, CatalogReference, Record
 
 SENTINEL2_BANDS = {
     "B01": "coastal",
@@ -150,6 +152,12 @@ PROFILES: dict[str, CatalogProfile] = {
             trusted_hosts=(".dataspace.copernicus.eu",),
         ),
         CatalogProfile(
+            name="folder",
+            title="a folder of scenes on this machine",
+            url="",
+            asset_keys=_KEYS,
+        ),
+        CatalogProfile(
             name="generic",
             title="any other STAC API",
             url="",
@@ -163,6 +171,11 @@ PROFILES: dict[str, CatalogProfile] = {
         ),
     )
 }
+
+
+def folder_reference(folder: Path) -> CatalogReference:
+    """A folder on this machine as where items come from: its files, and no others, may be read."""
+    return CatalogReference(profile="folder", url=folder.resolve().as_uri())
 
 
 def resolve_catalog(name_or_url: str) -> CatalogReference:
@@ -195,6 +208,27 @@ def resolve_catalog(name_or_url: str) -> CatalogReference:
     known = (profile for profile in PROFILES.values() if profile.url and url.startswith(profile.url))
     profile = next(known, PROFILES["generic"])
     return CatalogReference(profile=profile.name, url=url)
+
+
+def is_whole_dem(tiles: Iterable[CatalogItem]) -> bool:
+    """Whether tiles come from catalogues that hold the whole elevation model; False where there is no tile."""
+    catalogs = {tile.catalog for tile in tiles}
+    return bool(catalogs) and all(one is not None and profile_of(one).dem_is_whole for one in catalogs)
+
+
+def catalogs_of(names: str) -> tuple[CatalogReference, ...]:
+    """Catalogues in the order in which they are preferred, as people name them: separated by commas.
+
+    Raises:
+        UnknownNameError: one of them is neither a known name nor an http(s) URL.
+        InputError: none is named, or a URL cannot be one of a STAC API.
+    """
+    found = [resolve_catalog(name) for name in names.split(",") if name.strip()]
+    if not found:
+        raise InputError(
+            "No catalogue is named; expected a name or the URL of a STAC API, several separated by commas."
+        )
+    return tuple(dict.fromkeys(found))
 
 
 def profile_of(catalog: CatalogReference) -> CatalogProfile:

@@ -60,11 +60,13 @@ class AccessPolicy:
 def policy_of(catalog: CatalogReference) -> AccessPolicy:
     """The policy for a catalogue: its own origin, and what the environment allows beyond public hosts."""
     hosts = os.environ.get(ALLOWED_HOSTS_VARIABLE, "")
-    roots = os.environ.get(FILE_ROOTS_VARIABLE, "")
+    roots = [root for root in os.environ.get(FILE_ROOTS_VARIABLE, "").split(os.pathsep) if root]
+    if catalog.profile == "folder":  # a person named it
+        roots.append(unquote(urlsplit(catalog.url).path))
     return AccessPolicy(
         origin=_origin(catalog.url),
         hosts=frozenset(host.strip().lower() for host in hosts.split(",") if host.strip()),
-        file_roots=tuple(Path(root).resolve() for root in roots.split(os.pathsep) if root),
+        file_roots=tuple(Path(root).resolve() for root in roots),
     )
 
 

@@ -224,7 +224,7 @@ class CatalogSession:
                 query.end is None or item.start <= query.end
             )
             if in_time and geometry_of(item.footprint).intersects(area):
-                kept.append(item)
+                kept.append(item.model_copy(update={"catalog": self.catalog}))
         return kept
 
 

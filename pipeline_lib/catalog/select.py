@@ -1,4 +1,4 @@
-"""Which acquisitions are mapped and which they are compared with."""
+"""Which acquisitions a pass may be compared with, and what of an area and a time nothing is seen of."""
 
 import itertools
 from collections.abc import Iterable
@@ -19,13 +19,26 @@ OPTICAL_HALF_LIFE = timedelta(days=30)
 
 
 def references_for(
-    one: Acquisition, candidates: Iterable[Acquisition], event: Event, options: PlanOptions
+    one: Acquisition,
+    candidates: Iterable[Acquisition],
+    event: Event,
+    options: PlanOptions,
+    *,
+    make: str | None = None,
 ) -> tuple[Acquisition, ...]:
     """Newest acquisitions before the event that look at the same ground in the same way, oldest first.
 
     The same relative orbit and direction mean the same incidence angle and the same layover and shadow, whichever
-    satellite flew it: S1A, S1B, S1C and S1D share the reference orbit. The product is the same too, because RTC of the
-    archive and our own GRD processing differ by tenths of a decibel.
+    satellite flew it: S1A, S1B, S1C and S1D share the reference orbit. What made the product is the same too
+    (`Acquisition.make`), because RTC of the archive and our own GRD processing differ by tenths of a decibel. One
+    reference without VH would leave all of them without: it is taken only where too few have what the pass has.
+
+    Args:
+        one: the pass.
+        candidates: that may be references.
+        event: before which they are.
+        options: of the plan.
+        make: what made the references; as the pass, where None.
     """
     if one.relative_orbit is None or one.orbit_direction is None:
         return ()
@@ -34,33 +47,17 @@ def references_for(
     fitting = [
         other
         for other in candidates
-        if (other.relative_orbit, other.orbit_direction, other.product)
-        == (one.relative_orbit, one.orbit_direction, one.product)
+        if (other.relative_orbit, other.orbit_direction, other.make)
+        == (one.relative_orbit, one.orbit_direction, make or one.make)
         and other.end <= latest
         and not any(_within(other, period) for period in options.wet_periods)
         and set(one.polarisations[:1]) <= set(other.polarisations)
         and share_of(seen, _footprint(other)) >= options.min_reference_overlap
     ]
+    whole = [other for other in fitting if set(one.polarisations) <= set(other.polarisations)]
+    fitting = whole if len(whole) >= options.few_references else fitting
     fitting.sort(key=lambda other: (other.start, other.acquisition_id))
     return tuple(fitting[-options.max_references :]) if options.max_references else ()
-
-
-def choose_passes(
-    passes: Iterable[Acquisition], candidates: Iterable[Acquisition], event: Event, options: PlanOptions
-) -> tuple[tuple[PlannedPass, ...], list[str]]:
-    """Passes of the event with their references, in order of time; notes on what was left out or is weak."""
-    pool = list(candidates)
-    notes: list[str] = []
-    chosen: list[PlannedPass] = []
-    for one in sorted(passes, key=lambda item: (item.start, item.acquisition_id)):
-        if one.coverage < options.min_coverage or not one.polarisations:
-            why = f"covers {one.coverage:.2%} of the area" if one.polarisations else "has no usable polarisation"
-            notes.append(f"{one.acquisition_id} {why} and is left out.")
-            continue
-        references = references_for(one, pool, event, options)
-        chosen.append(PlannedPass(acquisition=one, references=references))
-        notes += _reference_notes(one, references, pool, options)
-    return tuple(chosen), notes
 
 
 def choose_optical(
@@ -131,24 +128,3 @@ def _footprint(one: Acquisition) -> Any:
 
 def _within(one: Acquisition, period: Period) -> bool:
     return one.start <= as_utc(period.end) and one.end >= as_utc(period.start)
-
-
-def _reference_notes(
-    one: Acquisition, references: tuple[Acquisition, ...], pool: list[Acquisition], options: PlanOptions
-) -> list[str]:
-    if one.relative_orbit is None or one.orbit_direction is None:
-        return [f"{one.acquisition_id} has no known relative orbit, hence no reference: it is mapped by itself."]
-    orbit = f"relative orbit {one.relative_orbit} {one.orbit_direction}"
-    if not references:
-        others = sum(other.relative_orbit == one.relative_orbit for other in pool)
-        reason = f"{others} were found, none fits" if others else "none was found"
-        return [f"{one.acquisition_id} has no reference on {orbit} ({reason}): it is mapped by itself."]
-    notes = []
-    if len(references) < options.few_references:
-        notes.append(
-            f"{one.acquisition_id} has only {len(references)} reference(s) on {orbit}: the comparison is weak."
-        )
-    if all(other.platform != one.platform for other in references):
-        platforms = ", ".join(sorted({other.platform for other in references}))
-        notes.append(f"{one.acquisition_id} is compared with another satellite of the same orbit ({platforms}).")
-    return notes

@@ -2,9 +2,11 @@
 
 import os
 import time
+from collections.abc import Callable, Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import NamedTuple
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 import requests
 import urllib3
@@ -13,7 +15,7 @@ from pipeline_lib.catalog.certificates import untrusted
 from pipeline_lib.catalog.profiles import Signing, profile_of
 from pipeline_lib.catalog.safety import AccessPolicy, UnsafeHrefError, check_addresses, check_href, policy_of
 from pipeline_lib.errors import AssetError, UnreachableAssetError, may_pass
-from pipeline_lib.model import CatalogReference
+from pipeline_lib.model import CatalogItem, CatalogReference
 
 MAX_REDIRECTS = 5
 ATTEMPTS = 3
@@ -42,11 +44,26 @@ def signed(href: str, catalog: CatalogReference) -> str:
     policy, profile = policy_of(catalog), profile_of(catalog)
     check_href(href, policy)
     if not href.startswith(("http://", "https://")):
-        return href
+        return unquote(urlsplit(href).path) if href.startswith("file:") else href
     if profile.signing is Signing.PLANETARY_COMPUTER:
         return _signed_by_planetary_computer(href)
     host = (urlsplit(href).hostname or "").lower()
     return href if host.endswith(profile.trusted_hosts) else _final_href(href, policy)
+
+
+def access_of(
+    item: CatalogItem, sign: Callable[[str], str], gdal: Mapping[str, str | int] | None
+) -> tuple[Callable[[str], str], Mapping[str, str | int]]:
+    """How the assets of an item are opened: as the catalogue that it names wants, else by what is given.
+
+    Args:
+        item: slices of one pass, and tiles of one layer, may come from several catalogues.
+        sign: makes an href readable, of an item that names no catalogue.
+        gdal: access settings of an item that names no catalogue.
+    """
+    if item.catalog is None:
+        return sign, gdal or {}
+    return partial(signed, catalog=item.catalog), gdal_environment(item.catalog)
 
 
 def gdal_environment(catalog: CatalogReference) -> dict[str, str]:

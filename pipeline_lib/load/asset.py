@@ -16,7 +16,7 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from pipeline_lib.catalog.certificates import untrusted
-from pipeline_lib.catalog.signing import refusal
+from pipeline_lib.catalog.signing import access_of, refusal
 from pipeline_lib.errors import AssetError, UnreachableAssetError, shown
 from pipeline_lib.load import traffic
 from pipeline_lib.model import CatalogItem
@@ -162,11 +162,11 @@ def assets_of(
     Args:
         items: that have the asset.
         key: of the asset.
-        sign: makes an href readable.
+        sign: makes an href of an item readable that names no catalogue.
         invalid: values that mean no data.
         own_nodata: whether the no-data value that the file declares counts too.
         may_be_empty: whether a file without a single valid pixel is fine (a tile of open sea).
-        gdal: access settings of the catalogue.
+        gdal: access settings of items that name no catalogue.
 
     Raises:
         AssetError: an item lacks the asset, or its file is missing, damaged or without CRS, or holds no data at all
@@ -178,8 +178,8 @@ def assets_of(
         if key not in item.assets:
             held = ", ".join(sorted(item.assets)) or "none"
             raise AssetError(f"Item {item.item_id} has no asset {key!r}; it has: {held}.")
-        access = gdal or {}
-        with opened(item.item_id, key, sign(item.assets[key]), access) as dataset:
+        own, access = access_of(item, sign, gdal)
+        with opened(item.item_id, key, own(item.assets[key]), access) as dataset:
             _check_place(dataset, item.item_id, key)
             asset = Asset(
                 item_id=item.item_id,
@@ -189,7 +189,7 @@ def assets_of(
                 transform=tuple(dataset.transform[:6]),
                 shape=(dataset.height, dataset.width),
                 nodata=dataset.nodata if own_nodata else None,
-                sign=sign,
+                sign=own,
                 invalid=invalid,
                 gdal=access,
             )

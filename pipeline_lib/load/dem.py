@@ -1,10 +1,17 @@
 """Elevation onto the grid."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
 
+import rasterio
 import xarray as xr
+from rasterio.errors import RasterioError
+from rasterio.warp import transform_bounds
 
-from pipeline_lib.errors import AssetError
+from pipeline_lib.catalog.footprint import footprint_of
+from pipeline_lib.catalog.profiles import folder_reference
+from pipeline_lib.errors import AssetError, InputError, shown
 from pipeline_lib.load.asset import Asset, Sign, assets_of
 from pipeline_lib.load.mosaic import load_band
 from pipeline_lib.model import CatalogItem, Grid
@@ -14,6 +21,8 @@ ASSET_KEYS = ("data", "elevation", "dem")
 FILL = (-32768.0, -32767.0, -9999.0)
 LOWEST_M, HIGHEST_M = -500.0, 9000.0
 """Below the shore of the Dead Sea and above Mount Everest there is no ground: such values are fill."""
+UNDATED = datetime(2000, 1, 1, tzinfo=timezone.utc)
+"""The date of an elevation model of a person's own; nothing depends on it."""
 
 
 def load_dem(
@@ -48,6 +57,36 @@ def load_dem(
     if assets:
         attributes["native_pixel_m"] = max(_pixel_m(asset) for asset in assets)
     return band.where(known).rename("elevation_m").assign_attrs(attributes)
+
+
+def dem_file(name: str) -> CatalogItem | None:
+    """A raster of elevation that a person names, as an item; None where there is no such file.
+
+    Args:
+        name: path, or ``file://`` URL.
+
+    Raises:
+        InputError: the file is no raster, or has no place on the map.
+    """
+    path = Path(name.removeprefix("file://")).expanduser().resolve()
+    if not path.is_file():
+        return None
+    try:
+        with rasterio.open(path) as dataset:
+            if dataset.crs is None:
+                raise InputError(f"The elevation model {path} has no CRS; give a raster with its place on the map.")
+            bounds = transform_bounds(dataset.crs, "EPSG:4326", *dataset.bounds, densify_pts=21)
+    except RasterioError as error:
+        raise InputError(f"The elevation model {path} cannot be read as a raster ({shown(error)}).") from error
+    return CatalogItem(
+        item_id=path.stem,
+        collection="elevation",
+        start=UNDATED,
+        end=UNDATED,
+        footprint=footprint_of(None, bounds, None)[0],
+        assets={"data": path.as_uri()},
+        catalog=folder_reference(path.parent),
+    )
 
 
 def _pixel_m(asset: Asset) -> float:

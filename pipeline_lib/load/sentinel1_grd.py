@@ -17,6 +17,7 @@ from odc.geo.geobox import GeoBox
 from odc.geo.xr import xr_coords
 from pyproj import CRS
 
+from pipeline_lib.catalog.signing import access_of
 from pipeline_lib.errors import AssetError, RasterError
 from pipeline_lib.load.geoid import geoid_of
 from pipeline_lib.load.safe_annotation import read_annotation
@@ -63,8 +64,9 @@ def load_grd(
     wanted = options.polarisations or acquisition.polarisations or None
     products = []
     for item in acquisition.slices:
-        files = find_assets(item.item_id, item.assets, sign=sign, access={k: str(v) for k, v in (gdal or {}).items()})
-        products.append(open_grd(files, options.model_copy(update={"polarisations": wanted}), gdal=gdal))
+        own, access = access_of(item, sign, gdal)
+        files = find_assets(item.item_id, item.assets, sign=own, access={k: str(v) for k, v in access.items()})
+        products.append(open_grd(files, options.model_copy(update={"polarisations": wanted}), gdal=access))
     scene = scene_of(tuple(products), grid, dem, options)
     facts: dict[str, Any] = {
         "acquisition_id": acquisition.acquisition_id,

@@ -1,6 +1,6 @@
 """The types of the data flow: frozen records, and datasets held to contracts."""
 
-from pipeline_lib.model.acquisition import Acquisition, CatalogItem, OrbitDirection, ProductType
+from pipeline_lib.model.acquisition import Acquisition, CatalogItem, CatalogReference, OrbitDirection, ProductType
 from pipeline_lib.model.contract import VariableContract, check_contracts
 from pipeline_lib.model.dataset import (
     DRY,
@@ -21,7 +21,7 @@ from pipeline_lib.model.event import Event
 from pipeline_lib.model.figures import EventFigures, EventState, Moment, PassFigures, Significance
 from pipeline_lib.model.grid import Grid
 from pipeline_lib.model.made_by import DetectorUsed, NetworkUsed
-from pipeline_lib.model.plan import CatalogReference, MappingPlan, PlannedPass
+from pipeline_lib.model.plan import MappingPlan, PlannedPass
 from pipeline_lib.model.product import Confusion, Product, Stored
 from pipeline_lib.model.record import Record, digest_of
 

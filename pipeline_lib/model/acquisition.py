@@ -27,6 +27,15 @@ class OrbitDirection(StrEnum):
     DESCENDING = "descending"
 
 
+class CatalogReference(Record):
+    """Which catalogue hrefs come from; signing and access settings follow from the profile."""
+
+    profile: str
+    """Name of the catalogue profile: ``planetary-computer``, ``earth-search``, ``cdse``, ``generic`` ..."""
+    url: str
+    """Root of the STAC API; ``file://`` and the path of a folder of scenes."""
+
+
 class CatalogItem(Record):
     """The few facts of one STAC item that later steps need; hrefs are unsigned."""
 
@@ -43,6 +52,8 @@ class CatalogItem(Record):
     facts: dict[str, JsonValue] = {}
     """Properties that later steps need, under their STAC names (``s2:processing_baseline``, ``updated`` ...), and
     ``file:checksum`` of the assets by their keys, where the item has it."""
+    catalog: CatalogReference | None = None
+    """Where it comes from, which says how its assets are opened; None: the plan's first catalogue."""
 
 
 class Acquisition(Record):
@@ -65,3 +76,14 @@ class Acquisition(Record):
     """In order of sensing; two or more where the archive cut the pass."""
     coverage: float = 1.0
     """Share of the area of interest inside the union of the slices' footprints, 0 to 1."""
+
+    @property
+    def make(self) -> str:
+        """What two passes must have in common to be compared without a gain between them.
+
+        GRD of every archive is made into backscatter here; terrain-corrected products differ from maker to maker, and a
+        maker's products are one collection.
+        """
+        if self.product is not ProductType.RTC:
+            return self.product.value
+        return f"{self.product.value} of {' and '.join(sorted({item.collection for item in self.slices}))}"

@@ -2,20 +2,11 @@
 
 from typing import Any
 
-from pipeline_lib.model.acquisition import Acquisition, CatalogItem
+from pipeline_lib.model.acquisition import Acquisition, CatalogItem, CatalogReference
 from pipeline_lib.model.event import Event
 from pipeline_lib.model.grid import Grid
 from pipeline_lib.model.record import Record
 from pipeline_lib.options.map_event import StepOptions
-
-
-class CatalogReference(Record):
-    """Which catalogue the hrefs come from; signing and access settings follow from the profile."""
-
-    profile: str
-    """Name of the catalogue profile: ``planetary-computer``, ``earth-search``, ``cdse``, ``generic``."""
-    url: str
-    """Root of the STAC API."""
 
 
 class PlannedPass(Record):
@@ -25,12 +16,20 @@ class PlannedPass(Record):
     references: tuple[Acquisition, ...] = ()
     """Passes before the event on the same relative orbit and direction, any platform, oldest first."""
 
+    @property
+    def is_mixture(self) -> bool:
+        """Whether the references were made otherwise than the pass, so that a gain between both must be measured."""
+        return any(reference.make != self.acquisition.make for reference in self.references)
+
 
 class MappingPlan(Record):
     """Everything a run will do. Its `digest` names the run: same plan, same result."""
 
     event: Event
     catalog: CatalogReference
+    """Which was asked first; items without one of their own come from it."""
+    more_catalogs: tuple[CatalogReference, ...] = ()
+    """Which were asked after it, in order. Each item says which it comes from."""
     grid: Grid
     passes: tuple[PlannedPass, ...]
     """In order of time."""
@@ -50,7 +49,7 @@ class MappingPlan(Record):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The plan without the catalogue's address and the notes: neither changes a pixel."""
+        """The plan without where catalogues are and the notes: neither changes a pixel."""
         identity = super().identity
-        del identity["notes"], identity["catalog"]["url"]
+        del identity["notes"], identity["more_catalogs"]
         return identity

@@ -21,8 +21,9 @@ class Record(BaseModel):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The record as JSON without what may change while the data stay the same: hosts of asset hrefs."""
-        identity: dict[str, Any] = _hrefs_as(self.model_dump(mode="json"), lambda href: urlsplit(href).path)
+        """The record as JSON without what may change while the data stay the same: where assets and catalogues are."""
+        plain = _hrefs_as(self.model_dump(mode="json"), lambda href: urlsplit(href).path)
+        identity: dict[str, Any] = _without_catalog_urls(plain)
         return identity
 
     @property
@@ -48,3 +49,14 @@ def _hrefs_as(value: Any, change: Callable[[str], str]) -> Any:
             for key, part in value.items()
         }
     return [_hrefs_as(part, change) for part in value] if isinstance(value, list) else value
+
+
+def _without_catalog_urls(value: Any) -> Any:
+    """Of every ``catalog`` the profile alone; none where there is none, as before items named theirs."""
+    if isinstance(value, dict):
+        return {
+            key: {"profile": part["profile"]} if key == "catalog" else _without_catalog_urls(part)
+            for key, part in value.items()
+            if key != "catalog" or isinstance(part, dict)
+        }
+    return [_without_catalog_urls(part) for part in value] if isinstance(value, list) else value

@@ -12,9 +12,18 @@ class ProductChoice(StrEnum):
     """Which Sentinel-1 product to work with."""
 
     AUTO = "auto"
-    """RTC where the catalogue has it for a pass, GRD for the passes that it lacks."""
+    """Per pass with its references: what covers most; of equal cover RTC, if its references are RTC too."""
     RTC = "RTC"
     GRD = "GRD"
+
+
+class Mixture(StrEnum):
+    """What to do with a pass whose references exist as another product alone (RTC, GRD, RTC of another maker)."""
+
+    GAIN = "gain"
+    """Measure the gain between both on stable ground and take it off; compare nothing where it cannot be measured."""
+    NEVER = "never"
+    """Map the pass by itself."""
 
 
 class SearchOptions(Options):
@@ -30,6 +39,8 @@ class SearchOptions(Options):
     """How far before the event Sentinel-2 is looked for, days."""
     max_cloud_percent: float = Field(default=80.0, ge=0, le=100)
     """Sentinel-2 tiles with more cloud are left out, percent."""
+    dem_catalog: str | None = None
+    """Where the elevation model comes from: a catalogue, or a raster; the first catalogue that has one where None."""
     page_size: int = Field(default=250, ge=1, le=10_000)
     """Items asked for per page; a catalogue may give fewer."""
     max_items: int = Field(default=20_000, ge=1)
@@ -74,5 +85,7 @@ class PlanOptions(Options):
     """Sentinel-2 passes before the event that the picture of the time before is made of, at most."""
     optical_max_mpx: float = Field(default=30.0, ge=0)
     """Larger grids do without Sentinel-2, which costs several times as much to read as a pass, millions of pixels."""
+    mixture: Mixture = Mixture.GAIN
+    """A pass that exists as one product alone and its references as another."""
     require_references: bool = True
     """Refuse an event for which no pass at all has a reference."""

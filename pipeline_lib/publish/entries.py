@@ -91,8 +91,10 @@ def _pass_properties(publication: Publication, one: PublishedPass, place: Path) 
         "end_datetime": moment(acquisition.end),
         "overbank:inputs": _digests((acquisition,)),
         "overbank:references": _digests(one.planned.references),
-        "overbank:residual_shift": _measured_shift(one, "residual_shift"),
-        "overbank:residual_shift_optical": _measured_shift(one, "optical_shift"),
+        "overbank:residual_shift": _measured(one, "residual_shift"),
+        "overbank:residual_shift_optical": _measured(one, "optical_shift"),
+        "overbank:product": str(acquisition.product),
+        "overbank:product_gain": _measured(one, "product_gain"),
         "overbank:orbit_source": one.scene.attrs.get("orbit_source"),
         "overbank:sea_without_elevation": str(one.scene.attrs.get("sea_without_elevation", "")).split(),
         "overbank:key": one.key,
@@ -118,8 +120,8 @@ def _networks_by_pass(publication: Publication) -> list[dict[str, Any]]:
     return list(told.values())
 
 
-def _measured_shift(one: PublishedPass, name: str) -> dict[str, Any] | None:
-    """Where the pass lay relative to its references or to Sentinel-2, and whether it was moved; None without them."""
+def _measured(one: PublishedPass, name: str) -> dict[str, Any] | None:
+    """What was measured of the pass against its references or Sentinel-2 (shift, gain); None where nothing was."""
     measured = one.scene.attrs.get(name)
     return None if measured is None else dict(json.loads(measured))
 

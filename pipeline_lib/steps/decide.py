@@ -1,6 +1,6 @@
 """From an event and a catalogue to a plan: what ``overbank plan`` shows and ``overbank map`` does."""
 
-from pipeline_lib.catalog.profiles import resolve_catalog
+from pipeline_lib.catalog.profiles import catalogs_of
 from pipeline_lib.errors import AreaError
 from pipeline_lib.grid import choose_grid
 from pipeline_lib.model import Event, MappingPlan, digest_of
@@ -39,7 +39,7 @@ def plan_event(event: Event, catalog: str, found: Found, options: MapOptions) ->
     Raises:
         NoAcquisitionError: nothing was found.
     """
-    plan = make_plan(event, resolve_catalog(catalog), found, options)
+    plan = make_plan(event, catalogs_of(catalog), found, options)
     written = digest_of(written_with(plan.options.publish))
     return plan.model_copy(update={"contents": {**named_contents(plan), "publication": written}})
 
@@ -47,5 +47,4 @@ def plan_event(event: Event, catalog: str, found: Found, options: MapOptions) ->
 def search_and_plan(event: Event, catalog: str, options: MapOptions) -> MappingPlan:
     """Search and plan without an orchestrator: what ``overbank plan`` shows."""
     refuse_impossible(event, options)
-    reference = resolve_catalog(catalog)
-    return plan_event(event, catalog, search_event(event, reference, options.search), options)
+    return plan_event(event, catalog, search_event(event, catalogs_of(catalog), options.search), options)

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import JsonValue
 
-from pipeline_lib.model import CatalogItem, MappingPlan, Product
+from pipeline_lib.model import CatalogItem, CatalogReference, MappingPlan, Product
 from pipeline_lib.steps.summary import local_path
 
 
@@ -19,9 +19,16 @@ def item_addresses(plan: MappingPlan) -> dict[str, str]:
 
     An address has no user, password or query: those open a catalogue, and do not name an item.
     """
-    parts = urlsplit(plan.catalog.url)
-    root = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
-    return {f"{root}/collections/{item.collection}/items/{item.item_id}": item.item_id for item in _items(plan)}
+    return {
+        f"{_root(item.catalog or plan.catalog)}/collections/{item.collection}/items/{item.item_id}": item.item_id
+        for item in _items(plan)
+    }
+
+
+def _root(catalog: CatalogReference) -> str:
+    """The address of a catalogue, without what opens it."""
+    parts = urlsplit(catalog.url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
 
 
 def _items(plan: MappingPlan) -> Iterator[CatalogItem]:

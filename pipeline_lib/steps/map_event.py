@@ -6,6 +6,7 @@ from pipeline_lib.steps.detect import detect_water, needs_of
 from pipeline_lib.steps.hardware import gpu_count
 from pipeline_lib.steps.keys import water_key
 from pipeline_lib.steps.mapped import Ancillaries, MappedPass
+from pipeline_lib.steps.prepare import compared
 from pipeline_lib.store import Store
 from pipeline_lib.water import Need
 
@@ -54,6 +55,7 @@ def detect_pass(
 ) -> Stored:
     """Detect water in one pass with the plan's detector, on workers that have ``resources``."""
     chosen = plan.options.detect
+    history = compared(store, scene, history)
     terrain, occurrence = ancillaries.terrain, ancillaries.occurrence
     key = water_key(plan, scene, history, terrain, occurrence, on_gpu=bool(resources))
     return detect_water(
@@ -79,6 +81,7 @@ def derive_pass(
     store: Store,
 ) -> Stored:
     """Derive the flood of one pass from its water."""
+    history = compared(store, scene, history)
     return derive(store, plan, planned, scene, history, water, ancillaries.terrain, ancillaries.occurrence)
 
 

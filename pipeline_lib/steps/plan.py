@@ -1,15 +1,16 @@
 """Step: take every decision before the first pixel is read, and keep it as a file a person can read."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import yaml
 from shapely.geometry import shape
 
 from pipeline_lib.atomic import write_atomically
-from pipeline_lib.catalog.profiles import profile_of
-from pipeline_lib.catalog.select import ancillary_notes, choose_optical, choose_passes, gap_notes
+from pipeline_lib.catalog.product import choose_passes
+from pipeline_lib.catalog.profiles import is_whole_dem
+from pipeline_lib.catalog.select import ancillary_notes, choose_optical, gap_notes
 from pipeline_lib.errors import NoAcquisitionError, NoReferenceError
 from pipeline_lib.grid import choose_grid
 from pipeline_lib.load.sea import cell_name, sea_cells
@@ -26,7 +27,7 @@ __all__ = ["make_plan", "plan_text", "write_plan"]
 
 def make_plan(
     event: Event,
-    catalog: CatalogReference,
+    catalogs: CatalogReference | Sequence[CatalogReference],
     found: Found,
     options: MapOptions | None = None,
 ) -> MappingPlan:
@@ -34,7 +35,7 @@ def make_plan(
 
     Args:
         event: where and when.
-        catalog: where ``found`` comes from.
+        catalogs: where ``found`` comes from, in the order in which they were asked.
         found: what `pipeline_lib.steps.search.search_event` found.
         options: of the run, defaults where None. ``plan`` shows in the decisions, ``search`` has shown already; those
             of the steps are recorded for them (`StepOptions`), with the detector by its own name.
@@ -49,9 +50,10 @@ def make_plan(
     given = options or MapOptions()
     wanted = given.plan
     steps = given.steps.model_copy(update={"detect": chosen_detector(given.detector, given.detector_options)})
-    passes, notes = choose_passes(found.passes, found.references, event, wanted)
+    catalog, *more = (catalogs,) if isinstance(catalogs, CatalogReference) else catalogs
+    passes, notes = choose_passes(found.passes, found.references, event, wanted, elevation=bool(found.dem))
     if not passes:
-        raise NoAcquisitionError(_nothing_found(event, catalog, found, notes))
+        raise NoAcquisitionError(_nothing_found(event, (catalog, *more), found, notes))
     if wanted.require_references and not any(planned.references for planned in passes):
         raise NoReferenceError(
             f"None of the {len(passes)} passes has a reference before {event.start:%Y-%m-%d} on its relative orbit "
@@ -63,32 +65,29 @@ def make_plan(
     return MappingPlan(
         event=event,
         catalog=catalog,
+        more_catalogs=tuple(more),
         grid=grid,
         passes=passes,
         dem=found.dem,
         water_occurrence=found.water_occurrence,
         optical=optical,
         options=steps,
-        notes=tuple(
-            dict.fromkeys([*notes, *_cover_notes(catalog, event, found, passes), *optical_notes, *found.notes])
-        ),
+        notes=tuple(dict.fromkeys([*notes, *_cover_notes(event, found, passes), *optical_notes, *found.notes])),
     )
 
 
-def _cover_notes(
-    catalog: CatalogReference, event: Event, found: Found, passes: tuple[PlannedPass, ...]
-) -> Iterator[str]:
+def _cover_notes(event: Event, found: Found, passes: tuple[PlannedPass, ...]) -> Iterator[str]:
     """What of the area is not covered by passes and ancillary layers, and what follows."""
     yield from gap_notes(passes, event)
     yield from ancillary_notes("The elevation model", found.dem, event, "slope and HAND are unknown there")
     without = "reference water rests on the reference passes alone there"
     yield from ancillary_notes("Long-term water occurrence", found.water_occurrence, event, without)
-    yield from _sea_notes(catalog, event, found, [planned.acquisition for planned in passes])
+    yield from _sea_notes(event, found, [planned.acquisition for planned in passes])
 
 
-def _sea_notes(catalog: CatalogReference, event: Event, found: Found, passes: Iterable[Acquisition]) -> list[str]:
+def _sea_notes(event: Event, found: Found, passes: Iterable[Acquisition]) -> list[str]:
     """What is taken for open sea when radar images are placed on the map."""
-    if not profile_of(catalog).dem_is_whole or all(one.product is not ProductType.GRD for one in passes):
+    if not is_whole_dem(found.dem) or all(one.product is not ProductType.GRD for one in passes):
         return []
     names = ", ".join(cell_name(cell) for cell in sea_cells(event.aoi, found.dem))
     return [f"The elevation model has no tile {names}: open sea; GRD is placed there at sea level."] if names else []
@@ -112,11 +111,15 @@ def write_plan(plan: MappingPlan, path: Path) -> Path:
     return path
 
 
-def _nothing_found(event: Event, catalog: CatalogReference, found: Found, notes: list[str]) -> str:
+def _nothing_found(event: Event, catalogs: Sequence[CatalogReference], found: Found, notes: list[str]) -> str:
     """Why there is nothing to map, and the next best thing."""
     period = f"{event.start:%Y-%m-%d %H:%M} to {event.end:%Y-%m-%d %H:%M}"
-    text = f"{catalog.url} has no usable Sentinel-1 acquisition over the area from {period}."
-    if found.references:
+    have = "has" if len(catalogs) == 1 else "have"
+    names = " and ".join(catalog.url for catalog in catalogs)
+    text = f"{names} {have} no usable Sentinel-1 acquisition over the area from {period}."
+    if found.passes and notes:
+        text += f" {notes[0]}"
+    elif found.references:
         text += f" The last one before is {found.references[-1].acquisition_id}; widen the period."
     elif notes or found.notes:
         text += f" {(*notes, *found.notes)[0]}"

@@ -21,7 +21,10 @@ def _head(plan: MappingPlan) -> list[str]:
         f"Event      {event.event_id}" + (f": {event.title}" if event.title else ""),
         f"Period     {event.start:%Y-%m-%d %H:%M} to {event.end:%Y-%m-%d %H:%M} UTC",
         f"Area       {area_m2(area) / 1e6:,.1f} km2 within {box}: {described(area)}",
-        f"Catalogue  {plan.catalog.profile}, {plan.catalog.url}",
+        *(
+            f"{'Catalogue' if not number else '    then':<9}  {one.profile}, {one.url}"
+            for number, one in enumerate((plan.catalog, *plan.more_catalogs))
+        ),
         f"Grid       {rows} x {columns} pixels of {grid.pixel_m:g} m in {grid.crs}",
         f"Plan       {plan.digest}",
     ]
@@ -41,7 +44,8 @@ def _pass(planned: PlannedPass) -> list[str]:
     first, last = planned.references[0], planned.references[-1]
     platforms = "/".join(sorted({other.platform for other in planned.references}))
     span = f"{first.start:%Y-%m-%d}" + (f" to {last.start:%Y-%m-%d}" if last is not first else "")
-    return [*lines, f"      compared with {len(planned.references)} of {platforms}, {span}"]
+    other = f" as {first.make}" if planned.is_mixture else ""
+    return [*lines, f"      compared with {len(planned.references)} of {platforms}{other}, {span}"]
 
 
 def _acquisition(one: Acquisition) -> str:

@@ -4,6 +4,7 @@ import xarray as xr
 
 from pipeline_lib.model import Acquisition, MappingPlan, PlannedPass, ProductType, Stored, polarisations_of
 from pipeline_lib.options.prepare import PrepareOptions
+from pipeline_lib.sar.gain import GainEstimate, measure_gain, without_gain
 from pipeline_lib.sar.registration import co_registered
 from pipeline_lib.sar.speckle import filter_scene
 from pipeline_lib.steps import keys
@@ -67,7 +68,8 @@ def prepare_pass(plan: MappingPlan, store: Store, planned: PlannedPass, history:
     """A pass of the event on the grid: laid onto its reference passes, and filtered if the options say so.
 
     The residual shift against the mean of the reference passes goes into ``attrs["residual_shift"]`` as JSON
-    (`pipeline_lib.sar.registration.ShiftEstimate`); the pass is moved only where the shift is large and sure.
+    (`pipeline_lib.sar.registration.ShiftEstimate`); the pass is moved only where the shift is large and sure. Where the
+    references are of another make, the gain between both is taken off the pass.
     """
     base = optical_base(plan, store)
     stored = store.place("scene", keys.pass_key(plan, planned.acquisition, history, base))
@@ -82,6 +84,8 @@ def prepare_pass(plan: MappingPlan, store: Store, planned: PlannedPass, history:
         scene = read_scene(plan, acquisition)
     if history is not None:
         scene = _registered(scene, store.open(history), planned, options)
+        if planned.is_mixture:
+            scene = _as_bright(scene, store.open(history), planned)
     scene = filter_scene(scene, options.speckle_filter, window=options.speckle_window, looks=options.looks)
     return store.save(stored.kind, stored.key, scene)
 
@@ -97,6 +101,25 @@ def _registered(scene: xr.Dataset, history: xr.Dataset, planned: PlannedPass, op
         scene, mean, name=name, max_shift_px=int(options.max_shift_px), min_shift_px=options.min_correction_px
     )
     return laid.assign_attrs(residual_shift=estimate.model_dump_json())
+
+
+def _as_bright(scene: xr.Dataset, history: xr.Dataset, planned: PlannedPass) -> xr.Dataset:
+    """Take the gain between the pass and references of another make off the pass, where it can be measured.
+
+    What was measured goes into ``attrs["product_gain"]`` as JSON (`pipeline_lib.sar.gain.GainEstimate`).
+    """
+    estimate = measure_gain(scene, history, references=planned.references[0].make)
+    if not estimate.reason:
+        scene = without_gain(scene, estimate)
+    return scene.assign_attrs(product_gain=estimate.model_dump_json())
+
+
+def compared(store: Store, scene: Stored, history: Stored | None) -> Stored | None:
+    """What a prepared pass is compared with: its history, unless the gain between both could not be measured."""
+    measured = store.open(scene).attrs.get("product_gain")
+    if measured is None or not GainEstimate.model_validate_json(measured).reason:
+        return history
+    return None
 
 
 def prepare_history(plan: MappingPlan, store: Store, references: tuple[Acquisition, ...]) -> Stored | None:

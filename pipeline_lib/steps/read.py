@@ -5,7 +5,7 @@ from typing import Any
 
 import xarray as xr
 
-from pipeline_lib.catalog.profiles import profile_of
+from pipeline_lib.catalog.profiles import is_whole_dem
 from pipeline_lib.catalog.signing import gdal_environment, signed
 from pipeline_lib.grid import padded
 from pipeline_lib.load.dem import load_dem
@@ -71,9 +71,9 @@ def read_scene(plan: MappingPlan, acquisition: Acquisition) -> xr.Dataset:
 
 def sea_of(plan: MappingPlan) -> tuple[Cell, ...]:
     """Cells of one degree that are open sea, because a catalogue of the whole elevation model has no tile there."""
-    return sea_cells(plan.event.aoi, plan.dem) if profile_of(plan.catalog).dem_is_whole else ()
+    return sea_cells(plan.event.aoi, plan.dem) if is_whole_dem(plan.dem) else ()
 
 
 def access_of(plan: MappingPlan) -> dict[str, Any]:
-    """How the plan's catalogue lets its assets be read; picklable, so that a cluster's workers can use it."""
+    """How assets of items that name no catalogue are read, as of the plan's first; a cluster's workers can use it."""
     return {"sign": partial(signed, catalog=plan.catalog), "gdal": gdal_environment(plan.catalog)}

@@ -1,27 +1,37 @@
-"""Step: ask a catalogue for everything an event may need."""
+"""Step: ask catalogues, one after the other, for everything an event may need."""
 
 import logging
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
 
 from shapely.geometry import shape
 
 from pipeline_lib.catalog.client import CatalogIO
+from pipeline_lib.catalog.footprint import share_of, union_of
 from pipeline_lib.catalog.items import product_of
-from pipeline_lib.catalog.merge import acquisitions_of, prefer_terrain_corrected, without_doubles
+from pipeline_lib.catalog.merge import acquisitions_of, without_doubles
+from pipeline_lib.catalog.profiles import catalogs_of
 from pipeline_lib.catalog.search import CatalogSession, Query
-from pipeline_lib.model import Acquisition, CatalogItem, CatalogReference, Event, Record
+from pipeline_lib.errors import CatalogError, shown
+from pipeline_lib.load.dem import dem_file
+from pipeline_lib.model import Acquisition, CatalogItem, CatalogReference, Event, ProductType, Record
 from pipeline_lib.options.search import ProductChoice, SearchOptions
 
 logger = logging.getLogger(__name__)
 
+WHOLE = 0.999
+"""Share of the area from which a layer of tiles counts as whole: footprints are rounded."""
+
 
 class Found(Record):
-    """What a catalogue has for an event; hrefs are unsigned. Deciding is the plan's business."""
+    """What catalogues have for an event; hrefs are unsigned. Deciding is the plan's business."""
 
     passes: tuple[Acquisition, ...]
-    """Sentinel-1 passes during the event, in order of time."""
+    """Sentinel-1 passes during the event, in order of time; a pass that exists as several products is here as each."""
     references: tuple[Acquisition, ...] = ()
-    """Sentinel-1 passes before the event, any orbit, in order of time."""
+    """Sentinel-1 passes before the event, any orbit, in order of time, as `passes`."""
     dem: tuple[CatalogItem, ...] = ()
     water_occurrence: tuple[CatalogItem, ...] = ()
     optical: tuple[Acquisition, ...] = ()
@@ -29,76 +39,175 @@ class Found(Record):
     notes: tuple[str, ...] = ()
     """What a person should know: missing collections, skipped items, doubles. The same catalogue gives the same notes,
     however often it had to be asked, so that the same plan comes out."""
+    unanswered: tuple[str, ...] = ()
+    """Catalogues that could not be searched, where others could: what they hold may be missing."""
+
+
+@dataclass
+class _Answer:
+    """What one catalogue has."""
+
+    catalog: CatalogReference
+    items: dict[str, list[CatalogItem]]
+    """By role."""
+    missing: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
 def search_event(
-    event: Event, catalog: CatalogReference, options: SearchOptions | None = None, *, io: CatalogIO | None = None
+    event: Event,
+    catalogs: CatalogReference | Sequence[CatalogReference],
+    options: SearchOptions | None = None,
+    *,
+    io: CatalogIO | None = None,
 ) -> Found:
-    """Search a catalogue for passes, possible references and ancillary layers of an event.
+    """Search catalogues for passes, possible references and ancillary layers of an event.
+
+    Each slice of a pass comes from the first catalogue that has it; elevation and water occurrence come from the first
+    that has them for the whole area. A catalogue that fails is left out, and said, as long as another one answers.
 
     Args:
         event: where and when.
-        catalog: which catalogue, from `pipeline_lib.catalog.profiles.resolve_catalog`.
+        catalogs: in the order in which they are preferred, from `pipeline_lib.catalog.profiles.catalogs_of`.
         options: products, periods and patience; defaults where None.
-        io: transport; made from ``options`` where None.
+        io: transport; made from ``options`` for each catalogue where None.
 
     Raises:
-        CatalogError: the catalogue is down, is not a STAC API, or contradicts itself. Nothing partial is returned.
+        CatalogError: every catalogue is down, is no STAC API, or contradicts itself. Nothing partial is returned.
+        InputError: the elevation model that the options name is neither a catalogue nor a raster.
     """
     wanted = options or SearchOptions()
-    session = CatalogSession.open(catalog, wanted, io)
-    before = event.start - timedelta(days=wanted.reference_days)
-    radar, notes = _radar(session, event, before)
-    optical, optical_notes = _optical(session, event) if wanted.optical else ([], [])
-    dem, _ = without_doubles(session.find(Query("dem", event.aoi)))
-    occurrence, _ = without_doubles(session.find(Query("water_occurrence", event.aoi)))
-    notes += _missing_notes(session)
-    if session.io.retries:
-        logger.warning("%s was asked again %d time(s): %s", catalog.url, len(session.io.retries), session.io.retries)
+    order = (catalogs,) if isinstance(catalogs, CatalogReference) else tuple(catalogs)
+    answers, failures = _ask_all(event, order, wanted, io)
+    area = shape(event.aoi)
+    radar, notes = _radar(answers, area, order)
+    tiles, cloud_notes = _clear([answer.items["optical"] for answer in answers], wanted)
+    optical, optical_notes = acquisitions_of(tiles, product_of("optical"), area, order)
+    dem = _elevation(event, answers, wanted, io)
+    occurrence = _first_whole([answer.items["water_occurrence"] for answer in answers], area)
+    notes = [note for answer in answers for note in sorted(answer.notes)] + notes + _missing_notes(answers, wanted, dem)
     return Found(
         passes=tuple(one for one in radar if one.end >= event.start),
         references=tuple(one for one in radar if one.end < event.start),
         dem=tuple(sorted(dem, key=lambda item: item.item_id)),
         water_occurrence=tuple(sorted(occurrence, key=lambda item: item.item_id)),
         optical=tuple(optical),
-        notes=tuple(dict.fromkeys([*sorted(session.notes), *notes, *optical_notes])),
+        notes=tuple(dict.fromkeys([*failures.values(), *notes, *optical_notes, *cloud_notes])),
+        unanswered=tuple(failures),
     )
 
 
-def _missing_notes(session: CatalogSession) -> list[str]:
-    """Collections that are missed; one of the Sentinel-1 products that were asked for is enough."""
-    choice = session.options.product
-    radar = {"rtc", "grd"} if choice is ProductChoice.AUTO else {choice.value.lower()}
-    enough = set() if radar <= set(session.missing) else radar
-    return [f"The catalogue has no {names}." for role, names in session.missing.items() if role not in enough]
+def _ask_all(
+    event: Event, catalogs: Sequence[CatalogReference], options: SearchOptions, io: CatalogIO | None
+) -> tuple[list[_Answer], dict[str, str]]:
+    """The answer of each catalogue, and of those that fail what is to be said.
+
+    Raises:
+        CatalogError: none answers.
+    """
+    answers: list[_Answer] = []
+    failures: dict[str, CatalogError] = {}
+    for catalog in catalogs:
+        try:
+            answers.append(_ask(event, catalog, options, io))
+        except CatalogError as error:
+            failures[catalog.url] = error
+            logger.warning("%s is left out: %s", catalog.url, error)
+    if not answers:
+        raise next(iter(failures.values()))
+    return answers, {url: f"The catalogue {url} is left out: {shown(error)}" for url, error in failures.items()}
 
 
-def _radar(session: CatalogSession, event: Event, since: datetime) -> tuple[list[Acquisition], list[str]]:
-    """Sentinel-1 passes since the first possible reference: RTC, and GRD where RTC is missing or GRD is asked for."""
-    choice, area = session.options.product, shape(event.aoi)
-    found: dict[str, list[Acquisition]] = {"rtc": [], "grd": []}
+def _ask(event: Event, catalog: CatalogReference, options: SearchOptions, io: CatalogIO | None) -> _Answer:
+    """Everything that one catalogue has."""
+    session = CatalogSession.open(catalog, options, io)
+    before = event.start - timedelta(days=options.reference_days)
+    since = event.start - timedelta(days=options.optical_days)
+    queries = {
+        **{role: Query(role, event.aoi, before, event.end) for role in _radar_roles(options)},
+        **({"optical": Query("optical", event.aoi, since, event.end)} if options.optical else {}),
+        "dem": Query("dem", event.aoi),
+        "water_occurrence": Query("water_occurrence", event.aoi),
+    }
+    items: dict[str, list[CatalogItem]] = {"rtc": [], "grd": [], "optical": []}
+    items |= {role: session.find(query) for role, query in queries.items()}
+    if session.io.retries:
+        logger.warning("%s was asked again %d time(s): %s", catalog.url, len(session.io.retries), session.io.retries)
+    return _Answer(catalog=catalog, items=items, missing=session.missing, notes=session.notes)
+
+
+def _radar_roles(options: SearchOptions) -> tuple[str, ...]:
+    """Roles of the Sentinel-1 products that are asked for."""
+    return ("rtc", "grd") if options.product is ProductChoice.AUTO else (options.product.value.lower(),)
+
+
+def _radar(
+    answers: Sequence[_Answer], area: Any, catalogs: Sequence[CatalogReference]
+) -> tuple[list[Acquisition], list[str]]:
+    """Sentinel-1 passes as every product they exist as, in order of time; GRD of all catalogues is one product."""
+    found: list[Acquisition] = []
     notes: list[str] = []
-    for role in ("rtc", "grd"):
-        if choice in {ProductChoice.AUTO, ProductChoice(role.upper())}:
-            items = session.find(Query(role, event.aoi, since, event.end))
-            found[role], merged_notes = acquisitions_of(items, product_of(role), area)
-            notes += merged_notes
-    corrected, detected = prefer_terrain_corrected(found["rtc"], found["grd"])
-    if corrected and detected:
-        notes.append(f"{len(detected)} pass(es) exist as GRD only and are terrain-corrected here.")
-    return sorted([*corrected, *detected], key=lambda one: (one.start, one.acquisition_id)), notes
+    made: dict[tuple[ProductType, str], list[CatalogItem]] = {}
+    for answer in answers:
+        for role in ("rtc", "grd"):
+            for item in answer.items[role]:
+                collection = item.collection if role == "rtc" else ""
+                made.setdefault((product_of(role), collection), []).append(item)
+    for (product, _), items in made.items():
+        passes, merged_notes = acquisitions_of(items, product, area, catalogs)
+        found += passes
+        notes += merged_notes
+    return sorted(found, key=lambda one: (one.start, one.acquisition_id, one.make)), notes
 
 
-def _optical(session: CatalogSession, event: Event) -> tuple[list[Acquisition], list[str]]:
-    """Sentinel-2 passes with little enough cloud, tile by tile."""
-    since = event.start - timedelta(days=session.options.optical_days)
-    items = session.find(Query("optical", event.aoi, since, event.end))
-    clear = [item for item in items if _cloud_percent(item) <= session.options.max_cloud_percent]
-    passes, notes = acquisitions_of(clear, product_of("optical"), shape(event.aoi))
-    if len(clear) < len(items):
-        limit = session.options.max_cloud_percent
-        notes.append(f"{len(items) - len(clear)} Sentinel-2 tiles with more than {limit:g} % cloud are left out.")
-    return passes, notes
+def _elevation(
+    event: Event, answers: Sequence[_Answer], options: SearchOptions, io: CatalogIO | None
+) -> list[CatalogItem]:
+    """Tiles of the elevation model: of the catalogue or the file that is named, else of the first that has them."""
+    area = shape(event.aoi)
+    if options.dem_catalog is None:
+        return _first_whole([answer.items["dem"] for answer in answers], area)
+    raster = dem_file(options.dem_catalog)
+    if raster is not None:
+        return [raster]
+    catalogs = catalogs_of(options.dem_catalog)
+    sessions = [CatalogSession.open(catalog, options, io) for catalog in catalogs]
+    return _first_whole([session.find(Query("dem", event.aoi)) for session in sessions], area)
+
+
+def _first_whole(layers: Iterable[list[CatalogItem]], area: Any) -> list[CatalogItem]:
+    """The first layer that covers the area, else the one that covers most of it."""
+    best: list[CatalogItem] = []
+    most = 0.0
+    for layer in layers:
+        tiles, _ = without_doubles(layer)
+        share = share_of(area, union_of([tile.footprint for tile in tiles])) if tiles else 0.0
+        if share > most:
+            best, most = tiles, share
+        if most >= WHOLE:
+            break
+    return best
+
+
+def _missing_notes(answers: Sequence[_Answer], options: SearchOptions, dem: Sequence[CatalogItem]) -> list[str]:
+    """Collections that are missed in every catalogue; one of the Sentinel-1 products that were asked for is enough."""
+    absent = set.intersection(*(set(answer.missing) for answer in answers))
+    radar = set(_radar_roles(options))
+    enough = set() if radar <= absent else radar
+    enough |= {"dem"} if dem else set()
+    first = answers[0].missing
+    subject = "The catalogue has" if len(answers) == 1 else "No catalogue has"
+    no = "no " if len(answers) == 1 else ""
+    return [f"{subject} {no}{names}." for role, names in first.items() if role in absent - enough]
+
+
+def _clear(layers: Iterable[list[CatalogItem]], options: SearchOptions) -> tuple[list[CatalogItem], list[str]]:
+    """Sentinel-2 tiles with little enough cloud."""
+    items = [item for layer in layers for item in layer]
+    clear = [item for item in items if _cloud_percent(item) <= options.max_cloud_percent]
+    limit = options.max_cloud_percent
+    left = len(items) - len(clear)
+    return clear, [f"{left} Sentinel-2 tiles with more than {limit:g} % cloud are left out."] if left else []
 
 
 def _cloud_percent(item: CatalogItem) -> float:

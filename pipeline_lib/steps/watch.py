@@ -5,7 +5,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline_lib.catalog.profiles import resolve_catalog
+from pipeline_lib.catalog.profiles import catalogs_of
 from pipeline_lib.errors import NoAcquisitionError, NoReferenceError, OverbankError
 from pipeline_lib.model import Event, MappingPlan, Record
 from pipeline_lib.options.map_event import MapOptions
@@ -78,7 +78,7 @@ def poll(register: Register, name: str, now: datetime, *, since: datetime | None
     options = MapOptions.model_validate(watch.options)
     try:
         search = options.search.model_copy(update={"reference_days": 0, "optical": False})
-        found = search_event(window, resolve_catalog(watch.catalog), search)
+        found = search_event(window, catalogs_of(watch.catalog), search)
     except OverbankError as error:
         register.record_poll(name, Poll(at=now, found=0, new=0, due=0, problem=str(error)))
         raise

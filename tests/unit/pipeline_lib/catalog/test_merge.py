@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from shapely.geometry import MultiPolygon, box, mapping, shape
 
 from pipeline_lib.catalog.footprint import BrokenFootprintError, area_m2, footprint_of, share_of
-from pipeline_lib.catalog.merge import acquisitions_of, prefer_terrain_corrected
-from pipeline_lib.model import CatalogItem, ProductType
+from pipeline_lib.catalog.merge import acquisitions_of, same_passes
+from pipeline_lib.model import CatalogItem, CatalogReference, ProductType
 
 START = datetime(2024, 5, 11, 5, tzinfo=timezone.utc)
 AREA = box(10.0, 45.0, 10.2, 45.1)
@@ -151,11 +151,25 @@ def test_coverage_is_the_share_of_the_area():
     assert one.coverage == pytest.approx(0.25, abs=1e-6)
 
 
-def test_grd_only_where_rtc_is_missing():
+def test_every_product_of_a_pass_is_one_pass():
     rtc, _ = merged(item("rtc"))
     grd, _ = merged(item("same-pass"), product=ProductType.GRD)
     other, _ = merged(item("other", 86_400, **{"overbank:datatake": "04A000"}), product=ProductType.GRD)
-    assert prefer_terrain_corrected(rtc, [*grd, *other]) == (rtc, other)
+    beside, _ = merged(item("beside", 60, platform="S1C", **{"overbank:datatake": "04B000"}))
+    assert same_passes([*grd, *other, *beside, *rtc]) == [[*grd, *rtc], beside, other]
+
+
+def test_of_two_catalogues_the_first_is_taken_slice_by_slice():
+    """Also where the second holds a newer processing, under another name; what only it has is added."""
+    first, second = (CatalogReference(profile="generic", url=f"https://{name}.example.org") for name in "ab")
+    here = item("x", bounds=WEST, updated="2024-05-11").model_copy(update={"catalog": first})
+    there = item("y", bounds=WEST, updated="2024-05-12").model_copy(update={"catalog": second})
+    only_there = item("z", 25, bounds=EAST).model_copy(update={"catalog": second})
+    for order in ([here, there, only_there], [only_there, there, here]):
+        (one,), notes = acquisitions_of(order, ProductType.GRD, AREA, (first, second))
+        assert [part.item_id for part in one.slices] == ["x", "z"]
+        assert [part.catalog for part in one.slices] == [first, second]
+        assert notes == []
 
 
 @given(st.permutations(range(6)), st.lists(st.integers(20, 30), min_size=6, max_size=6))

@@ -343,12 +343,13 @@ def test_the_best_optical_passes_before_the_event_are_planned():
 def test_open_sea_is_said_where_grd_is_placed_on_it():
     """Only of a catalogue that holds the whole elevation model, and only where it matters."""
     event = EVENT.model_copy(update={"aoi": area_of_bbox(9.9, 45, 10.1, 45.1)})
-    dem = (tile("n45e010", (10, 45, 11, 46)),)
 
     def notes(profile, product):
+        catalog = CATALOG.model_copy(update={"profile": profile})
+        dem = (tile("n45e010", (10, 45, 11, 46)).model_copy(update={"catalog": catalog}),)
         passes, references = (acquisition(1, product=product),), (acquisition(-12, product=product),)
         found = Found(passes=passes, references=references, dem=dem)
-        plan = make_plan(event, CATALOG.model_copy(update={"profile": profile}), found)
+        plan = make_plan(event, catalog, found)
         return [note for note in plan.notes if "open sea" in note]
 
     assert "N45E009" in notes("planetary-computer", ProductType.GRD)[0]
