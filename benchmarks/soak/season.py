@@ -122,7 +122,7 @@ class Season:
     def publish(self, event: Event, area: str, now: datetime) -> None:
         """The stand-in for mapping: a version of the event with what the archive shows now, if that is new."""
         seen = self.archive.acquisitions(area, self.aois[area], now)
-        passes = {one.start.isoformat(): fingerprint_of(one) for one in seen if event.start <= one.start <= event.end}
+        passes = {one.start.isoformat(): fingerprint_of([one]) for one in seen if event.start <= one.start <= event.end}
         noise = xr.Dataset({"data": ("x", np.frombuffer(os.urandom(65536), "uint8"))})
         store_of(self.out).save("flood", f"{event.event_id}-{now:%Y%m%dT%H%M%S}", noise)
         self.age_store(now)

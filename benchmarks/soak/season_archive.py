@@ -154,4 +154,4 @@ class Orchestrator:
 
 def truth_of(archive: Archive, area: str, aoi: dict[str, Any], now: datetime) -> dict[datetime, str]:
     """Start of every pass to the fingerprint of what the archive finally holds of it."""
-    return {one.start: fingerprint_of(one) for one in archive.acquisitions(area, aoi, now)}
+    return {one.start: fingerprint_of([one]) for one in archive.acquisitions(area, aoi, now)}

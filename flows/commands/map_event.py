@@ -16,8 +16,18 @@ EventFile = Annotated[
     Path | None, typer.Argument(help="Event as YAML or JSON; or give --id, --bbox/--aoi, --start, --end.")
 ]
 Catalog = Annotated[
-    str, typer.Option("--catalog", "--catalogue", help="URL of a STAC API, or planetary-computer, earth-search, cdse.")
+    list[str],
+    typer.Option(
+        "--catalog",
+        "--catalogue",
+        help="URL of a STAC API, planetary-computer, earth-search or cdse; several times: in the order preferred.",
+    ),
 ]
+DemCatalog = Annotated[
+    str | None,
+    typer.Option(help="Elevation from this catalogue or raster; from the first of --catalog that has it without it."),
+]
+PLANETARY_COMPUTER = ["planetary-computer"]
 EventId = Annotated[str | None, typer.Option("--id", help="Identifier of the event; names its folder.")]
 Bbox = Annotated[str | None, typer.Option(help="west,south,east,north in degrees (WGS 84).")]
 Aoi = Annotated[
@@ -46,7 +56,7 @@ def register(app: typer.Typer) -> None:
 
 def map_command(
     event_file: EventFile = None,
-    catalog: Catalog = "planetary-computer",
+    catalog: Catalog = PLANETARY_COMPUTER,
     out: Annotated[Path, typer.Option(help="Folder of published events.")] = Path("out"),
     event_id: EventId = None,
     bbox: Bbox = None,
@@ -59,13 +69,18 @@ def map_command(
     dask: Dask = None,
     optical: Optical = True,
     orbits: Orbits = None,
+    dem_catalog: DemCatalog = None,
     again: Annotated[bool, typer.Option("--again", help="Map again even if nothing is new.")] = False,
     approve: Annotated[bool, typer.Option("--approve", help="Publish only after `overbank events approve`.")] = False,
 ) -> None:
     """Map a flood event and publish it under OUT/<event id>."""
+    from pipeline_lib.steps.event import catalog_names
+
     event = _event(event_file, event_id, bbox, aoi, start, end)
-    options = _options(options_file, detector, pixel, dask, approve=approve, optical=optical, orbits=orbits)
-    product = run_map(event, catalog, out, options, again=again)
+    options = _options(
+        options_file, detector, pixel, dask, approve=approve, optical=optical, orbits=orbits, dem_catalog=dem_catalog
+    )
+    product = run_map(event, catalog_names(catalog), out, options, again=again)
     show(product)
     if product is not None:
         mirrored(out, event.event_id)
@@ -73,7 +88,7 @@ def map_command(
 
 def plan_command(
     event_file: EventFile = None,
-    catalog: Catalog = "planetary-computer",
+    catalog: Catalog = PLANETARY_COMPUTER,
     event_id: EventId = None,
     bbox: Bbox = None,
     aoi: Aoi = None,
@@ -84,15 +99,17 @@ def plan_command(
     options_file: OptionsFile = None,
     optical: Optical = True,
     orbits: Orbits = None,
+    dem_catalog: DemCatalog = None,
     write: Annotated[Path | None, typer.Option(help="Write the plan to this YAML file as well.")] = None,
 ) -> None:
     """Show what `map` would do, without reading a pixel."""
     from pipeline_lib.steps.decide import search_and_plan
+    from pipeline_lib.steps.event import catalog_names
     from pipeline_lib.steps.plan import plan_text, write_plan
 
     event = _event(event_file, event_id, bbox, aoi, start, end)
-    options = _options(options_file, detector, pixel, None, optical=optical, orbits=orbits)
-    plan = search_and_plan(event, catalog, options)
+    options = _options(options_file, detector, pixel, None, optical=optical, orbits=orbits, dem_catalog=dem_catalog)
+    plan = search_and_plan(event, catalog_names(catalog), options)
     typer.echo(plan_text(plan))
     if write is not None:
         write_plan(plan, write)
@@ -190,6 +207,7 @@ def _options(
     approve: bool = False,
     optical: bool = True,
     orbits: list[Path] | None = None,
+    dem_catalog: str | None = None,
 ) -> "MapOptions":
     from pipeline_lib.steps.event import read_map_options
 
@@ -201,4 +219,5 @@ def _options(
         approve=approve,
         optical=optical,
         orbits=tuple(path.resolve() for path in orbits or ()),
+        dem_catalog=dem_catalog,
     )

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from flows.commands.map_event import PLANETARY_COMPUTER, Catalog, DemCatalog
+
 Name = Annotated[str, typer.Argument(help="Name of the watch.")]
 Out = Annotated[Path, typer.Option(help="Folder of published events; holds the register of watches.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON, for a program.")]
@@ -38,9 +40,8 @@ def add(
         Path | None, typer.Option(help="File with the area: GeoJSON, GeoPackage, Shapefile, KML, KMZ, FlatGeobuf, GPX.")
     ] = None,
     bbox: Annotated[str | None, typer.Option(help="west,south,east,north in degrees (WGS 84).")] = None,
-    catalog: Annotated[
-        str, typer.Option("--catalog", "--catalogue", help="URL of a STAC API, or a profile name.")
-    ] = "planetary-computer",
+    catalog: Catalog = PLANETARY_COMPUTER,
+    dem_catalog: DemCatalog = None,
     every: Annotated[str, typer.Option(help="How often to ask: 15m, 2h, 1d.")] = "15m",
     grace: Annotated[str, typer.Option(help="How long a partial pass waits for further slices.")] = "210m",
     since: Annotated[str | None, typer.Option(help="First moment of interest (ISO 8601); now without it.")] = None,
@@ -48,12 +49,15 @@ def add(
     anomaly: Annotated[
         float, typer.Option(help="Least flooded share, in multiples of what the pass's history shows dark; 0: any.")
     ] = 0.0,
+    revise: Annotated[
+        bool, typer.Option("--revise", help="Map a pass again from a better product: RTC after GRD, a precise orbit.")
+    ] = False,
     approve: Annotated[bool, typer.Option("--approve", help="A person must approve what is published.")] = False,
     options_file: Annotated[Path | None, typer.Option("--options", help="YAML file with mapping options.")] = None,
     out: Out = OUT,
 ) -> None:
     """Watch an area."""
-    from pipeline_lib.steps.event import read_map_options
+    from pipeline_lib.steps.event import catalog_names, read_map_options
     from pipeline_lib.steps.watch import register_of
     from pipeline_lib.steps.watch_text import added_text, watch_of_flags
     from pipeline_lib.steps.workspace import need_place
@@ -62,12 +66,13 @@ def add(
         name,
         bbox=bbox,
         aoi=aoi,
-        catalog=catalog,
+        catalog=catalog_names(catalog),
+        revise=revise,
         every=every,
         grace=grace,
         since=since,
         publish_if={"min_flood_km2": publish_if, "min_anomaly": anomaly},
-        options=read_map_options(options_file, approve=approve),
+        options=read_map_options(options_file, approve=approve, dem_catalog=dem_catalog),
     )
     need_place(out)
     register_of(out).add(watch)

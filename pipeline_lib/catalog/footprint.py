@@ -63,6 +63,21 @@ def share_of(area: Any, covered: Any) -> float:
     return min(1.0, area_m2(area.intersection(covered)) / whole) if whole else 0.0
 
 
+def share_beyond(area: Any, one: Any, other: Any, *, rim_m: float) -> float:
+    """Share of ``area`` inside ``one`` and not inside ``other``, 0 to 1; strips narrower than twice the rim left out.
+
+    Args:
+        area: lon/lat geometry.
+        one: lon/lat geometry.
+        other: lon/lat geometry.
+        rim_m: how exactly both are known, metres.
+    """
+    whole = _through(_EQUAL_AREA, area)
+    beyond = _through(_EQUAL_AREA, area.intersection(one).difference(other))
+    opened = beyond.buffer(-rim_m).buffer(rim_m).intersection(beyond)
+    return float(opened.area / whole.area) if whole.area else 0.0
+
+
 def _parsed(geometry: object) -> Any:
     """Polygonal geometry of a GeoJSON object; None where there is none."""
     if not isinstance(geometry, dict) or str(geometry.get("type")) not in {"Polygon", "MultiPolygon"}:

@@ -136,19 +136,18 @@ def same_passes(acquisitions: Iterable[Acquisition]) -> list[list[Acquisition]]:
     """Acquisitions that are one pass of one platform, as several products or broken off, in order of time."""
     groups: list[list[Acquisition]] = []
     for one in sorted(acquisitions, key=lambda item: (item.start, item.acquisition_id)):
-        group = next(
-            (
-                near
-                for near in reversed(groups)
-                if near[0].platform == one.platform and one.start - near[0].start < SAME_PASS
-            ),
-            None,
-        )
+        group = next((near for near in reversed(groups) if _is_same_pass(near[0], one)), None)
         if group is None:
             groups.append([one])
         else:
             group.append(one)
     return groups
+
+
+def _is_same_pass(first: Acquisition, one: Acquisition) -> bool:
+    """Whether two acquisitions, of which one may not know its orbit, are of one pass."""
+    orbits = {orbit for orbit in (first.relative_orbit, one.relative_orbit) if orbit is not None}
+    return first.platform == one.platform and len(orbits) < 2 and one.start - first.start < SAME_PASS
 
 
 def _pass_key(item: CatalogItem) -> tuple[object, ...]:

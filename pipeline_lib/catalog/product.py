@@ -1,17 +1,25 @@
 """Which product of each pass is mapped and with which references, so that what is compared was made alike.
 
-docs/adr/0014-the-product-is-chosen-with-its-references.md says why.
+docs/adr/0016-the-product-is-chosen-with-its-references.md says why.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
+from shapely.geometry import shape
+
+from pipeline_lib.catalog.footprint import area_m2, share_beyond, union_of
 from pipeline_lib.catalog.merge import same_passes
 from pipeline_lib.catalog.select import references_for
 from pipeline_lib.model import Acquisition, Event, PlannedPass, ProductType
 from pipeline_lib.options.search import Mixture, PlanOptions
 
 COVER_MARGIN = 0.01
-"""Shares of the area that differ by less are equal: footprints of one pass differ a little from product to product."""
+"""A product that shows so much more of the area than another one, as a share of it, covers more."""
+RIM_M = 500.0
+"""Strips narrower than twice this do not count: a GRD footprint holds the dark rim that terrain correction cuts off."""
+RIM_SHARE = 0.2
+"""The rim is at most this share of the side of the area, so that a small area is not all rim."""
 
 Take = tuple[PlannedPass, ...]
 """A pass as one product: one acquisition, or several where sensing broke off between slices."""
@@ -40,13 +48,14 @@ def choose_passes(
     usable, notes = _usable(passes, options, elevation=elevation)
     pool = [one for one in candidates if elevation or one.product is not ProductType.GRD]
     chosen: list[PlannedPass] = []
+    area = shape(event.aoi)
     detected = 0
     for group in same_passes(usable):
         takes = _takes(group, pool, event, options)
-        best = max(takes, key=lambda take: _worth(take, takes, options))
+        best = max(takes, key=lambda take: _worth(take, takes, area, options))
         chosen += best
         detected += len(takes) == 1 and best[0].acquisition.product is ProductType.GRD
-        notes += _choice_notes(best, takes, options)
+        notes += _choice_notes(best, takes, area, options)
         for planned in best:
             notes += _reference_notes(planned, pool, options)
     if detected and detected < len(chosen):
@@ -54,18 +63,34 @@ def choose_passes(
     return tuple(sorted(chosen, key=lambda one: (one.acquisition.start, one.acquisition.acquisition_id))), notes
 
 
-def of_most_cover(passes: Iterable[Acquisition]) -> list[tuple[Acquisition, ...]]:
-    """Each pass as each of its products, the one first that a map of the pass alone would be made from, in order.
+def of_most_cover(passes: Iterable[Acquisition], area: Any) -> list[list[list[Acquisition]]]:
+    """Each pass as each of its products, in order of time; of its products the best one first.
 
     References are not looked at: this is for who asks whether a pass is there, and whole.
+
+    Args:
+        passes: as each product that they exist as.
+        area: lon/lat geometry that they are wanted for.
     """
     ordered = []
     for group in same_passes(passes):
         takes = _by_make(group)
-        most = max(_cover(take) for take in takes)
-        takes.sort(key=lambda take: (_cover(take) < most - COVER_MARGIN, take[0].product is not ProductType.RTC))
-        ordered.append(tuple(one for take in takes for one in take))
+        best = {id(take): (_is_beaten(take, takes, area), take[0].product is not ProductType.RTC) for take in takes}
+        takes.sort(key=lambda take: best[id(take)])
+        ordered.append(takes)
     return ordered
+
+
+def shows_more(one: Iterable[Acquisition], other: Iterable[Acquisition], area: Any) -> bool:
+    """Whether a product of a pass shows so much of an area that another does not show that it covers more."""
+    mine, theirs = (union_of([item.footprint for each in take for item in each.slices]) for take in (one, other))
+    rim = min(RIM_M, RIM_SHARE * area_m2(area) ** 0.5)
+    return share_beyond(area, mine, theirs, rim_m=rim) > COVER_MARGIN
+
+
+def cover_of(take: Iterable[Acquisition]) -> float:
+    """Share of the area, 0 to 1, of acquisitions that lie one after the other."""
+    return min(1.0, sum(one.coverage for one in take))
 
 
 def _usable(
@@ -122,17 +147,19 @@ def _references(
     )
 
 
-def _cover(take: Iterable[Acquisition]) -> float:
-    """Share of the area, of acquisitions that lie one after the other."""
-    return min(1.0, sum(one.coverage for one in take))
+def _is_beaten(take: list[Acquisition], takes: Iterable[list[Acquisition]], area: Any) -> bool:
+    """Whether another product of the pass covers more, and this one does not cover more elsewhere."""
+    return any(
+        shows_more(other, take, area) and cover_of(other) > cover_of(take) for other in takes if other is not take
+    )
 
 
-def _worth(take: Take, takes: Sequence[Take], options: PlanOptions) -> tuple[object, ...]:
+def _worth(take: Take, takes: Sequence[Take], area: Any, options: PlanOptions) -> tuple[object, ...]:
     """How good it is to map a pass as this product, the most important first."""
-    most = max(_cover(one.acquisition for one in other) for other in takes)
+    others = [_acquisitions(other) for other in takes]
     fewest = min(len(planned.references) for planned in take)
     return (
-        _cover(planned.acquisition for planned in take) >= most - COVER_MARGIN,
+        not _is_beaten(_acquisitions(take), others, area),
         fewest > 0,
         not any(planned.is_mixture for planned in take),
         min(fewest, options.few_references),
@@ -143,6 +170,11 @@ def _worth(take: Take, takes: Sequence[Take], options: PlanOptions) -> tuple[obj
     )
 
 
+def _acquisitions(take: Take) -> list[Acquisition]:
+    """A pass as one product, without what it is compared with."""
+    return [planned.acquisition for planned in take]
+
+
 def _polarisations(take: Take) -> int:
     """How many polarisations can be compared."""
     return min(
@@ -151,13 +183,15 @@ def _polarisations(take: Take) -> int:
     )
 
 
-def _choice_notes(best: Take, takes: Sequence[Take], options: PlanOptions) -> list[str]:
+def _choice_notes(best: Take, takes: Sequence[Take], area: Any, options: PlanOptions) -> list[str]:
     """Why a pass that exists terrain-corrected is mapped from GRD; that a pass is compared with another make."""
     notes = []
     chosen = best[0].acquisition
     corrected = [take for take in takes if take[0].acquisition.product is ProductType.RTC]
     if corrected and chosen.product is not ProductType.RTC:
-        notes.append(f"{chosen.acquisition_id} is mapped from {chosen.make}: {_worse(corrected[0], best, options)}.")
+        notes.append(
+            f"{chosen.acquisition_id} is mapped from {chosen.make}: {_worse(corrected[0], best, area, options)}."
+        )
     for planned in best:
         if planned.is_mixture:
             one, other = planned.acquisition, planned.references[0]
@@ -168,11 +202,11 @@ def _choice_notes(best: Take, takes: Sequence[Take], options: PlanOptions) -> li
     return notes
 
 
-def _worse(corrected: Take, best: Take, options: PlanOptions) -> str:
+def _worse(corrected: Take, best: Take, area: Any, options: PlanOptions) -> str:
     """In what a terrain-corrected product of a pass is worse than the one that is mapped."""
     name = corrected[0].acquisition.make
-    cover, most = (_cover(planned.acquisition for planned in take) for take in (corrected, best))
-    if cover < most - COVER_MARGIN:
+    if shows_more(_acquisitions(best), _acquisitions(corrected), area):
+        cover = cover_of(_acquisitions(corrected))
         return f"as {name} it covers {cover:.1%} of the area"
     fewest = min(len(planned.references) for planned in corrected)
     if any(planned.is_mixture for planned in corrected) or not fewest:

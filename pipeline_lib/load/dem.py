@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import rasterio
 import xarray as xr
@@ -68,7 +69,7 @@ def dem_file(name: str) -> CatalogItem | None:
     Raises:
         InputError: the file is no raster, or has no place on the map.
     """
-    path = Path(name.removeprefix("file://")).expanduser().resolve()
+    path = Path(unquote(urlsplit(name).path) if name.startswith("file:") else name).expanduser().resolve()
     if not path.is_file():
         return None
     try:

@@ -94,7 +94,8 @@ def _cells(power: xr.DataArray) -> xr.DataArray:
         y=CELL_PX, x=CELL_PX, boundary="trim"
     )
     mean = cells.reduce(np.mean)
-    return 10 * np.log10(mean.where(mean > 0))
+    decibel: xr.DataArray = 10 * xr.apply_ufunc(np.log10, mean.where(mean > 0), dask="allowed")
+    return decibel
 
 
 def _robust(differences: NDArray[np.float32]) -> tuple[float, float, int]:

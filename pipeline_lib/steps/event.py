@@ -1,5 +1,6 @@
 """Events and options as people give them: YAML or JSON files, or flags."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,7 @@ def read_map_options(
     approve: bool = False,
     optical: bool = True,
     orbits: tuple[Path, ...] = (),
+    dem_catalog: str | None = None,
 ) -> MapOptions:
     """Options from a YAML file, overridden by the flags that were given.
 
@@ -85,11 +87,27 @@ def read_map_options(
         fields["dask_address"] = dask_address
     if not optical:
         fields["search"] = {**(fields.get("search") or {}), "optical": False}
+    if dem_catalog is not None:
+        fields["search"] = {**(fields.get("search") or {}), "dem_catalog": _absolute(dem_catalog)}
     if orbits:
         fields["calibrate"] = {**(fields.get("calibrate") or {}), "orbit_files": [str(path) for path in orbits]}
     if approve:
         fields["approval"] = {**(fields.get("approval") or {}), "required": True}
     return MapOptions.model_validate(fields)
+
+
+def catalog_names(given: Iterable[str]) -> str:
+    """Catalogues as flags name them, in the order in which they are preferred, as one text that every run understands.
+
+    Folders become absolute, so that a run that begins elsewhere finds them.
+    """
+    return ",".join(_absolute(part) for value in given for part in value.split(",") if part.strip())
+
+
+def _absolute(name: str) -> str:
+    """A file or folder as a URL; anything else as it is."""
+    place = Path(name.strip()).expanduser()
+    return place.resolve().as_uri().replace(",", "%2C") if place.exists() else name.strip()
 
 
 def _mapping(path: Path, what: str) -> dict[str, Any]:

@@ -5,16 +5,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline_lib.catalog.merge import SAME_PASS, same_passes
 from pipeline_lib.catalog.profiles import catalogs_of
 from pipeline_lib.errors import NoAcquisitionError, NoReferenceError, OverbankError
-from pipeline_lib.model import Event, MappingPlan, Record
+from pipeline_lib.load.orbit_file import orbit_files_near
+from pipeline_lib.model import Acquisition, Event, MappingPlan, ProductType, Record
 from pipeline_lib.options.map_event import MapOptions
 from pipeline_lib.steps.private_folder import private_folder
 from pipeline_lib.steps.search import search_event
 from pipeline_lib.watch import Decision, KnownPass, PassState, Register, Watch, decide
 from pipeline_lib.watch.assign import MARGIN, event_of, taken_in
 from pipeline_lib.watch.decide import DuePass, silent_since
-from pipeline_lib.watch.records import SAME_PASS
 from pipeline_lib.watch.register import Poll, WatchState
 
 if TYPE_CHECKING:
@@ -83,11 +84,13 @@ def poll(register: Register, name: str, now: datetime, *, since: datetime | None
         register.record_poll(name, Poll(at=now, found=0, new=0, due=0, problem=str(error)))
         raise
     with register.revising(name) as (known, written):
-        decision = decide(watch, found.passes, known if since is None else _taken_up_again(known, since), now)
+        remembered = known if since is None else _taken_up_again(known, since)
+        orbits = _orbits(found.passes, options) if watch.revise else {}
+        decision = decide(watch, found.passes, remembered, now, orbits=orbits, all_answered=not found.unanswered)
         written.extend(decision.remembered)
     last_new = now if decision.new else state.last_new_pass
     ahead = last_new is not None and last_new > now
-    line = Poll(at=now, found=len(found.passes), new=decision.new, due=len(decision.due), problem=None)
+    line = Poll(at=now, found=len(same_passes(found.passes)), new=decision.new, due=len(decision.due), problem=None)
     register.record_poll(name, line, last_new_pass=now if decision.new or ahead else None)
     silence = silent_since(watch, now if ahead else last_new, now)
     report = silence is not None and state.silence_reported is None
@@ -97,6 +100,17 @@ def poll(register: Register, name: str, now: datetime, *, since: datetime | None
         notes=found.notes,
         silent_days=silence.total_seconds() / 86400 if silence is not None and report else None,
     )
+
+
+def _orbits(passes: tuple[Acquisition, ...], options: MapOptions) -> dict[str, str]:
+    """Name of the orbit file that would place each GRD pass now, by the id of its first slice; none where none does."""
+    given = options.calibrate.orbit_files
+    named = {
+        one.slices[0].item_id: next(orbit_files_near(given, one.platform, one.start, one.end), None)
+        for one in passes
+        if one.product is ProductType.GRD
+    }
+    return {item_id: path.name for item_id, path in named.items() if path is not None}
 
 
 def _taken_up_again(known: tuple[KnownPass, ...], since: datetime) -> tuple[KnownPass, ...]:

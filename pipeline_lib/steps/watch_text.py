@@ -49,6 +49,7 @@ def watch_of_flags(  # noqa: PLR0913 - the flags that make a watch
     every: str,
     grace: str,
     since: str | None,
+    revise: bool = False,
     publish_if: dict[str, float],
     options: MapOptions,
 ) -> Watch:
@@ -66,6 +67,7 @@ def watch_of_flags(  # noqa: PLR0913 - the flags that make a watch
         "since": datetime.now(UTC) if since is None else instant(since),
         "every_minutes": duration(every).total_seconds() / 60,
         "grace_minutes": duration(grace).total_seconds() / 60,
+        "revise": revise,
         "publish_if": publish_if,
         "options": options.model_dump(mode="json"),
     }

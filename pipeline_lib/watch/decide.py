@@ -2,18 +2,27 @@
 
 Rules. A pass that covers the area is mapped at once; one that covers part of it waits ``grace_minutes`` after its
 last new slice, then is mapped with what there is. A slice that arrives after that, or an item that the archive
-publishes again, changes the pass's fingerprint: the pass is due again, as a revision. A failed run is asked for
-again, up to `MAX_ATTEMPTS` times for one fingerprint: on the next poll (its process may have been killed), then after
-one polling interval, doubled each time up to `LONGEST_WAIT`, so that a store which is down for two days loses nothing.
+publishes again, changes the pass's fingerprint: the pass is due again, as a revision. A pass that is mapped from one
+product and appears as a better one too (terrain-corrected after GRD) is due again only if the watch asks for it, or if
+the other one covers more. What cannot be seen because a catalogue did not answer has not changed. A failed run is asked
+for again, up to `MAX_ATTEMPTS` times for one fingerprint: on the next poll (its process may have been killed), then
+after one polling interval, doubled each time up to `LONGEST_WAIT`, so that a store which is down for two days loses
+nothing.
 
 The clock may jump: a moment that lies ahead of it counts as far away as one that lies behind, so that nothing waits for
 a time that was read off a wrong clock.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from shapely.geometry import shape
+
+from pipeline_lib.catalog.merge import SAME_PASS
+from pipeline_lib.catalog.product import cover_of, of_most_cover, shows_more
 from pipeline_lib.model import Acquisition, Record
-from pipeline_lib.watch.records import SAME_PASS, KnownPass, PassState, Watch, fingerprint_of
+from pipeline_lib.watch.records import KnownPass, PassState, Watch, fingerprint_of
 
 COMPLETE = 0.999
 """Coverage from which nothing more can come: footprints are rounded."""
@@ -43,23 +52,56 @@ class Decision(Record):
     """Passes whose runs failed too often; they need a person."""
 
 
-def decide(watch: Watch, found: tuple[Acquisition, ...], known: tuple[KnownPass, ...], now: datetime) -> Decision:
+@dataclass(frozen=True)
+class _Seen:
+    """A pass as one product that it exists as."""
+
+    take: list[Acquisition]
+    fingerprint: str
+
+    @property
+    def acquisition(self) -> Acquisition:
+        """Of it; the first, where sensing broke off."""
+        return self.take[0]
+
+    @property
+    def coverage(self) -> float:
+        """Share of the area, 0 to 1."""
+        return cover_of(self.take)
+
+
+def decide(
+    watch: Watch,
+    found: tuple[Acquisition, ...],
+    known: tuple[KnownPass, ...],
+    now: datetime,
+    *,
+    orbits: Mapping[str, str] | None = None,
+    all_answered: bool = True,
+) -> Decision:
     """Decide what is due.
 
     Args:
         watch: the watched area's rules.
-        found: every pass the catalogue shows in the window, slices merged.
+        found: every pass the catalogue shows in the window, slices merged, as each product that it exists as.
         known: what the register remembers.
         now: the poller's clock, UTC.
+        orbits: name of the orbit file of an acquisition, by the id of its first slice, where a better one is awaited.
+        all_answered: whether every catalogue of the watch did; else passes that are mapped count as unchanged.
     """
     remembered, due, given_up = [], [], []
     new = 0
-    for acquisition in sorted(found, key=lambda one: one.start):
+    for takes in of_most_cover(found, shape(watch.aoi)):
+        seen = [_seen(take, orbits or {}) for take in takes]
+        acquisition = seen[0].acquisition
         if acquisition.start < watch.since:
             continue
         before = _same_pass(acquisition, known)
         new += before is None
-        current = _updated(watch, acquisition, before, now)
+        if before is not None and _is_as_before(watch, before, seen, all_answered=all_answered):
+            current = before
+        else:
+            current = _updated(watch, seen[0], before, now)
         remembered.append(current)
         if current.state is PassState.FAILED and current.attempts >= MAX_ATTEMPTS:
             given_up.append(current.pass_id)
@@ -87,9 +129,28 @@ def _same_pass(acquisition: Acquisition, known: tuple[KnownPass, ...]) -> KnownP
     return None
 
 
-def _updated(watch: Watch, acquisition: Acquisition, before: KnownPass | None, now: datetime) -> KnownPass:
-    """The pass as it is to be remembered after this poll."""
-    fingerprint = fingerprint_of(acquisition)
+def _seen(take: list[Acquisition], orbits: Mapping[str, str]) -> _Seen:
+    """One product of a pass: what it is recognised by, and how much of the area it covers."""
+    orbit = orbits.get(take[0].slices[0].item_id, "")
+    return _Seen(take, fingerprint_of(take, orbit))
+
+
+def _is_as_before(watch: Watch, before: KnownPass, seen: list[_Seen], *, all_answered: bool) -> bool:
+    """Whether a pass that is known has not changed in a way that calls for another map."""
+    best = seen[0]
+    if before.fingerprint == best.fingerprint:
+        return True
+    if before.triggered_fingerprint is None:
+        return False
+    if not all_answered:
+        return True
+    there = next((one for one in seen if one.fingerprint == before.fingerprint), None)
+    return there is not None and not watch.revise and not shows_more(best.take, there.take, shape(watch.aoi))
+
+
+def _updated(watch: Watch, best: _Seen, before: KnownPass | None, now: datetime) -> KnownPass:
+    """The pass as it is to be remembered after this poll, which shows something new of it."""
+    acquisition = best.acquisition
     if before is None:
         return KnownPass(
             watch=watch.name,
@@ -97,18 +158,16 @@ def _updated(watch: Watch, acquisition: Acquisition, before: KnownPass | None, n
             platform=acquisition.platform,
             relative_orbit=acquisition.relative_orbit,
             start=acquisition.start,
-            fingerprint=fingerprint,
-            coverage=acquisition.coverage,
+            fingerprint=best.fingerprint,
+            coverage=best.coverage,
             state=PassState.WAITING,
             first_seen=now,
             last_change=now,
         )
-    if before.fingerprint == fingerprint:
-        return before
     changed = {
-        "fingerprint": fingerprint,
+        "fingerprint": best.fingerprint,
         "changes": before.changes + 1,
-        "coverage": acquisition.coverage,
+        "coverage": best.coverage,
         "last_change": now,
         "attempts": 0,
         "state": PassState.WAITING,

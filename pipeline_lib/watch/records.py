@@ -1,6 +1,7 @@
 """What a watch is, and what it remembers of each pass."""
 
-from datetime import datetime, timedelta
+from collections.abc import Iterable
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -21,7 +22,7 @@ class Watch(Record):
     aoi: dict[str, Any]
     """GeoJSON Polygon or MultiPolygon, EPSG:4326."""
     catalog: str
-    """Profile name or URL of the STAC API."""
+    """Profile name or URL of the STAC API; several separated by commas, in the order preferred."""
     since: datetime
     """Passes sensed before this are history, not news, UTC."""
     every_minutes: float = Field(default=15.0, gt=0)
@@ -34,6 +35,8 @@ class Watch(Record):
     """A pass this long after the last flooded one opens a new event."""
     repeat_days: float = Field(default=12.0, gt=0)
     """Longest time between passes that is normal here; a longer silence is reported."""
+    revise: bool = False
+    """Map a pass again when a better product of it appears: terrain-corrected after GRD, a precise orbit for GRD."""
     publish_if: PublishIf = PublishIf(min_flood_km2=0.5)
     """When a pass opens an event; one that does not is in the watch's history only."""
     options: dict[str, JsonValue] = {}
@@ -106,13 +109,15 @@ class KnownPass(Record):
     run_id: str | None = None
 
 
-SAME_PASS = timedelta(minutes=30)
-"""Slices of one platform on one orbit within this time are one pass: the next such pass is 12 days later."""
+def fingerprint_of(take: Iterable[Acquisition], orbit: str = "") -> str:
+    """Digest of which slices a pass has as one product, which version of each the archive holds, and their orbit.
 
-
-def fingerprint_of(acquisition: Acquisition) -> str:
-    """Digest of which slices a pass has and which version of each the archive holds."""
-    return digest_of(sorted([item.item_id, _version(item.facts)] for item in acquisition.slices))
+    Args:
+        take: the pass: one acquisition, or several where sensing broke off.
+        orbit: name of the orbit file that places it; empty where that changes nothing.
+    """
+    slices = sorted([item.item_id, _version(item.facts)] for one in take for item in one.slices)
+    return digest_of([*slices, orbit] if orbit else slices)
 
 
 def _version(facts: dict[str, JsonValue]) -> str:

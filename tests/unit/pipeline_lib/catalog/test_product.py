@@ -4,7 +4,7 @@ import json
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from shapely.geometry import box, mapping
+from shapely.geometry import box, mapping, shape
 
 from pipeline_lib.catalog.product import choose_passes, of_most_cover
 from pipeline_lib.model import Acquisition, CatalogItem, Event, OrbitDirection, ProductType
@@ -82,7 +82,13 @@ def test_a_pass_of_which_one_slice_is_terrain_corrected_is_mapped_whole():
     products, notes = chosen([one(1, GRD), one(1, RTC, coverage=0.448)], [*before(GRD), *before(RTC)])
     assert products == [(GRD, {GRD})]
     assert "as RTC of sentinel-1-rtc it covers 44.8% of the area" in notes[0]
-    assert chosen([one(1, GRD), one(1, RTC, coverage=0.995)], [*before(GRD), *before(RTC)])[0] == [(RTC, {RTC})]
+
+
+def test_the_rim_that_terrain_correction_cuts_off_is_not_more():
+    """0.1 degree are 7.9 km here: what is missing is a strip of 0.8 km, and one of 1.2 km."""
+    references = [*before(GRD), *before(RTC)]
+    assert chosen([one(1, GRD), one(1, RTC, coverage=0.9)], references)[0] == [(RTC, {RTC})]
+    assert chosen([one(1, GRD), one(1, RTC, coverage=0.85)], references)[0] == [(GRD, {GRD})]
 
 
 def test_grd_with_both_polarisations_is_more_than_rtc_with_one():
@@ -141,6 +147,6 @@ def test_each_pass_is_chosen_by_itself():
 
 
 def test_who_asks_whether_a_pass_is_there_gets_what_covers_most_first():
-    whole = of_most_cover([one(1, GRD), one(1, RTC, coverage=0.4), one(3, GRD)])
-    assert [[each.product for each in group] for group in whole] == [[GRD, RTC], [GRD]]
-    assert [each.product for each in of_most_cover([one(1, GRD), one(1, RTC)])[0]] == [RTC, GRD]
+    whole = of_most_cover([one(1, GRD), one(1, RTC, coverage=0.4), one(3, GRD)], shape(EVENT.aoi))
+    assert [[take[0].product for take in takes] for takes in whole] == [[GRD, RTC], [GRD]]
+    assert [take[0].product for take in of_most_cover([one(1, GRD), one(1, RTC)], shape(EVENT.aoi))[0]] == [RTC, GRD]

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline_lib.model import ProductType
 from pipeline_lib.model.area import area_of_bbox
 from pipeline_lib.watch import PassState, Watch, decide
 from pipeline_lib.watch.decide import MAX_ATTEMPTS, silent_since
@@ -126,3 +127,75 @@ def _poll(rules, visible, known, asked, now):
 @pytest.mark.parametrize(("days", "silent"), [(11.9, False), (12.1, True)])
 def test_silence_is_longer_than_the_repeat(days, silent):
     assert (silent_since(watch(), NOW - timedelta(days=days), NOW) is not None) is silent
+
+
+def as_grd(one):
+    """The pass as GRD, under the names that a catalogue gives it."""
+    slices = tuple(
+        item.model_copy(update={"item_id": f"{item.item_id}_grd", "collection": "sentinel-1-grd"})
+        for item in one.slices
+    )
+    return one.model_copy(update={"product": ProductType.GRD, "slices": slices})
+
+
+def west_part(one):
+    """The pass of which a part is there."""
+    west = area_of_bbox(10, 45, 10.4, 46)
+    slices = tuple(item.model_copy(update={"footprint": west}) for item in one.slices)
+    return one.model_copy(update={"coverage": 0.4, "slices": slices})
+
+
+def mapped(due):
+    return triggered(due).model_copy(update={"state": PassState.MAPPED})
+
+
+@pytest.mark.parametrize("revise", [False, True])
+def test_a_better_product_makes_a_revision_only_if_asked(acquisition, revise):
+    rules = watch(revise=revise)
+    grd, rtc = as_grd(acquisition(1)), acquisition(1)
+    first = decide(rules, (grd,), (), NOW)
+    assert [due.acquisition.product for due in first.due] == [ProductType.GRD]
+    later = decide(rules, (grd, rtc), (mapped(first.due[0]),), NOW + timedelta(days=3))
+    assert [(due.acquisition.product, due.revision) for due in later.due] == (
+        [(ProductType.RTC, True)] if revise else []
+    )
+    assert later.new == 0
+    known = mapped(later.due[0]) if revise else later.remembered[0]
+    assert decide(rules, (grd, rtc), (known,), NOW + timedelta(days=4)).due == ()
+
+
+def test_a_pass_as_two_products_is_one_pass_and_the_whole_one_is_mapped(acquisition):
+    both = (west_part(acquisition(1)), as_grd(acquisition(1, 2)))
+    first = decide(watch(), both, (), NOW)
+    assert first.new == 1
+    assert [due.acquisition.product for due in first.due] == [ProductType.GRD]
+
+
+def test_a_product_that_covers_more_makes_a_revision_unasked(acquisition):
+    rules = watch(grace_minutes=0)
+    part = west_part(acquisition(1))
+    known = mapped(decide(rules, (part,), (), NOW).due[0])
+    later = decide(rules, (part, as_grd(acquisition(1, 2))), (known,), NOW + timedelta(hours=1))
+    assert [(due.acquisition.product, due.revision) for due in later.due] == [(ProductType.GRD, True)]
+
+
+def test_a_better_orbit_makes_a_revision(acquisition):
+    """Of GRD alone, whose place depends on it."""
+    grd = as_grd(acquisition(1))
+    name = grd.slices[0].item_id
+    first = decide(watch(revise=True), (grd,), (), NOW, orbits={name: "S1A_OPER_AUX_RESORB_1.EOF"})
+    known = (mapped(first.due[0]),)
+    again = decide(watch(revise=True), (grd,), known, NOW, orbits={name: "S1A_OPER_AUX_RESORB_1.EOF"})
+    assert again.due == ()
+    better = decide(watch(revise=True), (grd,), known, NOW, orbits={name: "S1A_OPER_AUX_POEORB_1.EOF"})
+    assert [due.revision for due in better.due] == [True]
+
+
+def test_what_a_silent_catalogue_may_hold_has_not_changed(acquisition):
+    """The pass came from a catalogue that does not answer now; another one shows it in other words, or a part of it."""
+    rules = watch(revise=True)
+    known = (mapped(decide(rules, (acquisition(1, 2),), (), NOW).due[0]),)
+    other = (acquisition(1, version="of the other"),)
+    assert decide(rules, other, known, NOW, all_answered=False).due == ()
+    assert len(decide(rules, other, known, NOW).due) == 1
+    assert len(decide(rules, other, (), NOW, all_answered=False).due) == 1
