@@ -150,7 +150,7 @@ def _facts(properties: Mapping[str, Any], item_id: str, role: str) -> dict[str, 
     platform = sentinel.platform_of(properties, item_id)
     if role in {"rtc", "grd", "optical"} and platform is not None:
         facts["platform"] = platform
-        direction = sentinel.direction_of(properties)
+        direction = sentinel.direction_of(properties, item_id)
         worked_out = {
             "sat:relative_orbit": sentinel.relative_orbit_of(properties, item_id, platform),
             "sat:absolute_orbit": sentinel.absolute_orbit_of(properties, item_id),

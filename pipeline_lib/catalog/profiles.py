@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import Field
 
@@ -31,12 +31,18 @@ _NATIVE_M = {"B01": 60, "B09": 60} | dict.fromkeys(("B02", "B03", "B04", "B08"),
 """Native pixel of a band where it is not 20 m."""
 
 
+FOLDER = "folder"
+"""Profile of a folder of scenes on this machine."""
+
+
 class Signing(StrEnum):
     """How an href becomes readable."""
 
     NONE = "none"
     PLANETARY_COMPUTER = "planetary-computer"
     """A short-lived shared access signature, asked for just before reading."""
+    EARTHDATA = "earthdata"
+    """A login of NASA Earthdata, which redirects to a signed address."""
 
 
 class ReflectanceOffset(StrEnum):
@@ -85,7 +91,10 @@ class CatalogProfile(Record):
 
 def _asset_keys() -> dict[str, tuple[str, ...]]:
     """Every spelling met so far, for all catalogues: keys of one never mean something else in another."""
-    radar = {pol: (pol, f"{pol}-rtc", pol.upper(), f"gamma0_{pol}", f"iw-{pol}") for pol in ("vv", "vh", "hh", "hv")}
+    radar = {
+        pol: (pol, f"{pol}-rtc", pol.upper(), f"gamma0_{pol}", f"iw-{pol}", f"0_{pol.upper()}")
+        for pol in ("vv", "vh", "hh", "hv")
+    }
     optical = {
         band: (band, f"{band}_{_NATIVE_M.get(band, 20)}m", common, f"{common}_{_NATIVE_M.get(band, 20)}m")
         for band, common in SENTINEL2_BANDS.items()
@@ -152,7 +161,17 @@ PROFILES: dict[str, CatalogProfile] = {
             trusted_hosts=(".dataspace.copernicus.eu",),
         ),
         CatalogProfile(
-            name="folder",
+            name="asf",
+            title="Alaska Satellite Facility, OPERA RTC-S1",
+            url="https://cmr.earthdata.nasa.gov/stac/ASF",
+            rtc=("OPERA_L2_RTC-S1_V1_1", "OPERA_L2_RTC-S1_V1"),
+            asset_keys=_KEYS,
+            signing=Signing.EARTHDATA,
+            credentials=("EARTHDATA_TOKEN",),
+            trusted_hosts=(".earthdatacloud.nasa.gov", ".asf.alaska.edu"),
+        ),
+        CatalogProfile(
+            name=FOLDER,
             title="a folder of scenes on this machine",
             url="",
             asset_keys=_KEYS,
@@ -175,17 +194,19 @@ PROFILES: dict[str, CatalogProfile] = {
 
 def folder_reference(folder: Path) -> CatalogReference:
     """A folder on this machine as where items come from: its files, and no others, may be read."""
-    return CatalogReference(profile="folder", url=folder.resolve().as_uri())
+    return CatalogReference(profile=FOLDER, url=folder.resolve().as_uri())
 
 
 def resolve_catalog(name_or_url: str) -> CatalogReference:
-    """Name of a profile, or the URL of a STAC API, as a reference that a plan can record.
+    """Name of a profile, the URL of a STAC API, or a folder of scenes, as a reference that a plan can record.
 
     Raises:
         UnknownNameError: neither a known name nor an http(s) URL.
         InputError: a URL that cannot be one of a STAC API (no host, credentials in it).
     """
     text = name_or_url.strip()
+    if text.startswith("file:") or (text and Path(text).is_dir()):
+        return folder_reference(Path(unquote(urlsplit(text).path) if text.startswith("file:") else text))
     if text in PROFILES and PROFILES[text].url:
         return CatalogReference(profile=text, url=PROFILES[text].url)
     if "@" in text.partition("://")[2].partition("/")[0] or "@" in text.partition("/")[0]:
@@ -196,7 +217,9 @@ def resolve_catalog(name_or_url: str) -> CatalogReference:
     parts = urlsplit(text)
     if parts.scheme not in {"http", "https"}:
         named = tuple(name for name, profile in PROFILES.items() if profile.url)
-        raise UnknownNameError("catalogue", name_or_url, (*named, "https://... (the root of any STAC API)"))
+        raise UnknownNameError(
+            "catalogue", name_or_url, (*named, "https://... (the root of any STAC API)", "a folder of scenes")
+        )
     if not parts.hostname:
         raise InputError(f"The catalogue URL {text!r} has no host; expected the root of a STAC API, https://host/path.")
     if parts.query or parts.fragment:

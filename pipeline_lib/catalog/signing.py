@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
+from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urljoin, urlsplit
 
@@ -12,6 +13,7 @@ import requests
 import urllib3
 
 from pipeline_lib.catalog.certificates import untrusted
+from pipeline_lib.catalog.earthdata import granted
 from pipeline_lib.catalog.profiles import Signing, profile_of
 from pipeline_lib.catalog.safety import AccessPolicy, UnsafeHrefError, check_addresses, check_href, policy_of
 from pipeline_lib.errors import AssetError, UnreachableAssetError, may_pass
@@ -44,11 +46,20 @@ def signed(href: str, catalog: CatalogReference) -> str:
     policy, profile = policy_of(catalog), profile_of(catalog)
     check_href(href, policy)
     if not href.startswith(("http://", "https://")):
-        return unquote(urlsplit(href).path) if href.startswith("file:") else href
+        return local_path(href) if href.startswith("file:") else href
     if profile.signing is Signing.PLANETARY_COMPUTER:
         return _signed_by_planetary_computer(href)
+    if profile.signing is Signing.EARTHDATA:
+        return granted(href, policy)
     host = (urlsplit(href).hostname or "").lower()
     return href if host.endswith(profile.trusted_hosts) else _final_href(href, policy)
+
+
+def local_path(href: str) -> str:
+    """A ``file://`` address as GDAL opens it; what lies behind the name of a zip is a member of it."""
+    path = unquote(urlsplit(href).path)
+    archive, found, member = path.partition(".zip/")
+    return f"/vsizip/{{{archive}.zip}}/{member}" if found and Path(f"{archive}.zip").is_file() else path
 
 
 def access_of(

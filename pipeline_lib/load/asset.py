@@ -47,7 +47,7 @@ _ASK_AGAIN = {"CPL_VSIL_CURL_NON_CACHED": "/vsicurl/http:/vsis3/"}
 
 @dataclass(frozen=True, kw_only=True)
 class Asset:
-    """One single-band raster of an item."""
+    """One band of a raster of an item."""
 
     item_id: str
     key: str
@@ -65,6 +65,10 @@ class Asset:
     scale: float = 1.0
     offset: float = 0.0
     """Physical value = ``scale`` x number + ``offset``; decided by the caller, never taken from an item."""
+    band: int = 1
+    """Which band of the file, from 1."""
+    unit: str = "power"
+    """What numbers of backscatter are: ``power``, ``amplitude`` or ``db``; they are read as power."""
     gdal: Mapping[str, str | int] = field(default_factory=dict)
     """Access settings of the catalogue (requester pays, endpoint ...)."""
 
@@ -78,9 +82,9 @@ class Asset:
         """
         with opened(self.item_id, self.key, self.sign(self.href), self.gdal) as dataset:
             window = Window(columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start)
-            values: NDArray[np.float32] = dataset.read(1, window=window, out_dtype="float32")
+            values: NDArray[np.float32] = dataset.read(self.band, window=window, out_dtype="float32")
         traffic.count(values.nbytes)
-        values = self._masked(values)
+        values = self._as_power(self._masked(values))
         if (self.scale, self.offset) == (1.0, 0.0):
             return values
         return values * np.float32(self.scale) + np.float32(self.offset)
@@ -96,8 +100,15 @@ class Asset:
         step = max(1, -(-max(self.shape) // pixels))
         with opened(self.item_id, self.key, self.sign(self.href), self.gdal) as dataset:
             shape = (-(-self.shape[0] // step), -(-self.shape[1] // step))
-            values: NDArray[np.float32] = dataset.read(1, out_shape=shape, out_dtype="float32")
+            values: NDArray[np.float32] = dataset.read(self.band, out_shape=shape, out_dtype="float32")
         return self._masked(values)
+
+    def _as_power(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Numbers of backscatter as linear power; before anything is averaged."""
+        if self.unit == "db":
+            power: NDArray[np.float32] = np.power(np.float32(10), values / np.float32(10), dtype=np.float32)
+            return power
+        return values * values if self.unit == "amplitude" else values
 
     def _masked(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         for value in (*self.invalid, *(() if self.nodata is None else (self.nodata,))):
@@ -192,6 +203,8 @@ def assets_of(
                 sign=own,
                 invalid=invalid,
                 gdal=access,
+                band=int(str(item.facts.get(f"overbank:band:{key}", 1))),
+                unit=str(item.facts.get("overbank:unit", "power")),
             )
             if not may_be_empty and not _holds_data(dataset, asset):
                 raise AssetError(
@@ -221,14 +234,14 @@ def _holds_data(dataset: rasterio.DatasetReader, asset: Asset) -> bool:
         """Whether a block holds anything but no-data."""
         return bool((~np.isin(values, np.array(invalid, np.float32)) & ~np.isnan(values)).any())
 
-    factors = dataset.overviews(1)
+    factors = dataset.overviews(asset.band)
     if factors:
         shape = (max(1, dataset.height // factors[-1]), max(1, dataset.width // factors[-1]))
-        if any_valid(dataset.read(1, out_shape=shape, out_dtype="float32")):
+        if any_valid(dataset.read(asset.band, out_shape=shape, out_dtype="float32")):
             return True
     windows = [window for _, window in dataset.block_windows(1)]
     middle = len(windows) // 2
     for number in sorted(range(len(windows)), key=lambda number: abs(number - middle)):
-        if any_valid(dataset.read(1, window=windows[number], out_dtype="float32")):
+        if any_valid(dataset.read(asset.band, window=windows[number], out_dtype="float32")):
             return True
     return False

@@ -65,7 +65,13 @@ def load_grd(
     products = []
     for item in acquisition.slices:
         own, access = access_of(item, sign, gdal)
-        files = find_assets(item.item_id, item.assets, sign=own, access={k: str(v) for k, v in access.items()})
+        settings = {key: str(value) for key, value in access.items()}
+        whole = item.assets.get("safe")
+        files = (
+            find_safe(own(whole), access=settings)
+            if whole
+            else find_assets(item.item_id, item.assets, sign=own, access=settings)
+        )
         products.append(open_grd(files, options.model_copy(update={"polarisations": wanted}), gdal=access))
     scene = scene_of(tuple(products), grid, dem, options)
     facts: dict[str, Any] = {

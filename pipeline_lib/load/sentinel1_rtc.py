@@ -61,19 +61,29 @@ def load_rtc(
         )
         for name in names
     }
-    scene = xr.Dataset({name: _power(band, name) for name, band in bands.items()}, attrs=_attributes(acquisition))
+    measure = _measure(acquisition)
+    scene = xr.Dataset(
+        {name: _power(band, name, measure) for name, band in bands.items()}, attrs=_attributes(acquisition, measure)
+    )
     return check_scene(scene)
 
 
-def _power(band: xr.DataArray, name: str) -> xr.DataArray:
+def _measure(acquisition: Acquisition) -> str:
+    """``gamma0``, as terrain-corrected products are unless an item says ``sigma0``."""
+    return (
+        "sigma0" if any(item.facts.get("overbank:backscatter") == "sigma0" for item in acquisition.slices) else "gamma0"
+    )
+
+
+def _power(band: xr.DataArray, name: str, measure: str) -> xr.DataArray:
     """Only positive, finite power is an observation."""
     valid = (band > 0) & np.isfinite(band)
-    return band.where(valid).assign_attrs(units="1", long_name=f"gamma0 {name.upper()}")
+    return band.where(valid).assign_attrs(units="1", long_name=f"{measure} {name.upper()}")
 
 
-def _attributes(acquisition: Acquisition) -> dict[str, str | int]:
+def _attributes(acquisition: Acquisition, measure: str) -> dict[str, str | int]:
     attributes: dict[str, str | int] = {
-        "backscatter": "gamma0",
+        "backscatter": measure,
         "acquisition_id": acquisition.acquisition_id,
         "datetime": acquisition.start.isoformat(),
         "platform": acquisition.platform,

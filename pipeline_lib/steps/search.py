@@ -12,10 +12,11 @@ from pipeline_lib.catalog.client import CatalogIO
 from pipeline_lib.catalog.footprint import share_of, union_of
 from pipeline_lib.catalog.items import product_of
 from pipeline_lib.catalog.merge import acquisitions_of, without_doubles
-from pipeline_lib.catalog.profiles import catalogs_of
+from pipeline_lib.catalog.profiles import FOLDER, catalogs_of
 from pipeline_lib.catalog.search import CatalogSession, Query
 from pipeline_lib.errors import CatalogError, shown
 from pipeline_lib.load.dem import dem_file
+from pipeline_lib.load.scene_folder import SceneFolder
 from pipeline_lib.model import Acquisition, CatalogItem, CatalogReference, Event, ProductType, Record
 from pipeline_lib.options.search import ProductChoice, SearchOptions
 
@@ -120,7 +121,6 @@ def _ask_all(
 
 def _ask(event: Event, catalog: CatalogReference, options: SearchOptions, io: CatalogIO | None) -> _Answer:
     """Everything that one catalogue has."""
-    session = CatalogSession.open(catalog, options, io)
     before = event.start - timedelta(days=options.reference_days)
     since = event.start - timedelta(days=options.optical_days)
     queries = {
@@ -130,6 +130,11 @@ def _ask(event: Event, catalog: CatalogReference, options: SearchOptions, io: Ca
         "water_occurrence": Query("water_occurrence", event.aoi),
     }
     items: dict[str, list[CatalogItem]] = {"rtc": [], "grd": [], "optical": []}
+    if catalog.profile == FOLDER:
+        folder = SceneFolder.read(catalog)
+        items |= {role: folder.find(query) for role, query in queries.items()}
+        return _Answer(catalog=catalog, items=items, notes=folder.notes)
+    session = CatalogSession.open(catalog, options, io)
     items |= {role: session.find(query) for role, query in queries.items()}
     if session.io.retries:
         logger.warning("%s was asked again %d time(s): %s", catalog.url, len(session.io.retries), session.io.retries)
