@@ -46,6 +46,11 @@ FACTS = (
 
 _METADATA_KEY = re.compile(r"^(safe-manifest|(schema-)?(product|calibration|noise)-[\w-]+|product-metadata|incidence)$")
 _MAX_FACT = 300
+EOPF_REFUSED = (
+    "it is in the EOPF Zarr layout, the successor of SAFE, which is not read; take the SAFE product of the same scene "
+    "(cdse, planetary-computer, earth-search)"
+)
+"""Said of every product in that layout."""
 
 
 class UnusableItemError(CatalogError):
@@ -123,6 +128,8 @@ def _assets(raw: object, role: str, profile: CatalogProfile, policy: AccessPolic
             found[ours] = check_href(urljoin(base_url, str(_href(given[theirs]))), policy)
     needed = {"optical": {"B03"}, "dem": {"data"}, "water_occurrence": {"occurrence"}}.get(role)
     missing = not found if needed is None else needed - set(found)
+    if role == "grd" and _is_eopf(given):
+        raise UnusableItemError(EOPF_REFUSED)
     if missing:
         raise UnusableItemError(f"it has none of the assets {', '.join(sorted(needed or POLARISATIONS))}")
     if role == "grd":
@@ -130,6 +137,11 @@ def _assets(raw: object, role: str, profile: CatalogProfile, policy: AccessPolic
             if _METADATA_KEY.match(str(key)) and _href(asset):
                 found[str(key)] = check_href(urljoin(base_url, str(_href(asset))), policy)
     return found
+
+
+def _is_eopf(assets: Mapping[str, Any]) -> bool:
+    """Whether an item's product is in the EOPF Zarr layout, the successor of SAFE."""
+    return any(".zarr/" in f"{_href(asset) or ''}/".lower() for asset in assets.values())
 
 
 def _keys_of_role(role: str) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import fsspec
 
+from pipeline_lib.catalog.items import EOPF_REFUSED
 from pipeline_lib.errors import AssetError, RasterError, shown
 from pipeline_lib.load.asset import unreadable
 from pipeline_lib.load.safe_xml import MAX_XML_BYTES, parse_xml
@@ -108,6 +109,8 @@ def find_safe(href: str, *, access: Mapping[str, str] | None = None) -> SafeFile
     storage = storage_options(access or {}, href)
     remote = "://" in href and not href.startswith("file://")
     local = Path(href.removeprefix("file://"))
+    if href.lower().endswith(".zarr"):
+        raise AssetError(f"{shown(href)} is not opened: {EOPF_REFUSED}.")
     if not remote and not local.exists():
         raise AssetError(f"There is no SAFE product at {href}; give a .SAFE folder, a .zip of one, or a URL.")
     if href.lower().endswith(".zip"):

@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 from shapely.geometry import shape
 
 from pipeline_lib.catalog.footprint import geometry_of
+from pipeline_lib.catalog.items import EOPF_REFUSED
 from pipeline_lib.catalog.search import Query
 from pipeline_lib.errors import CatalogError, OverbankError, shown
 from pipeline_lib.load.scene_file import HYP3, NotASceneError, hyp3_scene, named_polarisation, own_scene, safe_scene
@@ -132,7 +133,7 @@ def _scene(source: _Source) -> tuple[str, CatalogItem]:
         readme = next((path for file, path in source.files.items() if file.endswith(".README.md.txt")), None)
         return "rtc", hyp3_scene(source.hyp3, images, readme)
     if name.lower().endswith(".zarr"):
-        raise NotASceneError("EOPF Zarr is not read yet; give the SAFE product of the same scene")
+        raise NotASceneError(EOPF_REFUSED)
     if _OTHER_PRODUCT.match(name):
         raise NotASceneError("it is no GRD product")
     if source.first.is_dir() or (source.first.suffix.lower() == ".zip"):

@@ -190,3 +190,24 @@ def test_hrefs_to_the_writers_own_disk_are_refused(stac):
     assert load(path)["assets"]["vv"]["href"].startswith("/")
     with pytest.raises(UnsafeHrefError):
         parse(path, "planetary-computer", "grd", base="")
+
+
+@pytest.mark.parametrize(
+    "assets",
+    [
+        {"product": "S1A_IW_GRDH_1SDV_20251007T052723_20251007T052748_061315_07A5E5_ABCD.zarr"},
+        {"vv": "x.zarr/S01SIWGRD_20251007T052723_0025_A350_ABCD_07A5E5_VV/measurements/grd"},
+    ],
+)
+def test_the_successor_of_safe_is_refused_by_name(assets):
+    raw = {
+        "type": "Feature",
+        "id": "S1A_IW_GRDH_1SDV_20251007T052723_20251007T052748_061315_07A5E5_ABCD",
+        "collection": "sentinel-1-l1-grd",
+        "bbox": [9, 45, 12, 47],
+        "geometry": None,
+        "properties": {"datetime": "2025-10-07T05:27:23Z", "platform": "sentinel-1a"},
+        "assets": {key: {"href": f"https://objects.example.org/{href}"} for key, href in assets.items()},
+    }
+    with pytest.raises(UnusableItemError, match="EOPF Zarr layout"):
+        parse_item(raw, "grd", PROFILES["generic"], AccessPolicy(origin=("stac.example.org", 443)))
