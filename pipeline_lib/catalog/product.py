@@ -11,7 +11,7 @@ from shapely.geometry import shape
 from pipeline_lib.catalog.footprint import area_m2, share_beyond, union_of
 from pipeline_lib.catalog.merge import same_passes
 from pipeline_lib.catalog.select import references_for
-from pipeline_lib.model import Acquisition, Event, PlannedPass, ProductType
+from pipeline_lib.model import Acquisition, CatalogReference, Event, PlannedPass, ProductType
 from pipeline_lib.options.search import Mixture, PlanOptions
 
 COVER_MARGIN = 0.01
@@ -32,6 +32,7 @@ def choose_passes(
     options: PlanOptions,
     *,
     elevation: bool = True,
+    catalogs: Sequence[CatalogReference] = (),
 ) -> tuple[tuple[PlannedPass, ...], list[str]]:
     """Passes of the event, each as one product with its references, in order of time.
 
@@ -41,6 +42,7 @@ def choose_passes(
         event: where and when.
         options: of the plan.
         elevation: whether there is an elevation model, without which GRD cannot be placed on the map.
+        catalogs: in the order in which they are preferred.
 
     Returns:
         The passes, and notes on what was left out or is weak.
@@ -51,7 +53,7 @@ def choose_passes(
     area = shape(event.aoi)
     detected = 0
     for group in same_passes(usable):
-        takes = _takes(group, pool, event, options)
+        takes = sorted(_takes(group, pool, event, options), key=lambda take: _place(take, catalogs))
         best = max(takes, key=lambda take: _worth(take, takes, area, options))
         chosen += best
         detected += len(takes) == 1 and best[0].acquisition.product is ProductType.GRD
@@ -166,13 +168,18 @@ def _worth(take: Take, takes: Sequence[Take], area: Any, options: PlanOptions) -
         _polarisations(take),
         take[0].acquisition.product is ProductType.RTC,
         fewest,
-        take[0].acquisition.make,
     )
 
 
 def _acquisitions(take: Take) -> list[Acquisition]:
     """A pass as one product, without what it is compared with."""
     return [planned.acquisition for planned in take]
+
+
+def _place(take: Take, catalogs: Sequence[CatalogReference]) -> int:
+    """How early the catalogue of a product was named: of equals the first is taken."""
+    catalog = take[0].acquisition.slices[0].catalog
+    return catalogs.index(catalog) if catalog in catalogs else len(catalogs)
 
 
 def _polarisations(take: Take) -> int:

@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from pipeline_lib.catalog.profiles import ReflectanceOffset
+from pipeline_lib.catalog.profiles import ReflectanceOffset, profile_of
 from pipeline_lib.errors import AssetError
 from pipeline_lib.load.asset import Asset, Sign, assets_of
 from pipeline_lib.load.mosaic import load_band
@@ -52,7 +52,7 @@ def load_l2a(
         acquisition: L2A; its slices are the granules.
         grid: of the event.
         sign: makes an href readable.
-        offset_rule: of the catalogue's profile.
+        offset_rule: of tiles that name no catalogue.
         bands: as Sentinel-2 names them.
         chunk: pixels along each side of a Dask chunk; the result does not depend on it.
         gdal: access settings of the catalogue.
@@ -70,7 +70,7 @@ def load_l2a(
     access = {"sign": sign, "invalid": NO_DATA, "may_be_empty": True, "gdal": gdal}
     assets = {band: assets_of(items, band, **access) for band in bands}  # type: ignore[arg-type]
     added = [
-        added_to(item, [assets[band][number].sample() for band in bands], offset_rule)
+        added_to(item, [assets[band][number].sample() for band in bands], _rule_of(item, offset_rule))
         for number, item in enumerate(items)
     ]
     layers = {
@@ -84,6 +84,11 @@ def load_l2a(
     classes = load_band(assets_of(items, SCENE_CLASS, **access), grid, chunk=chunk, resampling="nearest")  # type: ignore[arg-type]
     layers[SCENE_CLASS] = classes.fillna(0).astype("uint8").assign_attrs(units="1", long_name="scene class of Sen2Cor")
     return xr.Dataset(layers, attrs=_attributes(acquisition, added))
+
+
+def _rule_of(item: CatalogItem, default: ReflectanceOffset) -> ReflectanceOffset:
+    """The rule of the catalogue that a tile comes from."""
+    return default if item.catalog is None else profile_of(item.catalog).reflectance_offset
 
 
 def declared_offset(item: CatalogItem, rule: ReflectanceOffset) -> float:

@@ -166,7 +166,7 @@ def _overpass(plan: MappingPlan, acquisition: Acquisition) -> xr.Dataset:
     return load_l2a(
         acquisition,
         plan.grid,
-        offset_rule=profile_of(acquisition.slices[0].catalog or plan.catalog).reflectance_offset,
+        offset_rule=profile_of(plan.catalog).reflectance_offset,
         chunk=plan.options.prepare.chunk,
         **access_of(plan),
     )

@@ -51,7 +51,9 @@ def make_plan(
     wanted = given.plan
     steps = given.steps.model_copy(update={"detect": chosen_detector(given.detector, given.detector_options)})
     catalog, *more = (catalogs,) if isinstance(catalogs, CatalogReference) else catalogs
-    passes, notes = choose_passes(found.passes, found.references, event, wanted, elevation=bool(found.dem))
+    passes, notes = choose_passes(
+        found.passes, found.references, event, wanted, elevation=bool(found.dem), catalogs=(catalog, *more)
+    )
     if not passes:
         raise NoAcquisitionError(_nothing_found(event, (catalog, *more), found, notes))
     if wanted.require_references and not any(planned.references for planned in passes):

@@ -7,7 +7,7 @@ import pytest
 from shapely.geometry import box, mapping, shape
 
 from pipeline_lib.catalog.product import choose_passes, of_most_cover
-from pipeline_lib.model import Acquisition, CatalogItem, Event, OrbitDirection, ProductType
+from pipeline_lib.model import Acquisition, CatalogItem, CatalogReference, Event, OrbitDirection, ProductType
 from pipeline_lib.model.area import area_of_bbox
 from pipeline_lib.options.search import Mixture, PlanOptions
 
@@ -126,6 +126,22 @@ def test_products_of_two_makers_are_not_alike():
     planned, notes = choose_passes([one(1, RTC)], opera, EVENT, PlanOptions())
     assert planned[0].is_mixture
     assert "RTC of OPERA_L2_RTC-S1_V1 alone" in notes[0]
+
+
+def test_of_two_makers_that_are_as_good_the_catalogue_named_first_is_taken():
+    a, b = (CatalogReference(profile="generic", url=f"https://{name}.example.org") for name in "ab")
+
+    def of(acquisition, catalog):
+        slices = tuple(item.model_copy(update={"catalog": catalog}) for item in acquisition.slices)
+        return acquisition.model_copy(update={"slices": slices})
+
+    here = [of(each, a) for each in (one(1, RTC), *before(RTC))]
+    there = [of(each, b) for each in (one(1, RTC, collection="opera"), *before(RTC, collection="opera"))]
+    for order in ((a, b), (b, a)):
+        passes, pool = [here[0], there[0]], [*there[1:], *here[1:]]
+        planned, _ = choose_passes(passes, pool, EVENT, PlanOptions(), catalogs=order)
+        assert {item.catalog for ref in planned[0].references for item in ref.slices} == {order[0]}
+        assert len(planned) == 1
 
 
 def test_without_an_elevation_model_grd_is_no_choice():
