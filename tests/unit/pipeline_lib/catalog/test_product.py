@@ -118,6 +118,11 @@ def test_a_mixture_is_the_last_resort_and_said(there, others):
     assert chosen([one(1, there)], [*before(others, 9), *before(there, 1)])[0] == [(there, {there})]
 
 
+def test_a_mixture_is_better_than_no_comparison():
+    products, _ = chosen([one(1, GRD), one(1, RTC, polarisations=("hh",))], before(RTC))
+    assert products == [(GRD, {RTC})]
+
+
 def test_products_of_two_makers_are_not_alike():
     opera = before(RTC, collection="OPERA_L2_RTC-S1_V1")
     planned, _ = choose_passes([one(1, RTC)], [*opera, *before(RTC, 3)], EVENT, PlanOptions())
