@@ -11,7 +11,7 @@ from urllib.parse import urljoin, urlsplit
 import requests
 
 from pipeline_lib.catalog.safety import AccessPolicy, check_addresses, check_href
-from pipeline_lib.errors import AssetError
+from pipeline_lib.errors import AssetError, UnreachableAssetError
 
 TOKEN_VARIABLE = "EARTHDATA_TOKEN"  # noqa: S105 - the name of a variable
 MAX_REDIRECTS = 8
@@ -75,13 +75,16 @@ def _followed(href: str, token: str, policy: AccessPolicy) -> str:
                         continue
                     code = answer.status_code
             except requests.RequestException as error:
-                raise AssetError(f"{href} cannot be reached ({type(error).__name__}); try again later.") from None
+                raise UnreachableAssetError(
+                    f"{href} cannot be reached ({type(error).__name__}); try again later."
+                ) from None
             if code in {401, 403}:
                 raise AssetError(
                     f"{href}: NASA Earthdata refuses the login (HTTP {code}). The token in {TOKEN_VARIABLE} may have "
                     "run out, or its owner has not accepted the archive's terms once in a browser."
                 )
             if code >= 400:
-                raise AssetError(f"{href}: its server answers HTTP {code}.")
+                kind = UnreachableAssetError if code == 429 or code >= 500 else AssetError
+                raise kind(f"{href}: its server answers HTTP {code}.")
             return here
     raise AssetError(f"{href} redirects more than {MAX_REDIRECTS} times.")

@@ -23,6 +23,7 @@ from pipeline_lib.catalog.footprint import footprint_of
 from pipeline_lib.catalog.signing import local_path
 from pipeline_lib.errors import OverbankError, shown
 from pipeline_lib.load.raster import load_raster
+from pipeline_lib.load.raster_bands import Scale, told
 from pipeline_lib.load.safe_files import SafeFiles, find_safe
 from pipeline_lib.load.safe_xml import parse_xml
 from pipeline_lib.model import CatalogItem
@@ -148,17 +149,32 @@ def own_scene(paths: Sequence[Path]) -> CatalogItem:
     for path in paths:
         pol = named_polarisation(path)
         given = tuple(str(one).lower() for one in side.get("polarisations", ())) or ((pol,) if pol else None)
-        scene = load_raster(path, scale="db" if side.get("unit") == "db" else None, polarisations=given)
-        for entry in str(scene.attrs["bands"]).split():
-            band_pol, number = entry.split(":")
-            assets[band_pol] = _href(str(path))
-            facts[f"overbank:band:{band_pol}"] = int(number)
-        facts["overbank:unit"] = str(side.get("unit") or ("db" if scene.attrs["scale"] == "db" else "power"))
+        scene = load_raster(path, scale=_scale_of(side), polarisations=given)
+        with rasterio.open(path) as opened:
+            what = told(opened, path, given)
+        for position, band_pol in what.bands.items():
+            if band_pol in scene:
+                if what.gains[position] != (1.0, 0.0):
+                    raise NotASceneError("it declares a scale and an offset; write the values themselves")
+                assets[band_pol] = _href(str(path))
+                facts[f"overbank:band:{band_pol}"] = position + 1
+        facts["overbank:unit"] = "power" if scene.attrs["scale"] == "linear" else str(scene.attrs["scale"])
         facts["overbank:backscatter"] = str(side.get("backscatter") or scene.attrs["backscatter"])
     orbit = _orbit(platform, start, granule[0] if granule else "") | _named_orbit(side, name if not granule else "")
     return _item(
         name, collection=f"own-{facts['overbank:backscatter']}", times=(start, end), assets=assets, facts=facts | orbit
     )
+
+
+def _scale_of(side: Mapping[str, Any]) -> Scale | None:
+    """How a side file says that numbers are to be read; None where it does not."""
+    unit = side.get("unit")
+    if unit is None:
+        return None
+    scales: dict[str, Scale] = {"power": "linear", "amplitude": "amplitude", "db": "db"}
+    if unit not in scales:
+        raise NotASceneError(f"its side file has the unit {unit!r}; expected one of {', '.join(scales)}")
+    return scales[unit]
 
 
 def _item(

@@ -23,7 +23,7 @@ class Record(BaseModel):
     def identity(self) -> dict[str, Any]:
         """The record as JSON without what may change while the data stay the same: where assets and catalogues are."""
         plain = _hrefs_as(self.model_dump(mode="json"), lambda href: urlsplit(href).path)
-        identity: dict[str, Any] = _without_catalog_urls(plain)
+        identity: dict[str, Any] = _without_catalogs(plain)
         return identity
 
     @property
@@ -51,12 +51,12 @@ def _hrefs_as(value: Any, change: Callable[[str], str]) -> Any:
     return [_hrefs_as(part, change) for part in value] if isinstance(value, list) else value
 
 
-def _without_catalog_urls(value: Any) -> Any:
-    """Of every ``catalog`` the profile alone; none where there is none, as before items named theirs."""
+def _without_catalogs(value: Any) -> Any:
+    """Without the catalogue of each item; of a plan's own the profile stays."""
     if isinstance(value, dict):
         return {
-            key: {"profile": part["profile"]} if key == "catalog" else _without_catalog_urls(part)
+            key: {"profile": part["profile"]} if key == "catalog" else _without_catalogs(part)
             for key, part in value.items()
-            if key != "catalog" or isinstance(part, dict)
+            if key != "catalog" or "item_id" not in value
         }
-    return [_without_catalog_urls(part) for part in value] if isinstance(value, list) else value
+    return [_without_catalogs(part) for part in value] if isinstance(value, list) else value

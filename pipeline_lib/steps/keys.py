@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from pipeline_lib.catalog.profiles import profile_of
+from pipeline_lib.catalog.profiles import is_whole_dem, profile_of
 from pipeline_lib.content import digest_of_file
 from pipeline_lib.errors import AssetError, shown
 from pipeline_lib.load.orbit_file import orbit_files_near
@@ -49,7 +49,7 @@ def scene_key(plan: MappingPlan, acquisition: Acquisition, base: Stored | None =
     options = plan.options.prepare
     made_of: dict[str, Any] = {"grid": plan.grid.identity, "acquisition": _acquisition(acquisition)}
     if acquisition.product is ProductType.GRD:
-        sea = sea_cells(plan.event.aoi, plan.dem) if profile_of(plan.catalog).dem_is_whole else ()
+        sea = sea_cells(plan.event.aoi, plan.dem) if is_whole_dem(plan.dem) else ()
         made_of |= {"dem": _items(plan.dem), "sea": sea, "calibrate": _calibration(plan, acquisition)}
     else:
         made_of |= {"resampling": options.resampling}
@@ -88,7 +88,7 @@ def overpass_key(plan: MappingPlan, overpass: Acquisition) -> str:
         "overpass",
         grid=plan.grid.identity,
         acquisition=_acquisition(overpass),
-        offset=profile_of(plan.catalog).reflectance_offset,
+        offsets=[profile_of(item.catalog or plan.catalog).reflectance_offset for item in overpass.slices],
         cloud_margin_px=plan.options.prepare.cloud_margin_px,
     )
 
@@ -217,7 +217,8 @@ def _local_files(item: CatalogItem) -> dict[str, str]:
     """Content of the assets that lie on this machine; an archive's own files are known by what their item says."""
     parts = {key: urlsplit(href) for key, href in item.assets.items()}
     paths = {key: Path(unquote(part.path)) for key, part in parts.items() if part.scheme in {"", "file"}}
-    return {key: digest_of_file(path) for key, path in paths.items() if path.is_file()}
+    within = {key: next((one for one in (path, *path.parents) if one.is_file()), None) for key, path in paths.items()}
+    return {key: digest_of_file(path) for key, path in within.items() if path is not None}  # of a member, its zip
 
 
 def _calibration(plan: MappingPlan, acquisition: Acquisition) -> dict[str, Any]:

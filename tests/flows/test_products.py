@@ -105,7 +105,7 @@ def test_a_pass_of_which_one_slice_is_terrain_corrected_is_mapped_whole(archive,
     for folder, out in ((archive, tmp_path / "grd"), (both, tmp_path / "rtc")):
         with serve(folder) as url:
             product = map_event(short, url, str(out), OPTIONS)
-        areas.append(product.figures["flood_area_km2"])
+        areas.append(product.figures.flood_area_km2)
         with rasterio.open(next(out.glob("*/current/passes/*/flood_extent.tif"))) as layer:
             assert (layer.read(1) == 255).mean() < 0.05
     assert areas[0] == pytest.approx(areas[1], rel=0.1)
@@ -132,7 +132,7 @@ def test_grd_of_a_catalogue_without_elevation(archive, both, tmp_path):
     )
     with serve(archive) as url:
         product = map_event(event, url, str(tmp_path / "out"), only_grd.model_copy(update={"search": search}))
-    assert product.figures["observed_share"] > 0.9
+    assert product.figures.observed_share > 0.9
 
 
 def test_a_mixture_is_used_with_its_gain(archive, tmp_path):

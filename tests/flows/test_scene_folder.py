@@ -40,7 +40,7 @@ def test_twelve_files_are_mapped_by_one_command(scenes, small_world, event, tmp_
     done = CliRunner().invoke(build_app(), arguments)
     assert done.exit_code == 0, done.output
     product = published_product(tmp_path / "out", "mine")
-    assert product.figures["passes"] == 1
+    assert product.figures.passes == 1
     folder = tmp_path / "out" / "mine" / "current"
     plan = json.loads((folder / "plan.json").read_text())
     (planned,) = plan["passes"]
