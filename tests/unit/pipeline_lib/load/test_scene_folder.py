@@ -88,7 +88,7 @@ def test_a_bare_hyp3_name_knows_its_orbit(tmp_path, power):
 
 
 def test_own_rasters_by_name_and_by_side_file(tmp_path, power):
-    decibel = 10 * np.log10(np.maximum(power, 1e-3))
+    decibel = 10 * np.log10(np.where(power > 0, power, np.nan))
     write(tmp_path / "S1A_20251101T171450_R015_A.tif", np.stack([power / 5, power]), names=("Gamma0_VH", "Gamma0_VV"))
     write(tmp_path / "mine.tif", decibel)
     side = {
@@ -118,8 +118,9 @@ def test_own_rasters_by_name_and_by_side_file(tmp_path, power):
 
     assert np.allclose(loaded(named).vv[:, 10:], power[:, 10:], rtol=1e-5)
     assert np.allclose(loaded(named).vh[:, 10:], power[:, 10:] / 5, rtol=1e-5)
-    assert np.allclose(loaded(with_side).vv[:, 10:], np.maximum(power, 1e-3)[:, 10:], rtol=1e-5)
-    assert loaded(named).attrs["backscatter"] == "sigma0"
+    assert np.allclose(loaded(with_side).vv[:, 10:], power[:, 10:], rtol=1e-5)
+    assert loaded(named).attrs["backscatter"] == "gamma0"
+    assert loaded(with_side).attrs["backscatter"] == "sigma0"
 
 
 def test_what_is_not_understood_is_listed(tmp_path, power):
@@ -143,7 +144,7 @@ def test_what_is_not_understood_is_listed(tmp_path, power):
     for name, reason in {
         "no-date_S1A_VV.tif": "when it was sensed",
         "20251101T171450_VV.tif": "the satellite",
-        "S1A_20251101T171450_R015_A_VV.tif": "no data at all",
+        "S1A_20251101T171450_R015_A_VV.tif": "holds no data",
         "S1A_20251102T171450_R015_A.tif": "which polarisation",
         "S1A_20251103T171450_VV.tif": "has date; known are",
         "S1A_20251104T171450_R015_A_VV.tif": "cannot be read",
