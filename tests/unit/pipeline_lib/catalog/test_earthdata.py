@@ -66,6 +66,13 @@ def test_the_signed_address_is_reached_once_and_only_the_archive_sees_the_token(
     assert not any("cloudfront" in url for url, _ in web.asked)
 
 
+def test_another_host_is_never_told_the_token(web):
+    href = "https://elsewhere.example.org/vv.tif"
+    web.answers[href] = (200, None)
+    assert signed(href, resolve_catalog("asf")) == href
+    assert web.asked == [(href, None)]
+
+
 def test_the_address_that_takes_passwords_alone_is_replaced(web):
     assert signed(f"https://datapool.asf.alaska.edu/RTC/OPERA-S1/{NAME}_VV.tif", resolve_catalog("asf")) == FINAL
 

@@ -78,3 +78,12 @@ def test_ground_that_changes_from_reference_to_reference_does_not_count(rng, gro
     assert measure_gain(scene_of(scene), stacked, references="r").gain_db == pytest.approx(
         {"vv": 0.5, "vh": 0.5}, abs=0.1
     )
+
+
+def test_water_that_is_always_dark_and_stable_does_not_count(rng, ground):
+    """Two thirds of the area are a lake that lies calm in every reference, and in wind in the pass."""
+    for power in ground.values():
+        power[:192] = 10**-2.4
+    windy = {name: np.where(power == 10**-2.4, power * 10**0.25, power) for name, power in ground.items()}
+    estimate = measure_gain(scene_of(seen(rng, windy, 0.5)), history_of(rng, ground), references="r")
+    assert estimate.gain_db == pytest.approx({"vv": 0.5, "vh": 0.5}, abs=0.1)
