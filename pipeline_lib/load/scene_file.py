@@ -38,9 +38,7 @@ HYP3 = re.compile(
 _UNITS = {"p": "power", "a": "amplitude", "d": "db"}
 _DURATION = timedelta(seconds=25)
 """Of a scene whose name tells its beginning alone: an IW slice is 25 s long."""
-_GRANULE = re.compile(
-    r"S1[A-D]_(?:IW|EW|S[1-6])_[A-Z]{3}[A-Z_]_[0-9]S[SD][VH]_\d{8}T\d{6}_\d{8}T\d{6}_\d{6}_[0-9A-F]{6}"
-)
+_SLICE = re.compile(r"S1[A-D]_(?:IW|EW|S[1-6])_[A-Z]{3}[A-Z_]_[0-9]S[SD][VH]_\d{8}T\d{6}_\d{8}T\d{6}_\d{6}_[0-9A-F]{6}")
 _MOMENT = re.compile(r"(?<!\d)(\d{4})-?(\d{2})-?(\d{2})[T_-]?(\d{2})[:-]?(\d{2})[:-]?(\d{2})(?!\d)")
 _PLATFORM = re.compile(r"(?<![A-Za-z0-9])S1([A-D])(?![A-Za-z0-9])", re.IGNORECASE)
 _ORBIT = re.compile(r"(?<![A-Za-z0-9])(?:R|T|orbit|track)_?(\d{1,3})(?![0-9])", re.IGNORECASE)
@@ -71,13 +69,13 @@ def hyp3_scene(named: re.Match[str], images: Mapping[str, str], readme: str | No
     Args:
         named: its name, of `HYP3`.
         images: polarisation to the path of its GeoTIFF, which may lead into a zip.
-        readme: path of its README, which names the granule that it was made from; None where it is missing.
+        readme: path of its README, which names the slice that it was made from; None where it is missing.
 
     Raises:
         NotASceneError: neither says on which orbit it was flown, or an image cannot be read.
     """
     platform, start = named["platform"], _moment_of(named["start"])
-    granule = _GRANULE.search(_text(readme)) if readme else None
+    source_slice = _SLICE.search(_text(readme)) if readme else None
     hrefs = {pol: _href(path) for pol, path in images.items()}
     measure = "gamma0" if named["measure"] == "g" else "sigma0"
     return _item(
@@ -86,7 +84,7 @@ def hyp3_scene(named: re.Match[str], images: Mapping[str, str], readme: str | No
         times=(start, start + _DURATION),
         assets=hrefs,
         facts={
-            **_orbit(platform, start, granule[0] if granule else ""),
+            **_orbit(platform, start, source_slice[0] if source_slice else ""),
             "sar:instrument_mode": named["mode"],
             "overbank:unit": _UNITS[named["unit"]],
             "overbank:backscatter": measure,
@@ -138,8 +136,8 @@ def own_scene(paths: Sequence[Path]) -> CatalogItem:
         RasterError: it is no raster of calibrated backscatter.
     """
     side, name = _side_file(paths[0]), paths[0].stem
-    granule = _GRANULE.search(name)
-    start, end = _sensing(side, name, granule[0] if granule else "")
+    source_slice = _SLICE.search(name)
+    start, end = _sensing(side, name, source_slice[0] if source_slice else "")
     platform = str(side.get("platform") or (found[0] if (found := _PLATFORM.search(name)) else "")).upper()
     platform = sentinel.platform_of({"platform": platform}, "") or ""
     if not platform:
@@ -160,7 +158,9 @@ def own_scene(paths: Sequence[Path]) -> CatalogItem:
                 facts[f"overbank:band:{band_pol}"] = position + 1
         facts["overbank:unit"] = "power" if scene.attrs["scale"] == "linear" else str(scene.attrs["scale"])
         facts["overbank:backscatter"] = str(side.get("backscatter") or scene.attrs["backscatter"])
-    orbit = _orbit(platform, start, granule[0] if granule else "") | _named_orbit(side, name if not granule else "")
+    orbit = _orbit(platform, start, source_slice[0] if source_slice else "") | _named_orbit(
+        side, name if not source_slice else ""
+    )
     return _item(
         name, collection=f"own-{facts['overbank:backscatter']}", times=(start, end), assets=assets, facts=facts | orbit
     )
@@ -202,18 +202,18 @@ def _href(path: str) -> str:
     return Path(path).absolute().as_uri()
 
 
-def _orbit(platform: str, start: datetime, granule: str) -> dict[str, JsonValue]:
-    """Platform and orbit under their STAC names: from the name of the granule, else worked out from time."""
+def _orbit(platform: str, start: datetime, source_slice: str) -> dict[str, JsonValue]:
+    """Platform and orbit under their STAC names: from the name of the slice, else worked out from time."""
     facts: dict[str, JsonValue] = {"platform": platform}
     flown = sentinel.orbit_at(platform, start)
-    named = sentinel.relative_orbit_of({}, granule, platform) if granule else None
+    named = sentinel.relative_orbit_of({}, source_slice, platform) if source_slice else None
     if named is not None:
         facts["sat:relative_orbit"] = named
     elif flown is not None:
         facts["sat:relative_orbit"] = flown[0]
     if flown is not None:
         facts["sat:orbit_state"] = flown[1].value
-    if granule and (absolute := sentinel.absolute_orbit_of({}, granule)):
+    if source_slice and (absolute := sentinel.absolute_orbit_of({}, source_slice)):
         facts["sat:absolute_orbit"] = absolute
     return facts
 
@@ -230,13 +230,13 @@ def _named_orbit(side: Mapping[str, Any], name: str) -> dict[str, JsonValue]:
     return facts
 
 
-def _sensing(side: Mapping[str, Any], name: str, granule: str) -> tuple[datetime, datetime]:
+def _sensing(side: Mapping[str, Any], name: str, source_slice: str) -> tuple[datetime, datetime]:
     """Begin and end of sensing."""
     given = side.get("datetime")
     moment = instant_of(given.isoformat() if isinstance(given, datetime) else given)
     if moment is not None:
         return moment, moment + _DURATION
-    named = sentinel.sensing_of({}, granule) if granule else None
+    named = sentinel.sensing_of({}, source_slice) if source_slice else None
     if named is not None:
         return named
     found = _MOMENT.search(name)
