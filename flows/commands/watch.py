@@ -107,12 +107,16 @@ def show(name: Name, out: Out = OUT, as_json: AsJson = False) -> None:
 def edit(
     name: Name,
     catalog: Annotated[
-        str | None, typer.Option("--catalog", "--catalogue", help="URL of a STAC API, or a profile name.")
+        list[str] | None,
+        typer.Option("--catalog", "--catalogue", help="As of `watch add`; several times: in the order preferred."),
     ] = None,
     every: Annotated[str | None, typer.Option(help="How often to ask: 15m, 2h, 1d.")] = None,
     grace: Annotated[str | None, typer.Option(help="How long a partial pass waits for further slices.")] = None,
     publish_if: Annotated[float | None, typer.Option(help="Least flooded area that opens an event, km2.")] = None,
     anomaly: Annotated[float | None, typer.Option(help="Least flooded share; 0: any.")] = None,
+    revise: Annotated[
+        bool | None, typer.Option("--revise/--no-revise", help="Whether a better product makes a revision.")
+    ] = None,
     approve: Annotated[
         bool | None, typer.Option("--approve/--no-approve", help="Whether a person must approve what is published.")
     ] = None,
@@ -120,7 +124,7 @@ def edit(
     out: Out = OUT,
 ) -> None:
     """Change a watch; what it knows stays. For another area add another watch."""
-    from pipeline_lib.steps.event import read_map_options
+    from pipeline_lib.steps.event import catalog_names, read_map_options
     from pipeline_lib.steps.watch import register_of
     from pipeline_lib.steps.watch_text import edited
 
@@ -128,7 +132,8 @@ def edit(
         name,
         lambda watch: edited(
             watch,
-            catalog=catalog,
+            catalog=catalog_names(catalog) if catalog else None,
+            revise=revise,
             every=every,
             grace=grace,
             publish_if={"min_flood_km2": publish_if, "min_anomaly": anomaly},

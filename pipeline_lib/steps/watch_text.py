@@ -7,7 +7,7 @@ from typing import Any
 
 from shapely.geometry import shape
 
-from pipeline_lib.catalog.profiles import resolve_catalog
+from pipeline_lib.catalog.profiles import catalogs_of
 from pipeline_lib.errors import InputError, shown
 from pipeline_lib.model import Event
 from pipeline_lib.model.instant import instant_of
@@ -83,6 +83,7 @@ def edited(
     publish_if: dict[str, float | None],
     approve: bool | None,
     options: MapOptions | None,
+    revise: bool | None = None,
 ) -> Watch:
     """A watch with what flags change of it; None leaves things as they are.
 
@@ -98,6 +99,7 @@ def edited(
         "catalog": catalog,
         "every_minutes": None if every is None else duration(every).total_seconds() / 60,
         "grace_minutes": None if grace is None else duration(grace).total_seconds() / 60,
+        "revise": revise,
         "publish_if": rule,
         "options": wanted.model_dump(mode="json"),
     }
@@ -113,7 +115,7 @@ def checked(watch: Watch, now: datetime) -> Watch:
         AreaError: the area cannot be mapped as one event.
         UnknownNameError: no such catalogue, or detector.
     """
-    resolve_catalog(watch.catalog)
+    catalogs_of(watch.catalog)
     window = Event(event_id=watch.name, aoi=watch.aoi, start=watch.since, end=watch.since + timedelta(seconds=1))
     refuse_impossible(window, MapOptions.model_validate(watch.options))
     if watch.since > now:

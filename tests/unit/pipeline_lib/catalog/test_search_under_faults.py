@@ -247,7 +247,7 @@ def test_missing_collections_are_noted_but_not_grd_where_there_is_rtc(small_arch
         found = search_event(flood_event, resolve_catalog(url), OPTIONS)
     assert found.passes == ()
     assert "The catalogue has no sentinel-1-rtc or sentinel1-rtc." in found.notes
-    assert "The catalogue has no sentinel-1-grd or sentinel1-grd." in found.notes
+    assert "The catalogue has no sentinel-1-grd or sentinel1-grd or sentinel-1-l1-grd." in found.notes
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,7 @@ from pipeline_lib.store import Store
 from pipeline_lib.water import detectors
 
 START = datetime(2024, 5, 10, tzinfo=timezone.utc)
+ARCHIVE = CatalogReference(profile="planetary-computer", url="http://localhost")
 
 
 def item(item_id: str, *assets: str, west: float = 10.0, south: float = 45.0) -> CatalogItem:
@@ -57,6 +58,7 @@ def item(item_id: str, *assets: str, west: float = 10.0, south: float = 45.0) ->
         footprint=area_of_bbox(west, south, west + 1, south + 1),
         assets={name: f"http://localhost:1/{item_id}/{name}.tif" for name in assets},
         facts={"updated": "2024-05-11"},
+        catalog=ARCHIVE,
     )
 
 
@@ -78,7 +80,8 @@ def acquisition(name: str, product: ProductType, *assets: str) -> Acquisition:
 STEPS = StepOptions(prepare=PrepareOptions(speckle_filter="lee"), detect=DetectorChoice(detector="adaptive"))
 PLAN = MappingPlan(
     event=Event(event_id="e", aoi=area_of_bbox(10.5, 45.2, 11.5, 45.8), start=START, end=START + timedelta(days=2)),
-    catalog=CatalogReference(profile="planetary-computer", url="http://localhost"),
+    catalog=ARCHIVE,
+    more_catalogs=(ARCHIVE,),
     grid=Grid(crs="EPSG:32632", transform=(10, 0, 578000, 0, -10, 4985000), shape=(64, 64)),
     passes=(
         PlannedPass(
@@ -155,14 +158,28 @@ ACQUISITION = (
     *("acquisition_id", "platform", "product", "start", "end", "polarisations", "relative_orbit", "orbit_direction"),
     *(f"slices.0.{name}" for name in ITEM),
 )
+FROM = [
+    f"{place}.catalog.{name}"
+    for place in (
+        *(f"passes.{n}.{part}.slices.0" for n in (0, 1) for part in ("acquisition", "references.0")),
+        *("dem.0", "water_occurrence.0", "optical.0.slices.0"),
+    )
+    for name in CatalogReference.model_fields
+]
+"""From which catalogue each item comes."""
 PLAN_DECIDES: dict[str, set[str]] = {
     "event.event_id": set(),
     "event.aoi": {"event", "scene of GRD"},  # by the cells of sea in it
     "event.start": {"composite"},
     "event.end": set(),
     "event.title": set(),
-    "catalog.profile": {"composite", "overpass", "scene of GRD"},  # offset of reflectances; whether sea has tiles
+    "catalog.profile": set(),  # each item says where it comes from
     "catalog.url": set(),
+    "more_catalogs.0.profile": set(),
+    "more_catalogs.0.url": set(),
+    **{place: set() for place in FROM},
+    "dem.0.catalog.profile": {"scene of GRD"},  # whether sea has tiles
+    "optical.0.slices.0.catalog.profile": {"composite", "overpass"},  # offset of reflectances
     "grid.crs": ON_GRID,
     "grid.transform": ON_GRID,
     "grid.shape": ON_GRID,
@@ -198,7 +215,7 @@ PREPARE_DECIDES: dict[str, set[str]] = {
 }
 CHANGED: dict[str, Any] = {
     "event.aoi": area_of_bbox(10.5, 44.8, 11.5, 45.8),
-    "catalog.profile": "generic",
+    "profile": "generic",
     "grid.crs": "EPSG:32633",
     "grid.transform": (20, 0, 578000, 0, -20, 4985000),
     "footprint": area_of_bbox(11.0, 45.0, 12.0, 46.0),
