@@ -89,6 +89,20 @@ def flood_row(chips: list[Chip], answers: list[Answer]) -> dict[str, object]:
     }
 
 
+HEADER = """# Real radar, events not seen
+
+Made by `make real` (benchmarks/real.py). *network NAME SEED* and *fused NAME SEED* are answers of networks that were
+trained by the recipe NAME without any chip of the event in question, and calibrated without it, alone and in the pool
+of the default detector. *Labelled chips*: water IoU pooled over all chips of Sen1Floods11, STAC Overflow and DFC2024,
+mean and median of those with at least 1 % water, the largest share of a dry chip that was called water, calibration
+error over all pixels and in the mean of the events; in brackets the 95 % interval by bootstrap over events, then
+chips. DFC2024, whose chips come with an elevation model and long-term water, counts as one event. *Sea*: recall of the
+sea off Puerto Rico on five dates. *Flood*: agreement with the automatic GFM product after Hurricane Maria, three passes
+before as references. The network's threshold (0.2) and its share in the pool (0.6) were chosen on these tables.
+
+"""
+
+
 def markdown(tables: dict[str, dict[str, dict[str, object]]]) -> str:
     """The tables of a page."""
     lines = []

@@ -35,7 +35,8 @@ SHOWN = ("water_iou", "mean_iou", "water_f1", "water_precision", "water_recall",
 HEADER = """# Ways of learning
 
 One run for each seed k, on test fold k of the recipe's folds of look-alike groups; figures are pooled over the test
-chips of all runs. How the table is made and what it means: [model cards](model-card.md); the commands of each row:
+chips of all runs. How the table is made and what it means: [experiments](../explanation/experiments.md); the
+commands of each row:
 [train your own student](../tutorial/train-a-student.md#repeat-the-comparison-table). On OMBRIA the teacher sees the
 optical image as well, the privileged student in half of its patches while it learns; the semi-supervised row has at
 most a fifth of the labels (whole look-alike groups), the weak row one bit for each tile of 64 pixels, the sparse row

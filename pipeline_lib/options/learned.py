@@ -35,7 +35,7 @@ class LearnedOptions(Options):
 class FusedOptions(LearnedOptions):
     """The network and the adaptive detector as one."""
 
-    network_share: float = Field(0.5, ge=0, le=1)
+    network_share: float = Field(0.6, ge=0, le=1)
     """Weight of the network's log-odds for a pass without references; the adaptive detector has the rest."""
     network_share_with_history: float = Field(0.8, ge=0, le=1)
     """The same for a pass with references: what changed tells the network of flooded vegetation, which the adaptive

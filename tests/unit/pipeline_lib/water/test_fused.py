@@ -83,7 +83,7 @@ def test_the_network_with_all_the_weight_is_the_learned_detector(scene) -> None:
     fused = detector("fused", options | {"network_share": 1.0}).detect(Observation(scene=scene))["water"].compute()
     learned = detector("learned", options).detect(Observation(scene=scene))["water"].compute()
     assert (fused == learned).all()
-    assert FusedOptions().network_share == 0.5
+    assert FusedOptions().network_share == 0.6
 
 
 def test_members_are_averaged_and_one_that_compares_sits_out_without_references(scene) -> None:
