@@ -17,6 +17,7 @@ from pipeline_lib.options.gate import ApprovalOptions
 from pipeline_lib.steps import approval, summary
 from pipeline_lib.steps.gate import Assessment
 from pipeline_lib.steps.mapped import Mapped
+from pipeline_lib.steps.news import tell_awaiting
 from tasks.gate import ask_for_approval
 
 GRACE_S = 3600
@@ -43,7 +44,7 @@ def approved(assessment: Assessment, mapped: Mapped, out: str, options: Approval
         request = approval.settle(Path(out), request, decision)
     if request.decision is not None:
         return request
-    _announce(request)
+    _announce(Path(out), request)
     if run_id is None:
         return request
     form = Approval.with_initial_data(description=summary.form_markdown(Path(out), request))
@@ -63,22 +64,21 @@ def resume_decided(out: str) -> int:
     """Let suspended runs go on whose request was decided on elsewhere, or whose time is up; return how many."""
     now, resumed = datetime.now(UTC), 0
     for request in approval.requests(Path(out)):
-        if request.run_id is None:
-            continue
         decision = request.decision or approval.timed_out(request, now)
-        if decision is None or not _is_suspended(UUID(request.run_id)):
+        if decision is None:
             continue
-        if request.decision is None:
+        suspended = [run_id for run_id in request.waiting_runs if _is_suspended(UUID(run_id))]
+        if suspended and request.decision is None:
             approval.settle(Path(out), request, decision)
-        resumed += resume(request, decision)
+        resumed += sum(_resume(UUID(run_id), decision) for run_id in suspended)
     return resumed
 
 
-def resume(request: approval.Request, decision: Decision) -> bool:
-    """Let the run of a request go on; whether it was suspended."""
+def _resume(run_id: UUID, decision: Decision) -> bool:
+    """Let one run go on; whether it was suspended."""
     answer = {"approve": decision.approved, "comment": decision.comment, "name": decision.by}
     try:
-        resume_flow_run(UUID(request.run_id), run_input=answer)
+        resume_flow_run(run_id, run_input=answer)
     except (NotPausedError, ObjectNotFound):
         return False
     return True
@@ -103,8 +103,9 @@ def _is_suspended(run_id: UUID) -> bool:
     return state is not None and state.is_paused()
 
 
-def _announce(request: approval.Request) -> None:
-    """Tell automations that a person is wanted."""
+def _announce(out: Path, request: approval.Request) -> None:
+    """Tell people, and automations, that a person is wanted."""
+    tell_awaiting(out, request)
     emit_event(
         "overbank.event.awaiting-approval",
         id=summary.event_identity(request.event_id, request.assessment.key),

@@ -15,6 +15,7 @@ from prefect.runtime import flow_run
 
 from pipeline_lib.errors import OverbankError, shown
 from pipeline_lib.steps import watch as steps
+from pipeline_lib.steps.news import tell_silence
 from pipeline_lib.steps.workspace import any_held
 from pipeline_lib.watch import Register
 from tasks.watch import poll
@@ -89,7 +90,7 @@ def _poll_one(register: Register, name: str, out: str, since: datetime | None, *
     for pass_id in result.decision.given_up:
         get_run_logger().error("Pass %s of watch %s failed too often; `watch backfill` tries again.", pass_id, name)
     if result.silent_days is not None:
-        _report_silence(register, name, result.silent_days)
+        _report_silence(register, name, out, result.silent_days)
     return len(rows)
 
 
@@ -132,9 +133,10 @@ def _announce(request: steps.Request, watch: str) -> None:
     )
 
 
-def _report_silence(register: Register, name: str, days: float) -> None:
+def _report_silence(register: Register, name: str, out: str, days: float) -> None:
     """Warn once that no new pass has come for longer than the orbit's repeat."""
     get_run_logger().warning("Silent gap: no new pass for watch %s in %.1f days.", name, days)
+    tell_silence(Path(out), name, days)
     emit_event(
         "overbank.watch.silent",
         resource={"prefect.resource.id": f"overbank.watch.{name}"},

@@ -4,6 +4,7 @@ Readers see what stood there before or what is there now, never a part; so does 
 who finds nothing but a hidden ``.partial`` beside it. Permissions are those of the process's umask.
 """
 
+import fcntl
 import os
 import shutil
 import uuid
@@ -75,6 +76,23 @@ def whole_folder(folder: Path, *, unless: Callable[[], bool] = lambda: False) ->
         raise unwritable(f"Cannot write {folder}", folder, error) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def one_writer(folder: Path) -> Iterator[None]:
+    """Wait until nobody else is in a block of the same folder; the lock is the kernel's and dies with its owner.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = (folder / ".lock").open("a")
+    except OSError as error:
+        raise unwritable(f"Cannot write {folder}", folder, error) from error
+    with handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
 
 
 def leftovers(path: Path) -> list[Path]:

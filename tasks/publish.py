@@ -1,5 +1,7 @@
 """Publish the event, and show it in the UI."""
 
+from pathlib import Path
+
 from prefect import task
 from prefect.artifacts import create_image_artifact, create_link_artifact, create_markdown_artifact
 from prefect.events import emit_event
@@ -7,6 +9,7 @@ from prefect.events import emit_event
 from pipeline_lib.model import Grounds, Product
 from pipeline_lib.steps import map_event, publish, summary
 from pipeline_lib.steps.mapped import Mapped
+from pipeline_lib.steps.news import tell_published
 from pipeline_lib.steps.workspace import Workspace
 from tasks.display import show
 from tasks.lineage import materialized
@@ -30,6 +33,7 @@ def publish_event(mapped: Mapped, out: str, place: map_event.Place, decision: Gr
     )
     show(create_link_artifact, key="page", link=summary.page_link(product), link_text=f"Page of {plan.event.event_id}")
     show(materialized, plan=plan, product=product)
+    tell_published(Path(out), product)
     _announce(product)
     return product
 

@@ -187,11 +187,13 @@ def _decide(event_id: str, comment: str, name: str | None, out: Path, *, approve
     from datetime import datetime, timezone
 
     from pipeline_lib.steps.approval import decide
+    from pipeline_lib.steps.news import tell_published
     from pipeline_lib.steps.summary import summary_text
 
     now = datetime.now(timezone.utc)
     request, product = decide(out.resolve(), event_id, approved=approved, comment=comment, by=name, now=now)
     typer.echo(request.standing)
     if product is not None:
+        tell_published(out.resolve(), product)
         typer.echo(summary_text(product))
         mirrored(out, event_id)

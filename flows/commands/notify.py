@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 Name = Annotated[str, typer.Argument(help="Name of the notification: lower-case letters, digits, dashes.")]
-Out = Annotated[Path, typer.Option(help="Folder of published events, whose desk runs (`overbank up`).")]
+Out = Annotated[Path, typer.Option(help="Folder of published events, whose desk runs; PREFECT_API_URL comes first.")]
 OUT = Path("out")
 
 
@@ -73,12 +73,30 @@ def send_test(name: Name, out: Out = OUT) -> None:
 
 
 def _connect(out: Path) -> None:
-    """Speak to the desk of that folder, or to the server that PREFECT_API_URL names."""
-    from flows.desk.services import desk_of
+    """Speak to the server that PREFECT_API_URL names, else to the desk of that folder, and say which it is.
+
+    Raises:
+        OverbankError: nothing answers there.
+    """
+    from urllib.parse import urlsplit
+
+    from flows.desk.services import answers, desk_of
     from flows.embedded import set_prefect_environment
+    from pipeline_lib.errors import OverbankError
 
     set_prefect_environment()
-    if "PREFECT_API_URL" not in os.environ:
+    named = os.environ.get("PREFECT_API_URL")
+    if named is None:
         desk = desk_of(out, auth=os.environ.get("OVERBANK_AUTH"))
         wanted = ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING")
         os.environ.update({key: value for key, value in desk.environment.items() if key in wanted})
+    url = os.environ["PREFECT_API_URL"]
+    place = urlsplit(url)
+    why = f"the desk of {out.resolve()}" if named is None else "PREFECT_API_URL of the environment, whatever --out says"
+    port = place.port or (443 if place.scheme == "https" else 80)
+    shown = f"{place.hostname}:{port}"
+    if not answers(place.hostname or "", port, timeout_s=5.0):
+        raise OverbankError(
+            f"No server answers at {shown} ({why}); start the desk with `overbank up`, or correct PREFECT_API_URL."
+        )
+    typer.echo(f"server: {shown} ({why})", err=True)

@@ -17,6 +17,7 @@ def register(app: typer.Typer) -> None:
     app.command("up")(up)
     app.command("down")(down)
     app.command("status")(status)
+    app.command("tend", hidden=True)(tend)
 
 
 def up(
@@ -40,7 +41,7 @@ def up(
         start_detached(desk)
     else:
         Supervisor(desk, apply).run(lambda line: typer.echo(line, err=True))
-    typer.echo(f"UI: http://{host}:{port}  pages: http://{host}:{pages_port}  events: {desk.out}")
+    typer.echo(f"UI: {desk.ui_url}  pages: {desk.pages_url}  events: {desk.out}")
 
 
 def down(out: Out = Path("out")) -> None:
@@ -48,6 +49,19 @@ def down(out: Out = Path("out")) -> None:
     from flows.desk.start import stop
 
     typer.echo("stopped" if stop(_desk(out)) else f"no desk runs for {out}")
+
+
+def tend(
+    out: Annotated[Path, typer.Option(envvar="OVERBANK_OUT", help="Folder of published events.")],
+    local: Annotated[bool, typer.Option("--local", help="All workers are on this machine.")] = False,
+) -> None:
+    """Deliver news, end dead runs and send lost events again, until stopped: a part of every desk."""
+    from flows.embedded import set_prefect_environment
+
+    set_prefect_environment()
+    from flows.desk.tend import tend as look_after
+
+    look_after(out.resolve(), lambda line: typer.echo(line, err=True), local=local)
 
 
 def status(

@@ -1,5 +1,6 @@
 """Which processes a desk is made of, and how each is told that nothing may phone home."""
 
+import ipaddress
 import json
 import os
 import socket
@@ -37,8 +38,18 @@ class Desk:
 
     @property
     def api_url(self) -> str:
-        """The Prefect API."""
-        return f"http://{self.host}:{self.port}/api"
+        """The Prefect API, for the processes of this machine."""
+        return f"http://{_in_url(reachable(self.host, here=True))}:{self.port}/api"
+
+    @property
+    def ui_url(self) -> str:
+        """Where browsers find the Prefect UI: ``PREFECT_UI_URL`` where the operator set it (a reverse proxy)."""
+        return os.environ.get("PREFECT_UI_URL") or f"http://{_in_url(reachable(self.host))}:{self.port}"
+
+    @property
+    def pages_url(self) -> str:
+        """Where browsers find the event pages: ``OVERBANK_PAGES_URL`` where the operator set it."""
+        return os.environ.get("OVERBANK_PAGES_URL") or f"http://{_in_url(reachable(self.host))}:{self.pages_port}"
 
     @property
     def dask_address(self) -> str | None:
@@ -60,7 +71,9 @@ class Desk:
             # A run that is asked for now waits 2.5 s on average, not 5; a poll writes, and SQLite has one writer.
             "PREFECT_WORKER_QUERY_SECONDS": "5",
             "OVERBANK_OUT": str(self.out),
-            "OVERBANK_PAGES_URL": f"http://{self.host}:{self.pages_port}",
+            "OVERBANK_PAGES_URL": self.pages_url,
+            "PREFECT_UI_URL": self.ui_url,
+            "PREFECT_UI_API_URL": os.environ.get("PREFECT_UI_API_URL") or f"{self.ui_url.rstrip('/')}/api",
         }
         if self.auth:
             environment["PREFECT_SERVER_API_AUTH_STRING"] = self.auth
@@ -98,12 +111,15 @@ def services_of(desk: Desk) -> tuple[Service, ...]:
         listens=(desk.host, desk.port),
     )
     worker = Service(name="worker", command=(*python, "prefect", "worker", "start", "--pool", POOL, "--name", "desk"))
+    # On loopback no worker of another machine can be at work here.
+    local = ("--local",) if is_loopback(desk.host) else ()
+    tend = Service(name="tend", command=(*python, "flows", "tend", "--out", str(desk.out), *local))
     pages = Service(
         name="pages",
         command=(*python, "flows", "serve", str(desk.out), "--host", desk.host, "--port", str(desk.pages_port)),
         listens=(desk.host, desk.pages_port),
     )
-    return (server, *_dask(desk, python), worker, pages)
+    return (server, *_dask(desk, python), worker, tend, pages)
 
 
 def _dask(desk: Desk, python: tuple[str, ...]) -> tuple[Service, ...]:
@@ -141,6 +157,38 @@ def _dask(desk: Desk, python: tuple[str, ...]) -> tuple[Service, ...]:
         ),
     )
     return scheduler, workers
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens there."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def reachable(host: str, *, here: bool = False) -> str:
+    """An address that exists, for a host to listen on: 0.0.0.0 and :: mean all of this machine's, and are none.
+
+    Args:
+        host: Name or address.
+        here: For this machine itself; else for others.
+    """
+    if host not in {"0.0.0.0", "::", ""}:  # noqa: S104 - compared, not bound
+        return host
+    if here:
+        return "::1" if host == "::" else "127.0.0.1"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+        try:
+            asked.connect(("192.0.2.1", 9))  # sends nothing: the system says by which of its addresses it would go out
+        except OSError:
+            return socket.gethostname()
+        return str(asked.getsockname()[0])
+
+
+def _in_url(host: str) -> str:
+    """An address of IPv6 stands in brackets."""
+    return f"[{host}]" if ":" in host else host
 
 
 def answers(host: str, port: int, timeout_s: float = 1.0) -> bool:

@@ -1,9 +1,8 @@
-"""What a desk's server is told once it answers: pool, limits, deployments, and the automation that ends dead runs."""
+"""What a desk's server is told once it answers: pool, limits and deployments."""
 
 import os
 import subprocess
 import sys
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,7 @@ from flows.desk.services import POOL, Desk
 from pipeline_lib.errors import InputError, OverbankError
 
 ZOMBIES = "overbank: runs without a heartbeat have crashed"
-SILENT_AFTER = timedelta(seconds=90)
-"""Three missed heartbeats of 30 s."""
+"""The automation by which overbank 0.1 ended dead runs; see `flows.desk.dead_runs`."""
 
 
 def deployments_file() -> Path:
@@ -63,9 +61,9 @@ def _deploy_all(environment: dict[str, str], folder: Path) -> None:
 
 
 def prepare_server() -> None:
-    """Pool, GPU slots and the automation that ends dead runs, on the server that ``PREFECT_API_URL`` names."""
+    """Pool and GPU slots on the server that ``PREFECT_API_URL`` names, without automations of older versions."""
     _create_pool_and_limits()
-    _create_zombie_automation()
+    _drop_automations()
 
 
 def _create_pool_and_limits() -> None:
@@ -89,35 +87,15 @@ def _create_pool_and_limits() -> None:
             client.create_global_concurrency_limit(limit)
 
 
-def _create_zombie_automation() -> None:
-    """Runs whose process and worker both died stay Running for ever unless someone notices the missing heartbeat."""
+def _drop_automations() -> None:
+    """Automations of overbank 0.1: one that ended dead runs made SQLite lose events, and others told news by events."""
     from prefect.automations import Automation
-    from prefect.client.schemas.objects import StateType
-    from prefect.events.actions import ChangeFlowRunState
-    from prefect.events.schemas.automations import EventTrigger, Posture
 
-    trigger = EventTrigger(
-        after={"prefect.flow-run.heartbeat"},
-        # Whatever happens to a run is a sign of life: a suspended one waits for a person and has no heartbeat.
-        expect={"prefect.flow-run.*"},
-        match={"prefect.resource.id": ["prefect.flow-run.*"]},
-        for_each={"prefect.resource.id"},
-        posture=Posture.Proactive,
-        threshold=1,
-        within=SILENT_AFTER,
-    )
-    wanted = Automation(
-        name=ZOMBIES,
-        description="A run without a heartbeat for 90 s is marked Crashed; the watch then asks for it again.",
-        trigger=trigger,
-        actions=[ChangeFlowRunState(state=StateType.CRASHED, message="no heartbeat for 90 s")],
-    )
+    from flows.notify.subscriptions import adopt_automations
+
+    adopt_automations()
     try:
-        existing: Any = Automation.read(name=ZOMBIES)
+        found: Any = Automation.read(name=ZOMBIES)
     except ValueError:
-        existing = None
-    if existing is not None and existing.trigger.expect != trigger.expect:
-        existing.delete()
-        existing = None
-    if existing is None:
-        wanted.create()
+        return
+    found.delete()

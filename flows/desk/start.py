@@ -1,6 +1,5 @@
 """Starting a desk in the background, stopping it, and saying how it is."""
 
-import ipaddress
 import subprocess
 import sys
 import time
@@ -8,7 +7,7 @@ from typing import Any
 
 import psutil
 
-from flows.desk.services import Desk
+from flows.desk.services import Desk, is_loopback
 from flows.desk.supervisor import (
     READY_TIMEOUT_S,
     refuse_second,
@@ -18,6 +17,7 @@ from flows.desk.supervisor import (
     stop_orphans,
 )
 from pipeline_lib.errors import InputError, OverbankError
+from pipeline_lib.steps.outbox import outbox_lines
 from pipeline_lib.steps.watch import register_of
 from pipeline_lib.steps.watch_text import watch_documents, watch_lines
 
@@ -28,11 +28,7 @@ def check_exposure(desk: Desk) -> None:
     Raises:
         InputError: the address is reachable from elsewhere and there is no ``--auth``.
     """
-    try:
-        local = ipaddress.ip_address(desk.host).is_loopback
-    except ValueError:
-        local = desk.host == "localhost"
-    if not local and not desk.auth:
+    if not is_loopback(desk.host) and not desk.auth:
         raise InputError(
             f"Listening on {desk.host} lets others on the network start runs; give --auth user:password "
             "(or OVERBANK_AUTH), or listen on 127.0.0.1."
@@ -87,17 +83,17 @@ def status_lines(desk: Desk) -> tuple[list[str], bool]:
     """What runs, and whether all of it does."""
     supervisor = running_supervisor(desk)
     if supervisor is None:
-        return [f"no desk runs for {desk.out}", *watch_lines(register_of(desk.out))], False
+        return [f"no desk runs for {desk.out}", *watch_lines(register_of(desk.out)), *outbox_lines(desk.out)], False
     services = running_services(desk)
     lines = [f"desk of {desk.out}, supervisor pid {supervisor.pid}"]
     for name, process in services.items():
         condition = "DOWN, being started again" if process is None else f"pid {process.pid}"
         lines.append(f"  {name:<15} {condition}")
-    return [*lines, *watch_lines(register_of(desk.out))], all(services.values())
+    return [*lines, *watch_lines(register_of(desk.out)), *outbox_lines(desk.out)], all(services.values())
 
 
 def status_document(desk: Desk) -> dict[str, Any]:
-    """What `status_lines` says, as JSON: pids of the supervisor and of each service (null: down), and the watches."""
+    """What `status_lines` says, as JSON: pids of supervisor and services (null: down), undelivered news, watches."""
     supervisor = running_supervisor(desk)
     services = {} if supervisor is None else running_services(desk)
     return {
@@ -105,5 +101,6 @@ def status_document(desk: Desk) -> dict[str, Any]:
         "healthy": supervisor is not None and all(services.values()),
         "supervisor": None if supervisor is None else supervisor.pid,
         "services": {name: None if process is None else process.pid for name, process in services.items()},
+        "news": outbox_lines(desk.out),
         "watches": watch_documents(register_of(desk.out)),
     }

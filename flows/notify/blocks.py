@@ -9,9 +9,10 @@ from prefect.blocks.fields import SecretDict
 from prefect.blocks.notifications import CustomWebhookNotificationBlock, SlackWebhook
 from prefect.client.orchestration import get_client
 
-from flows.notify.automations import NEWS, PREFIX, automation_names, create, delete
 from flows.notify.mail import EmailNotification
+from flows.notify.subscriptions import PREFIX, subscribe, subscriptions, unsubscribe
 from pipeline_lib.errors import InputError, OverbankError, UnknownNameError
+from pipeline_lib.steps.news import KINDS
 
 CLASSES: dict[str, type[NotificationBlock]] = {
     "webhook": CustomWebhookNotificationBlock,
@@ -30,13 +31,12 @@ def add(name: str, kind: str, address: str, on: tuple[str, ...]) -> None:
     if kind not in CLASSES:
         raise UnknownNameError("kind of notification", kind, tuple(CLASSES))
     for one in on:
-        if one not in NEWS:
-            raise UnknownNameError("news", one, tuple(NEWS))
+        if one not in KINDS:
+            raise UnknownNameError("news", one, KINDS)
     if not address.startswith(SCHEMES[kind]):
         raise InputError(f"The address of a {kind} notification begins with {' or '.join(SCHEMES[kind])}.")
-    block_id: Any = _block(kind, address).save(_block_name(name), overwrite=True)
-    delete(name)
-    create(name, block_id, on)
+    _block(kind, address).save(_block_name(name), overwrite=True)
+    subscribe(name, on)
 
 
 def _block(kind: str, address: str) -> Any:
@@ -57,23 +57,24 @@ def listed() -> dict[str, dict[str, Any]]:
     slugs = {block.get_block_type_slug(): kind for kind, block in CLASSES.items()}
     with get_client(sync_client=True) as client:
         documents: Any = client.request("POST", "/block_documents/filter", json={"include_secrets": False}).json()
+        told = subscriptions(client)
     for document in documents:
         name = str(document["name"] or "")
-        if name.startswith("overbank-notify-") and document["block_type"]["slug"] in slugs:
-            short = name.removeprefix("overbank-notify-")
-            news = {one.removeprefix(f"{PREFIX} {short}: ").split()[0] for one in automation_names(short)}
-            found[short] = {"kind": slugs[document["block_type"]["slug"]], "on": sorted(news), "id": document["id"]}
+        if name.startswith(PREFIX) and document["block_type"]["slug"] in slugs:
+            short = name.removeprefix(PREFIX)
+            news = sorted(told[short].on) if short in told else []
+            found[short] = {"kind": slugs[document["block_type"]["slug"]], "on": news, "id": document["id"]}
     return found
 
 
 def remove(name: str) -> None:
-    """Delete a notification: its automations, then its block.
+    """Delete a notification: what it is told, then its block.
 
     Raises:
         UnknownNameError: there is none of that name.
     """
     known = _known(name)
-    delete(name)
+    unsubscribe(name)
     with get_client(sync_client=True) as client:
         client.delete_block_document(UUID(known["id"]))
 
@@ -86,13 +87,26 @@ def send_test(name: str) -> None:
         OverbankError: it could not be delivered; the message does not tell the address.
     """
     known = _known(name)
-    slug = CLASSES[known["kind"]].get_block_type_slug()
-    block: Any = Block.load(f"{slug}/{_block_name(name)}")
+    body = f"The notification {name!r} works. Nothing has happened."
+    if problem := send(name, known["kind"], "overbank: a test", body):
+        raise OverbankError(f"{name} could not be reached ({problem}); check its address.")
+
+
+def send_by_name(name: str, subject: str, body: str) -> str:
+    """Send one message to a notification; return why it could not be delivered, without the address, or nothing."""
+    known = listed().get(name)
+    return "it has no address any more" if known is None else send(name, known["kind"], subject, body)
+
+
+def send(name: str, kind: str, subject: str, body: str) -> str:
+    """Send one message now; return why it could not be delivered, without the address, or nothing."""
     try:
+        block: Any = Block.load(f"{CLASSES[kind].get_block_type_slug()}/{_block_name(name)}")
         with block.raise_on_failure():
-            block.notify(subject="overbank: a test", body=f"The notification {name!r} works. Nothing has happened.")
+            block.notify(subject=subject, body=body)
     except Exception as error:  # noqa: BLE001 - whatever the transport raises, its words may hold the address
-        raise OverbankError(f"{name} could not be reached ({type(error).__name__}); check its address.") from None
+        return type(error).__name__
+    return ""
 
 
 def _known(name: str) -> dict[str, Any]:
@@ -106,4 +120,4 @@ def _block_name(name: str) -> str:
     """Block names take lower-case letters, digits and dashes only."""
     if not name or not all(letter.isdigit() or letter == "-" or "a" <= letter <= "z" for letter in name):
         raise InputError(f"Notification name {name!r}: use lower-case letters, digits and dashes.")
-    return f"overbank-notify-{name}"
+    return PREFIX + name

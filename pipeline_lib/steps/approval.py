@@ -5,10 +5,11 @@ taken outlives a crash between it and the publication.
 """
 
 import getpass
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from pipeline_lib.atomic import write_atomically
+from pipeline_lib.atomic import one_writer, write_atomically
 from pipeline_lib.errors import InputError, StoreError
 from pipeline_lib.model import Decision, EventFigures, Grounds, Product, Record
 from pipeline_lib.options.gate import ApprovalOptions
@@ -34,7 +35,9 @@ class Request(Record):
     """Of the version that would be published."""
     asked: datetime
     run_id: str | None = None
-    """The suspended run that goes on once there is an answer; None where nothing waits."""
+    """Of requests that overbank 0.1 wrote: the one run that waits."""
+    run_ids: tuple[str, ...] = ()
+    """Suspended runs that go on once there is an answer; several runs may map the same content."""
     decisions: tuple[Decision, ...] = ()
     """The last one counts; a person may decide again after a time-out."""
 
@@ -52,6 +55,11 @@ class Request(Record):
     def decision(self) -> Decision | None:
         """What holds now; None while nobody has decided."""
         return self.decisions[-1] if self.decisions else None
+
+    @property
+    def waiting_runs(self) -> tuple[str, ...]:
+        """Every run that waits for the answer."""
+        return self.run_ids if self.run_id is None else tuple(dict.fromkeys((self.run_id, *self.run_ids)))
 
     @property
     def standing(self) -> str:
@@ -81,13 +89,14 @@ def ask(
     """
     path = _path(out, assessment.event_id, assessment.key)
     if path.exists() and not _taken_back_since(out, known := _read(path)):
-        if known.run_id == run_id or run_id is None:
+        if run_id is None or run_id in known.waiting_runs:
             return known
-        return _write(out, known.model_copy(update={"run_id": run_id}))
+        return _changed(out, known, lambda now: {"run_ids": (*now.run_ids, run_id)})
     content = publication_of(mapped, holding(mapped.mosaic))
     path.parent.mkdir(parents=True, exist_ok=True)
     figures = draw_quicklook(content.smaller(PREVIEW_PX), out / assessment.event_id, path.with_suffix(".png"))
-    fresh = Request(assessment=assessment, mapped=mapped, options=options, figures=figures, asked=now, run_id=run_id)
+    fresh = Request(assessment=assessment, mapped=mapped, options=options, figures=figures, asked=now)
+    fresh = fresh.model_copy(update={"run_ids": () if run_id is None else (run_id,)})
     return _write(out, fresh)
 
 
@@ -117,7 +126,7 @@ def settle(out: Path, request: Request, decision: Decision) -> Request:
     Raises:
         StoreError: the folder cannot be written.
     """
-    return _write(out, request.model_copy(update={"decisions": (*request.decisions, decision)}))
+    return _changed(out, request, lambda now: {"decisions": (*now.decisions, decision)})
 
 
 def decide(
@@ -183,6 +192,14 @@ def _read(path: Path) -> Request:
         return Request.model_validate_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise StoreError(f"The approval request {path} cannot be read ({error}); delete it and map again.") from error
+
+
+def _changed(out: Path, request: Request, change: Callable[[Request], dict[str, object]]) -> Request:
+    """Change a request as it stands now: a run may ask while a person decides."""
+    path = _path(out, request.event_id, request.assessment.key)
+    with one_writer(path.parent):
+        now = _read(path)
+        return _write(out, now.model_copy(update=change(now)))
 
 
 def _write(out: Path, request: Request) -> Request:

@@ -29,6 +29,7 @@ from pipeline_lib.options.search import SearchOptions
 from pipeline_lib.projections import need_projections
 from pipeline_lib.publish.versions import need_links
 from pipeline_lib.steps.hardware import gpu_count
+from pipeline_lib.steps.outbox import outbox_lines
 
 DISTRIBUTION = "overbank"
 SHOWN = ("prefect", "dask", "xarray", "odc-stac", "rasterio", "pystac-client", "torch", "zarr")
@@ -84,6 +85,7 @@ def examine(catalog: str | None = None, folder: Path = Path()) -> tuple[Finding,
         *(check_archive(chosen) if chosen else [check_catalog(one, needed=False) for one in known]),
         _prefect(os.environ),
         check_folder(folder),
+        *check_news(folder),
         *check_buckets(os.environ),
         _memory(),
     )
@@ -188,6 +190,12 @@ def check_folder(folder: Path) -> Finding:
             name="disk", level=level, text=text, fix="free space; a full Sentinel-1 scene takes some gigabytes"
         )
     return Finding(name="disk", level=Level.OK, text=text)
+
+
+def check_news(folder: Path) -> list[Finding]:
+    """Whether news of the desk waits, or was lost; nothing where none does."""
+    fix = "overbank status; is the desk up, and does the address still answer (overbank notify test NAME)?"
+    return [Finding(name="news", level=Level.NOTE, text=line, fix=fix) for line in outbox_lines(folder)]
 
 
 def check_buckets(environment: Mapping[str, str]) -> list[Finding]:

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from pipeline_lib.model import Record
 from pipeline_lib.options import Options
+from pipeline_lib.steps import outbox
 from pipeline_lib.steps.watch import register_of
 from pipeline_lib.steps.workspace import store_of
 from pipeline_lib.store import GRACE
@@ -19,6 +20,8 @@ class RetentionOptions(Options):
     """Intermediate datasets not used for so long are removed; they can be made again."""
     history_days: float = Field(default=400.0, ge=0)
     """Polls older than this are forgotten."""
+    news_days: float = Field(default=90.0, ge=0)
+    """Messages that were delivered, or given up, so long ago are forgotten."""
     runs_days: float = Field(default=90.0, ge=0)
     """Overbank's own runs that ended longer ago are removed from the Prefect server, and their results from the machine
     of the retention run."""
@@ -48,5 +51,6 @@ def forget(out: Path, options: RetentionOptions, now: datetime) -> Removed:
     store = store_of(out)
     swept = store.sweep(now - GRACE)
     datasets = store.forget(now - timedelta(days=options.intermediates_days))
+    outbox.forget(out, now - timedelta(days=options.news_days))
     lines = register_of(out).prune(now - timedelta(days=options.history_days))
     return Removed(datasets=datasets, groups=swept.groups, freed_bytes=swept.bytes, history_lines=lines)

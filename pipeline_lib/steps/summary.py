@@ -111,9 +111,14 @@ def event_identity(*parts: object) -> uuid.UUID:
 
 
 def page_link(product: Product) -> str:
-    """Where people open the page: on the pages' server where one runs (``OVERBANK_PAGES_URL``), else the file."""
+    """Where the page of an event is: its address where there is one, else the file."""
+    return page_address(product) or local_path(product.page_href).as_uri()
+
+
+def page_address(product: Product) -> str:
+    """Where people open the page, by the server of pages that ``OVERBANK_PAGES_URL`` names; empty where none is."""
     server = os.environ.get("OVERBANK_PAGES_URL", "").rstrip("/")
-    return f"{server}/{product.event_id}/index.html" if server else local_path(product.page_href).as_uri()
+    return f"{server}/{product.event_id}/index.html" if server else ""
 
 
 def local_path(href: str) -> Path:

@@ -24,7 +24,7 @@ from prefect.utilities.templating import apply_values
 KUBERNETES = ("1.30", "1.37")
 SECRET = {"name": "overbank", "key": "auth-string"}
 COMPOSE_NEEDS = {"OVERBANK_AUTH": "user:password", "POSTGRES_PASSWORD": "secret"}
-SERVER_VALUES = {"global": {"prefect"}, "server": {"basicAuth"}, "backgroundServices": {"runAsSeparateDeployment"},
+SERVER_VALUES = {"global": {"prefect"}, "server": {"basicAuth", "uiConfig"}, "backgroundServices": {"runAsSeparateDeployment"},
                  "postgresql": {"enabled", "primary"}, "redis": {"enabled"}}  # fmt: skip
 WORKER_VALUES = {"image", "apiConfig", "selfHostedServerApiConfig", "config", "extraEnvVars"}
 
@@ -54,7 +54,7 @@ def manifests(repository):
     service = {"apiVersion": "v1", "kind": "Service", "spec": cluster["scheduler"]["service"]}
     return {
         "run": job_of_a_run(folder / "base-job-template.json"),
-        **dict(zip(("claim", "setup", "pages", "pages service"), shipped, strict=True)),
+        **dict(zip(("claim", "setup", "pages", "tend", "pages service"), shipped, strict=True)),
         **dict(zip(("dask worker", "dask scheduler", "dask service"), (*pods, service), strict=True)),
     }
 

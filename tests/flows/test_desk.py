@@ -2,10 +2,12 @@
 
 import os
 import signal
+import socket
 import time
 import urllib.error
 import urllib.request
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -110,10 +112,10 @@ def test_a_schedule_fires_and_its_run_completes(client, desk):
     assert done[0]["created_by"]["type"] == "SCHEDULE"
 
 
-def test_the_zombie_automation_is_there(client):
-    found = client.post("/automations/filter", json={}).raise_for_status().json()
-    zombies = next(one for one in found if "heartbeat" in one["name"])
-    assert zombies["trigger"]["expect"] == ["prefect.flow-run.*"], "a run that waits for approval is no zombie"
+def test_no_automation_is_made_and_what_tends_the_desk_runs(client, desk):
+    """One that waits for missing heartbeats locks SQLite, and events are lost."""
+    assert client.post("/automations/filter", json={}).raise_for_status().json() == []
+    assert running_services(desk)["tend"] is not None
 
 
 def test_killed_services_come_back(desk):
@@ -140,3 +142,24 @@ def test_beyond_loopback_needs_a_password(tmp_path, host):
         check_exposure(Desk(out=tmp_path, host=host))
     check_exposure(Desk(out=tmp_path, host=host, auth="a:b"))
     check_exposure(Desk(out=tmp_path))
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_addresses_told_to_browsers_exist(tmp_path, monkeypatch, host):
+    for name in ("PREFECT_UI_URL", "PREFECT_UI_API_URL", "OVERBANK_PAGES_URL"):
+        monkeypatch.delenv(name, raising=False)
+    desk = Desk(out=tmp_path, host=host, auth="a:b")
+    told = [desk.environment[name] for name in ("PREFECT_UI_URL", "PREFECT_UI_API_URL", "OVERBANK_PAGES_URL")]
+    assert not any(host in url for url in told), told
+    assert urlsplit(desk.api_url).hostname in {"127.0.0.1", "::1"}
+    assert socket.getaddrinfo(urlsplit(desk.ui_url).hostname, desk.port)
+
+
+def test_addresses_behind_a_proxy_are_the_operators(tmp_path, monkeypatch):
+    monkeypatch.setenv("PREFECT_UI_URL", "https://desk.example/prefect/")
+    monkeypatch.setenv("OVERBANK_PAGES_URL", "https://desk.example/events")
+    monkeypatch.delenv("PREFECT_UI_API_URL", raising=False)
+    environment = Desk(out=tmp_path).environment
+    assert environment["PREFECT_UI_API_URL"] == "https://desk.example/prefect/api"
+    assert environment["OVERBANK_PAGES_URL"] == "https://desk.example/events"
+    assert environment["PREFECT_API_URL"] == "http://127.0.0.1:4200/api"

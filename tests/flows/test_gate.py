@@ -17,7 +17,7 @@ from flows.cli import build_app
 from flows.map_event import map_event
 from pipeline_lib.errors import InputError
 from pipeline_lib.options.map_event import MapOptions
-from pipeline_lib.steps import approval
+from pipeline_lib.steps import approval, outbox
 from pipeline_lib.steps.events import retract_event
 from pipeline_lib.steps.published import published_product
 
@@ -149,7 +149,7 @@ def test_nobody_decides_in_time(out, archive, event, on_timeout, state, publishe
     run = execute(deployed_run(parameters(renamed(event, name), archive, out, chosen)))
     assert resume_decided(str(out)) == 0, "there is time left"
     asked = approval.waiting(out, name)
-    assert asked.run_id == str(run.id)
+    assert asked.waiting_runs == (str(run.id),)
     path = next((out / ".overbank" / name / "approvals").glob("*.json"))
     path.write_text(asked.model_copy(update={"asked": asked.asked - timedelta(hours=13)}).model_dump_json())
     assert resume_decided(str(out)) == 1, "the poll lets it go on"
@@ -182,3 +182,19 @@ def test_without_a_deployment_the_command_decides(out, archive, event):
     assert approval.waiting(out, "by-command").assessment.version == 2
     with pytest.raises(InputError, match="Nothing of nowhere waits"):
         approval.waiting(out, "nowhere")
+
+
+def test_every_run_that_waits_for_one_answer_goes_on_and_the_map_is_told_at_once(out, archive, event):
+    mine = renamed(event, "twice-event")
+    runs = [execute(deployed_run(parameters(mine, archive, out, options(required=True)))) for _ in range(2)]
+    assert [run.state.name for run in runs] == ["Suspended", "Suspended"]
+    (asked,) = approval.requests(out, "twice-event")
+    assert set(asked.waiting_runs) == {str(run.id) for run in runs}
+    done = CliRunner().invoke(build_app(), ["events", "approve", "twice-event", "--name", "Duty", "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    told = sorted(one.subject for one in outbox.waiting(out) if "twice-event" in one.subject)
+    assert told == ["Approve twice-event?", "Flood map twice-event, version 1"]
+    assert resume_decided(str(out)) == 2
+    assert [execute(run).state.type for run in runs] == [StateType.COMPLETED] * 2
+    assert published_product(out, "twice-event").version == 1
+    assert len([one for one in outbox.waiting(out) if "twice-event" in one.subject]) == 2, "no run tells it again"

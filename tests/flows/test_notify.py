@@ -1,23 +1,27 @@
-"""Notifications through Prefect's own blocks and automations, delivered to servers on loopback."""
+"""Notifications through Prefect's own blocks, delivered to servers on loopback."""
 
 import http.server
 import json
 import socket
 import threading
-import time
-import uuid
+from datetime import UTC, datetime, timedelta
 
-import httpx
 import pytest
 from prefect import flow, tags
+from prefect.automations import Automation
 from prefect.client.orchestration import get_client
-from prefect.events import emit_event
+from prefect.events.actions import DoNothing
+from prefect.events.schemas.automations import EventTrigger
 from typer.testing import CliRunner
 
 from flows.cli import build_app
 from flows.notify import blocks
+from flows.notify.deliver import Postman, deliver
 from flows.notify.mail import mail_address
+from flows.notify.subscriptions import adopt_automations, unsubscribe
 from pipeline_lib.errors import InputError, OverbankError, UnknownNameError
+from pipeline_lib.model import EventFigures, Product
+from pipeline_lib.steps.news import tell_published, tell_silence
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("prefect"), pytest.mark.usefixtures("prefect_server")]
 SECRET = "hush-7f3a"  # noqa: S105
@@ -51,61 +55,83 @@ def url_of(receiver):
     return f"http://127.0.0.1:{receiver.server_address[1]}/{SECRET}"
 
 
-def wait_for(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert condition()
-
-
-def say_published(version, identity):
-    payload = {"event": "po", "version": version, "page": "http://pages/po", "flood_area_km2": 2.5, "state": "growing"}
-    resource = {"prefect.resource.id": "overbank.event.po", "overbank.version": str(version)}
-    emit_event("overbank.event.published", id=identity, resource=resource, payload=payload)
-
-
 @flow(name="doomed", flow_run_name="map po")
 def doomed():
     raise OverbankError("the archive is down")
 
 
-def test_publication_failure_and_silence_are_each_delivered_once(receiver, monkeypatch):
+def product(version):
+    when = datetime.now(UTC)
+    known = {"flood_area_km2": 2.5, "state": "rising", "first_pass": when, "last_pass": when}
+    figures = EventFigures.model_validate(dict.fromkeys(EventFigures.model_fields, 0) | known)
+    place = {"collection_href": "c.json", "page_href": "file:///data/po/index.html", "quicklook_href": "q.png"}
+    return Product(
+        event_id="po", version=version, figures=figures, plan_digest="0", software="overbank 0", published=when, **place
+    )
+
+
+def test_publication_failure_and_silence_are_each_delivered_once(receiver, monkeypatch, tmp_path):
     monkeypatch.setenv("OVERBANK_NOTIFY_ADDRESS", url_of(receiver))
-    monkeypatch.setenv("PREFECT_API_URL", httpx.URL(str(get_client(sync_client=True).api_url)).__str__())
+    monkeypatch.setenv("PREFECT_API_URL", str(get_client(sync_client=True).api_url))
+    monkeypatch.delenv("OVERBANK_PAGES_URL", raising=False)
+    with tags("mapping"):
+        doomed(return_state=True)  # before anybody looked
     done = CliRunner().invoke(build_app(), ["notify", "add", "duty"])
     assert done.exit_code == 0, done.output
+    postman = Postman(blocks.send_by_name)
     try:
-        time.sleep(1)  # the server's automations are loaded by a message of its own
-        version = uuid.uuid4()
-        say_published(1, version)
-        say_published(1, version)  # emitted again after a crash
-        say_published(1, uuid.uuid4())  # and by another run of the same content
-        say_published(2, uuid.uuid4())
-        for _ in range(2):
-            emit_event(
-                "overbank.watch.silent",
-                resource={"prefect.resource.id": "overbank.watch.po"},
-                payload={"watch": "po", "silent_days": 13.0},
-            )
-        with tags("mapping"):
-            assert doomed(return_state=True).is_failed()
-        doomed(return_state=True)  # without the tag it is no run of ours
-        wait_for(lambda: len(receiver.received) >= 4)
-        time.sleep(3)
-        subjects = sorted(one["subject"] for one in receiver.received)
-        assert subjects == [
+        with get_client(sync_client=True) as client:
+            deliver(client, tmp_path, postman)
+            first = product(1)
+            tell_published(tmp_path, first)
+            tell_published(tmp_path, first)  # found again after a crash
+            tell_published(tmp_path, product(2))
+            for _ in range(2):
+                tell_silence(tmp_path, "po", 13.0)
+            with tags("mapping"):
+                assert doomed(return_state=True).is_failed()
+            with tags("poll"):
+                doomed(return_state=True)
+                doomed(return_state=True)
+            doomed(return_state=True)  # without the tag it is no run of ours
+            for _ in range(3):
+                deliver(client, tmp_path, postman)
+        assert sorted(one["subject"] for one in receiver.received) == [
             "Flood map po, version 1",
             "Flood map po, version 2",
+            "Polling Failed",
             "Run map po Failed",
             "Silent gap: po",
         ]
         texts = " ".join(one["text"] for one in receiver.received)
-        assert "2.5 km2 flooded" in texts
-        assert "the archive is down" in texts
-        assert "13.0 days" in texts
+        for said in (
+            "2.5 km2 flooded",
+            "the archive is down",
+            "13.0 days",
+            "overbank events show po",
+            "/runs/flow-run/",
+        ):
+            assert said in texts
+        assert "file:" not in texts
+        assert "None" not in texts
     finally:
         blocks.remove("duty")
     assert "duty" not in blocks.listed()
+
+
+def test_what_automations_told_before_is_told_still(receiver):
+    """A desk that is upgraded goes on telling, and its automations are gone."""
+    blocks.add("old", "webhook", url_of(receiver), ("published",))
+    unsubscribe("old")
+    for kind in ("failure", "failure 2", "silence"):
+        trigger = EventTrigger(expect={"overbank.none"}, threshold=1, within=timedelta(0))
+        Automation(name=f"overbank notify old: {kind}", trigger=trigger, actions=[DoNothing()]).create()
+    try:
+        assert adopt_automations() == 3
+        assert blocks.listed()["old"]["on"] == ["failure", "silence"]
+        assert adopt_automations() == 0
+    finally:
+        blocks.remove("old")
 
 
 def test_the_address_is_kept_secret(receiver, monkeypatch):
@@ -114,9 +140,9 @@ def test_the_address_is_kept_secret(receiver, monkeypatch):
         shown = CliRunner().invoke(build_app(), ["notify", "list"])
         assert "ops: webhook, told of published" in shown.output
         with get_client(sync_client=True) as client:
+            told = client.request("POST", "/variables/filter", json={}).text
             documents = client.request("POST", "/block_documents/filter", json={"include_secrets": False}).text
-            automations = client.request("POST", "/automations/filter", json={}).text
-        for text in (shown.output, documents, automations):
+        for text in (shown.output, documents, told):
             assert SECRET not in text
         blocks.send_test("ops")
         assert receiver.received[0]["subject"] == "overbank: a test"
