@@ -58,8 +58,8 @@ def load_raster(
     samples = samples_of(path, what, fill)
     if nodata is None or not math.isnan(nodata):
         check_one_value(samples, what, path)
+    check_order(samples, path)  # first: VV in the place of VH is too bright for power as well
     found = scale_of(samples, scale, what, path)
-    check_order(samples, path)
     scene = xr.Dataset(
         {
             name: _linear(source.isel(band=band, drop=True), found, what, band, fill)

@@ -6,6 +6,7 @@ import rasterio
 
 from benchmarks.inputs.raster_files import DB, FLOOR, HYP3, POWER, RASTER_FILES, outcome, tif
 from benchmarks.inputs.table import row
+from pipeline_lib.errors import RasterError
 from pipeline_lib.load.raster import load_raster
 
 
@@ -39,6 +40,11 @@ def test_what_a_file_says_of_itself_is_kept(tmp_path):
     snap = load_raster(tif(DB[::-1], words=("Gamma0_VH_db", "Gamma0_VV_db"))(tmp_path))
     assert (snap.attrs["backscatter"], snap.attrs["scale"]) == ("gamma0", "db")
     np.testing.assert_allclose(snap["vh"], POWER[1], rtol=1e-4)
+
+
+def test_swapped_bands_of_a_bright_scene_are_not_called_amplitude(tmp_path):
+    with pytest.raises(RasterError, match="the bands look swapped"):
+        load_raster(tif(POWER[::-1] * 1.6)(tmp_path))
 
 
 def test_one_value_that_was_measured_can_be_said(tmp_path):
