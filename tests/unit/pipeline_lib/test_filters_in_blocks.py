@@ -72,6 +72,16 @@ def test_a_pass_moved_onto_its_reference(shift, block_px):
     np.testing.assert_allclose(found["vv"], whole["vv"], rtol=2.5e-7)
 
 
+def test_integers_move_with_the_power_and_nothing_comes_from_beyond_the_edge():
+    estimate = ShiftEstimate(reference="r", dy_px=2, dx_px=-3, confidence=1, spread_px=0, correlation=1, blocks=9)
+    flags = np.random.default_rng(3).integers(1, 9, SHAPE).astype("u1")
+    found = moved(xr.Dataset({"vv": power(2), "flags": raster(flags)}), estimate)
+    wide = np.pad(flags, ((0, 2), (3, 0)))
+    np.testing.assert_array_equal(found["flags"], wide[2:, : SHAPE[1]])
+    wide = np.pad(power(2).values, ((0, 2), (3, 0)), constant_values=np.nan)
+    np.testing.assert_allclose(found["vv"], wide[2:, : SHAPE[1]], rtol=2.5e-7)
+
+
 @BLOCKS
 def test_clear_sky(block_px):
     rng = np.random.default_rng(4)
