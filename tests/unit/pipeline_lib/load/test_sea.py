@@ -75,6 +75,29 @@ def test_sea_is_filled_to_the_tile_and_no_void_is(chunk):
     assert with_sea(elevation(), ()).attrs.get("sea_cells") is None
 
 
+@pytest.mark.parametrize("chunk", [100, 37])
+def test_the_row_of_points_on_a_parallel_belongs_to_the_tile_south_of_it(chunk):
+    second = 1 / 3600
+    grid = GeoBox((100, 8), Affine(second, 0, 9.5, 0, -second, 45 + 60.5 * second), "EPSG:4326")
+    nothing = wrap_xr(np.full(grid.shape, np.nan, np.float32), grid).chunk(chunk)
+    south, north = (with_sea(nothing, ((9, row),)).compute().to_numpy() for row in (44, 45))
+    assert np.isnan(south[:60]).all()
+    assert (south[60:] == 0).all()
+    np.testing.assert_array_equal(np.isnan(north), ~np.isnan(south))
+
+
+@pytest.mark.parametrize(
+    ("latitude", "spacing_s"), [(49.9, 1.0), (50.1, 1.5), (-60.1, 2.0), (70.1, 3.0), (80.1, 5.0), (85.1, 10.0)]
+)
+def test_columns_lie_farther_apart_towards_the_poles(latitude, spacing_s):
+    tenth = 0.1 / 3600
+    grid = GeoBox((1, 120), Affine(tenth, 0, 10 - 119.5 * tenth, 0, -tenth, latitude), "EPSG:4326")
+    nothing = wrap_xr(np.full(grid.shape, np.nan, np.float32), grid).chunk(120)
+    filled = with_sea(nothing, ((10, int(np.floor(latitude))),)).compute().to_numpy()
+    # The last centre lies on 10 degrees; half a column west of it, less the edge itself, belongs to the tile.
+    assert np.isfinite(filled).sum() == pytest.approx(1 + 5 * spacing_s, abs=1)
+
+
 def test_radar_over_sea_without_elevation_is_observed(tmp_path):
     """Level sea under one pass: the part without a tile comes out as if its height had been given as 0."""
     flown = Pass(
