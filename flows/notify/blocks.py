@@ -12,7 +12,7 @@ from prefect.client.orchestration import get_client
 from flows.notify.mail import EmailNotification
 from flows.notify.subscriptions import PREFIX, subscribe, subscriptions, unsubscribe
 from pipeline_lib.errors import InputError, OverbankError, UnknownNameError
-from pipeline_lib.steps.news import KINDS
+from pipeline_lib.steps.outbox import KINDS
 
 CLASSES: dict[str, type[NotificationBlock]] = {
     "webhook": CustomWebhookNotificationBlock,

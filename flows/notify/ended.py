@@ -17,8 +17,7 @@ from prefect.utilities.urls import url_for
 
 from pipeline_lib.atomic import write_atomically
 from pipeline_lib.model import Record
-from pipeline_lib.steps.news import FAILURE
-from pipeline_lib.steps.outbox import Message, outbox_folder, put
+from pipeline_lib.steps.outbox import FAILURE, Message, outbox_folder, put
 
 EACH = ("mapping", "reference", "housekeeping", "training")
 """Tags of runs of which each failure is told."""

@@ -6,10 +6,7 @@ from pathlib import Path
 from pipeline_lib.model import Product
 from pipeline_lib.steps import outbox, summary
 from pipeline_lib.steps.approval import Request
-
-PUBLISHED, APPROVAL, FAILURE, SILENCE = "published", "approval", "failure", "silence"
-KINDS = (PUBLISHED, APPROVAL, FAILURE, SILENCE)
-"""What an address may be told, by the names that ``overbank notify add --on`` takes."""
+from pipeline_lib.steps.outbox import APPROVAL, PUBLISHED, SILENCE
 
 
 def tell_published(out: Path, product: Product) -> bool:

@@ -15,6 +15,9 @@ from pipeline_lib.model import Record
 from pipeline_lib.steps.private_folder import DESK, private_folder
 
 logger = logging.getLogger(__name__)
+PUBLISHED, APPROVAL, FAILURE, SILENCE = "published", "approval", "failure", "silence"
+KINDS = (PUBLISHED, APPROVAL, FAILURE, SILENCE)
+"""What an address may be told, by the names that ``overbank notify add --on`` takes."""
 STALE_AFTER = timedelta(days=7)
 """What happened longer ago is no news: it is not kept for delivery."""
 
@@ -34,7 +37,7 @@ class Message(Record):
     """One piece of news."""
 
     kind: str
-    """What is asked for by this name is told it: published, approval, failure, silence."""
+    """One of `KINDS`."""
     about: str
     """With ``kind``, what makes two messages the same one."""
     subject: str

@@ -135,6 +135,7 @@ def test_what_automations_told_before_is_told_still(receiver):
 
 
 def test_the_address_is_kept_secret(receiver, monkeypatch):
+    monkeypatch.setenv("PREFECT_API_URL", str(get_client(sync_client=True).api_url))
     blocks.add("ops", "webhook", url_of(receiver), ("published",))
     try:
         shown = CliRunner().invoke(build_app(), ["notify", "list"])
@@ -209,3 +210,10 @@ def test_what_cannot_be_meant_is_refused():
         blocks.remove("nobody")
     with pytest.raises(InputError, match="lower-case"):
         blocks.add("Not this", "webhook", "https://a.example", ("published",))
+
+
+def test_where_nothing_answers_one_sentence_says_which_server_was_meant(monkeypatch, tmp_path):
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    asked = CliRunner().invoke(build_app(), ["notify", "list", "--out", str(tmp_path)])
+    assert isinstance(asked.exception, OverbankError)
+    assert "No server answers at 127.0.0.1:9 (PREFECT_API_URL of the environment" in str(asked.exception)
