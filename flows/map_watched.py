@@ -1,4 +1,4 @@
-"""Map one pass that a watch found, and report back to the watch how it went."""
+"""Map the passes of one event that a watch found, and report back to the watch how it went."""
 
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,14 @@ def _run_name() -> str:
     result_serializer="json",
 )
 def map_watched(
-    watch: str, pass_id: str, fingerprint: str, event: Event, catalog: str, out: str, options: MapOptions
+    watch: str,
+    pass_id: str,
+    fingerprint: str,
+    event: Event,
+    catalog: str,
+    out: str,
+    options: MapOptions,
+    more_passes: dict[str, str] | None = None,
 ) -> Product | None:
     """Map the event of a watched pass.
 
@@ -43,19 +50,23 @@ def map_watched(
         catalog: Profile name or URL.
         out: Folder of published events.
         options: Of every step.
+        more_passes: Further passes of the event that this run is to map, each with its fingerprint.
 
     Returns:
         The published product; None where the pass was not worth an event, or was not approved.
     """
     register = register_of(Path(out))
+    passes = {pass_id: fingerprint, **(more_passes or {})}
     try:
         outcome = _map_up_to_date(register, watch, event, catalog, out, options)
     except Pause:
         raise  # suspended until a person decides: neither mapped nor failed
     except BaseException:
-        register.settle(watch, pass_id, fingerprint, PassState.FAILED)
+        for one, asked_with in passes.items():
+            register.settle(watch, one, asked_with, PassState.FAILED)
         raise
-    report_mapped(register, watch, pass_id, fingerprint, outcome)
+    for one, asked_with in passes.items():
+        report_mapped(register, watch, one, asked_with, outcome)
     return final_state(outcome)  # type: ignore[no-any-return]
 
 

@@ -1,4 +1,4 @@
-"""Watch areas: ask the catalogue, and ask for one mapping run for every pass that is new, complete or changed."""
+"""Watch areas: ask the catalogue, and for one mapping run for each event with a new, complete or changed pass."""
 
 import uuid
 from datetime import UTC, datetime
@@ -44,7 +44,7 @@ def watch_catalogue(out: str, name: str | None = None, since: datetime | None = 
         inline: Map in this run instead of asking for runs of the mapping deployment.
 
     Returns:
-        How many mapping runs were asked for.
+        How many passes mapping runs were asked for; those of one event share one.
 
     Raises:
         OverbankError: a catalogue could not be searched; the other watches were polled all the same.
@@ -79,12 +79,18 @@ def _poll_one(register: Register, name: str, out: str, since: datetime | None, *
     """Poll one watch and ask for what is due."""
     result = poll(name, out, since)
     rows: list[dict[str, Any]] = []
-    for due in result.decision.due:
-        request = steps.request_of(register, result.watch, due)
+    for request in steps.requests_of(register, result.watch, result.decision.due):
         run_id = _ask(request, result.watch.name, out, register, inline=inline)
         _announce(request, result.watch.name)
-        kind = "revision" if due.revision else "new"
-        rows.append({"pass": due.known.pass_id, "kind": kind, "event": request.event.event_id, "run": run_id})
+        rows += [
+            {
+                "pass": due.known.pass_id,
+                "kind": "revision" if due.revision else "new",
+                "event": request.event.event_id,
+                "run": run_id,
+            }
+            for due in request.due
+        ]
     if rows:
         create_table_artifact(key=f"watch-{_slug(name)}", table=rows, description=f"Passes of {name} asked for")
     for pass_id in result.decision.given_up:
@@ -96,10 +102,12 @@ def _poll_one(register: Register, name: str, out: str, since: datetime | None, *
 
 def _ask(request: steps.Request, watch: str, out: str, register: Register, *, inline: bool) -> str:
     """Ask for one run, exactly once for one key, and remember it."""
+    (pass_id, fingerprint), *more = request.passes.items()
     parameters: dict[str, Any] = {
         "watch": watch,
-        "pass_id": request.due.known.pass_id,
-        "fingerprint": request.due.known.fingerprint,
+        "pass_id": pass_id,
+        "fingerprint": fingerprint,
+        "more_passes": dict(more),
         "event": request.event.model_dump(mode="json"),
         "catalog": request.catalog,
         "out": out,
@@ -117,20 +125,21 @@ def _ask(request: steps.Request, watch: str, out: str, register: Register, *, in
         timeout=0,
         idempotency_key=request.idempotency_key,
         as_subflow=False,
-        flow_run_name=f"{watch}: {request.due.known.pass_id}",
+        flow_run_name=f"{watch}: {pass_id}" + (f" and {len(more)} more" if more else ""),
     )
     steps.remember_request(register, request, run_id=str(run.id))
     return str(run.id)
 
 
 def _announce(request: steps.Request, watch: str) -> None:
-    """Emit an event with a deterministic id, for automations of the user's own."""
-    emit_event(
-        "overbank.pass.due",
-        id=uuid.uuid5(uuid.NAMESPACE_URL, request.idempotency_key),
-        resource={"prefect.resource.id": f"overbank.watch.{watch}", "overbank.event": request.event.event_id},
-        payload={"pass": request.due.known.pass_id, "revision": request.due.revision},
-    )
+    """Emit an event with a deterministic id for each pass, for automations of the user's own."""
+    for due in request.due:
+        emit_event(
+            "overbank.pass.due",
+            id=uuid.uuid5(uuid.NAMESPACE_URL, request.key_of(due)),
+            resource={"prefect.resource.id": f"overbank.watch.{watch}", "overbank.event": request.event.event_id},
+            payload={"pass": due.known.pass_id, "revision": due.revision},
+        )
 
 
 def _report_silence(register: Register, name: str, out: str, days: float) -> None:

@@ -255,8 +255,15 @@ def map_request(watch: str, out: str, request: Request) -> int:
     """Map the pass that a watch asked for."""
     from flows.map_watched import map_watched
 
-    known = request.due.known
+    (pass_id, fingerprint), *more = request.passes.items()
     found = map_watched(
-        watch, known.pass_id, known.fingerprint, request.event, request.catalog, out, options=request.options
+        watch,
+        pass_id,
+        fingerprint,
+        request.event,
+        request.catalog,
+        out,
+        options=request.options,
+        more_passes=dict(more),
     )
     return 0 if found is None else int(found.version)

@@ -88,9 +88,8 @@ class Season:
         for result in results:
             self.counts["given up"] += len(result.decision.given_up)
             self.counts["silences"] += result.silent_days is not None
-            for due in result.decision.due:
-                request = steps.request_of(self.register, result.watch, due)
-                parameters = {"watch": name, "known": due.known, "event": request.event}
+            for request in steps.requests_of(self.register, result.watch, result.decision.due):
+                parameters = {"watch": name, "due": request.due, "event": request.event}
                 run = self.orchestrator.ask(request.idempotency_key, parameters, now)
                 if self.draw.random() < DIES:
                     self.counts["pollers killed"] += 1
@@ -105,19 +104,22 @@ class Season:
 
     def finish(self, run: Run) -> None:
         """A run comes to its end: it publishes and reports, or fails, or is dead."""
-        known: KnownPass = run.parameters["known"]
+        passes: list[KnownPass] = [one.known for one in run.parameters["due"]]
+        watch = passes[0].watch
         self.counts[f"runs: {run.fate}"] += 1
         if run.fate == "dies" and self.draw.random() < 0.5:
             return
         if run.fate == "fails":
-            self.register.settle(known.watch, known.pass_id, known.fingerprint, PassState.FAILED)
+            for known in passes:
+                self.register.settle(watch, known.pass_id, known.fingerprint, PassState.FAILED)
             return
-        self.publish(steps.widened(self.register, known.watch, run.parameters["event"]), known.watch, run.ends)
+        self.publish(steps.widened(self.register, watch, run.parameters["event"]), watch, run.ends)
         if run.fate == "works":
-            wet = is_wet(known.watch, known.start.isoformat())
-            self.register.settle(
-                known.watch, known.pass_id, known.fingerprint, PassState.MAPPED, flood_km2=9.0 * wet, worth=wet
-            )
+            for known in passes:
+                wet = is_wet(watch, known.start.isoformat())
+                self.register.settle(
+                    watch, known.pass_id, known.fingerprint, PassState.MAPPED, flood_km2=9.0 * wet, worth=wet
+                )
 
     def publish(self, event: Event, area: str, now: datetime) -> None:
         """The stand-in for mapping: a version of the event with what the archive shows now, if that is new."""

@@ -9,7 +9,7 @@ from pipeline_lib.catalog.merge import SAME_PASS, same_passes
 from pipeline_lib.catalog.profiles import catalogs_of
 from pipeline_lib.errors import NoAcquisitionError, NoReferenceError, OverbankError
 from pipeline_lib.load.orbit_file import orbit_files_near
-from pipeline_lib.model import Acquisition, Event, MappingPlan, ProductType, Record
+from pipeline_lib.model import Acquisition, Event, MappingPlan, ProductType, Record, digest_of
 from pipeline_lib.options.map_event import MapOptions
 from pipeline_lib.steps.private_folder import private_folder
 from pipeline_lib.steps.search import search_event
@@ -37,14 +37,30 @@ class PollResult(Record):
 
 
 class Request(Record):
-    """One mapping run to ask for."""
+    """One mapping run to ask for: every pass of one event that one poll found due."""
 
     event: Event
     catalog: str
     options: MapOptions
-    due: DuePass
-    idempotency_key: str
-    """The same for the same event, pass, slices and software: asked for twice, it runs once."""
+    due: tuple[DuePass, ...]
+    """In order of time; at least one."""
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same for the same event, passes, slices and software: asked for twice, it runs once."""
+        keys = [self.key_of(one) for one in self.due]
+        return keys[0] if len(keys) == 1 else f"{self.event.event_id}:{digest_of(keys)}"
+
+    @property
+    def passes(self) -> dict[str, str]:
+        """Id of each pass to the fingerprint that it is asked for with."""
+        return {one.known.pass_id: one.known.fingerprint for one in self.due}
+
+    def key_of(self, due: DuePass) -> str:
+        """What this pass is asked for with: event, slices, software and attempt."""
+        known = due.known
+        attempt = f"change{known.changes}-try{known.attempts}"
+        return ":".join((self.event.event_id, known.pass_id, known.fingerprint, version("overbank"), attempt))
 
 
 def register_of(out: Path) -> Register:
@@ -123,25 +139,48 @@ def _taken_up_again(known: tuple[KnownPass, ...], since: datetime) -> tuple[Know
     )
 
 
-def request_of(register: Register, watch: Watch, due: DuePass) -> Request:
-    """The mapping run that a due pass calls for.
+def requests_of(register: Register, watch: Watch, due: tuple[DuePass, ...]) -> tuple[Request, ...]:
+    """The mapping runs that due passes call for: one for each event.
 
-    Its event is written down before the run is asked for: should this process die in between, the next poll asks for
-    the same run, and other passes of the flood find their event.
+    Event and batch of each pass are written down before a run is asked for: should this process die in between, the
+    next poll asks for the same runs, whatever else is due by then, and other passes of the flood find their event. A
+    pass that another poller has seen change since is left to that poller.
     """
+    if not due:
+        return ()
     with register.revising(watch.name) as (passes, written):
-        event = event_of(watch, due, passes)
-        written.extend(
-            one.model_copy(update={"event_id": event.event_id})
-            for one in passes
-            if (one.pass_id, one.fingerprint) == (due.known.pass_id, due.known.fingerprint)
-        )
-        written.extend(taken_in(event, passes))
-    known = due.known
-    attempt = f"change{known.changes}-try{known.attempts}"
-    parts = (event.event_id, known.pass_id, known.fingerprint, version("overbank"), attempt)
+        known = {one.pass_id: one for one in passes}
+        there = [one for one in due if _is_as_seen(one, known)]
+        for one in there:
+            event = event_of(watch, one, tuple(known.values()))
+            joined = known[one.known.pass_id].model_copy(update={"event_id": event.event_id})
+            known[joined.pass_id] = joined
+            known |= {moved.pass_id: moved for moved in taken_in(event, tuple(known.values()))}
+        batches: dict[tuple[str | None, str], list[DuePass]] = {}
+        new: dict[str | None, str] = {}
+        for one in there:
+            now = known[one.known.pass_id]
+            batch = now.batch or new.setdefault(now.event_id, now.pass_id)
+            known[now.pass_id] = now.model_copy(update={"batch": batch})
+            batches.setdefault((now.event_id, batch), []).append(one)
+        before = {one.pass_id: one for one in passes}
+        written.extend(one for one in known.values() if one != before[one.pass_id])
     options = MapOptions.model_validate(watch.options).model_copy(update={"publish_if": watch.publish_if})
-    return Request(event=event, catalog=watch.catalog, options=options, due=due, idempotency_key=":".join(parts))
+    return tuple(
+        Request(
+            event=event_of(watch, batch[-1], tuple(known.values())),
+            catalog=watch.catalog,
+            options=options,
+            due=tuple(batch),
+        )
+        for batch in batches.values()
+    )
+
+
+def _is_as_seen(due: DuePass, known: dict[str, KnownPass]) -> bool:
+    """Whether a due pass has not changed since it was found due."""
+    now = known.get(due.known.pass_id)
+    return now is not None and now.fingerprint == due.known.fingerprint
 
 
 def widened(register: Register, name: str, event: Event) -> Event:
@@ -153,28 +192,31 @@ def widened(register: Register, name: str, event: Event) -> Event:
 
 
 def remember_request(register: Register, request: Request, run_id: str) -> bool:
-    """Write down that a run was asked for; whether this caller is the one who did.
+    """Write down that a run was asked for; whether this caller is the one who did, for any of its passes.
 
     Called after the orchestrator has accepted it. A crash between the two asks again with the same key, which the
     orchestrator answers with the same run; so does a second poller. Where another one was faster, the pass has changed
     or the run has ended already, nothing is overwritten.
     """
-    asked = request.due.known
-    with register.revising(asked.watch) as (passes, written):
-        now = next((one for one in passes if one.pass_id == asked.pass_id), None)
-        unasked = now is not None and now.state in {PassState.WAITING, PassState.FAILED}
-        if now is None or not unasked or (now.fingerprint, now.attempts) != (asked.fingerprint, asked.attempts):
-            return False
-        update = {
-            "state": PassState.TRIGGERED,
-            "triggered_fingerprint": asked.fingerprint,
-            "attempts": asked.attempts + 1,
-            "last_asked": asked.last_asked,
-            "event_id": request.event.event_id,
-            "run_id": run_id,
-        }
-        written.append(now.model_copy(update=update))
-    return True
+    with register.revising(request.due[0].known.watch) as (passes, written):
+        known = {one.pass_id: one for one in passes}
+        for due in request.due:
+            asked = due.known
+            now = known.get(asked.pass_id)
+            unasked = now is not None and now.state in {PassState.WAITING, PassState.FAILED}
+            if now is None or not unasked or (now.fingerprint, now.attempts) != (asked.fingerprint, asked.attempts):
+                continue
+            update = {
+                "state": PassState.TRIGGERED,
+                "triggered_fingerprint": asked.fingerprint,
+                "attempts": asked.attempts + 1,
+                "last_asked": asked.last_asked,
+                "event_id": request.event.event_id,
+                "run_id": run_id,
+                "batch": None,
+            }
+            written.append(now.model_copy(update=update))
+        return bool(written)
 
 
 def unsettled(register: Register, name: str) -> dict[str, str]:

@@ -107,6 +107,8 @@ class KnownPass(Record):
     outcome: str | None = None
     """How its run ended, in words: published, below the publish-if rule (and by how much), rejected, waiting."""
     run_id: str | None = None
+    batch: str | None = None
+    """First of the passes that share the run which is to be asked for; None once it was."""
 
 
 def fingerprint_of(take: Iterable[Acquisition], orbit: str = "") -> str:

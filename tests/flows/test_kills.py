@@ -112,7 +112,7 @@ def test_two_runs_at_once_for_two_passes_of_one_event_leave_both_in_it(place, tm
     watch = Watch.model_validate({**fields, "options": OPTIONS, "publish_if": rule})
     register.add(watch)
     due = steps.poll(register, "valley", LAST_DAY).decision.due
-    requests = [steps.request_of(register, watch, one) for one in due]
+    requests = [steps.requests_of(register, watch, (one,))[0] for one in due]
     assert len({one.event.event_id for one in requests}) == 1
     assert len(requests) == 2
     started = [runs.start(runs.map_request, "valley", str(tmp_path), one) for one in requests]

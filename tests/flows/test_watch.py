@@ -100,7 +100,7 @@ def test_a_run_that_never_reported_back_is_asked_for_again(own_world, hidden, ev
         from pipeline_lib.steps import watch as steps
 
         result = steps.poll(register, "valley", event.end)
-        request = steps.request_of(register, result.watch, result.decision.due[0])
+        request = steps.requests_of(register, result.watch, result.decision.due)[0]
         steps.remember_request(register, request, run_id="inline")  # the process died while mapping
         assert watch_catalogue(str(tmp_path), name="valley", inline=True) == 1
     assert register.passes("valley")[0].state is PassState.MAPPED

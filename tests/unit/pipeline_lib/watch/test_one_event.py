@@ -15,7 +15,7 @@ HALF_DAYS = st.integers(0, 120)
 
 
 def asked(passes, one):
-    """What `steps.watch.request_of` does in its transaction; the event."""
+    """What `steps.watch.requests_of` does in its transaction; the event."""
     passes.setdefault(one.known.pass_id, one.known)
     event = event_of(WATCH, one, tuple(passes.values()))
     update = {"event_id": event.event_id, "state": PassState.TRIGGERED}

@@ -43,8 +43,7 @@ def register(tmp_path):
 def ask(register, result):
     """What a poller does with each due pass; the keys under which runs were asked for."""
     keys = []
-    for due in result.decision.due:
-        request = steps.request_of(register, result.watch, due)
+    for request in steps.requests_of(register, result.watch, result.decision.due):
         keys.append(request.idempotency_key)
         steps.remember_request(register, request, run_id="r")
     return keys
@@ -147,13 +146,53 @@ def test_a_poller_that_dies_between_asking_and_noting_asks_under_the_same_key_in
     shown, _ = archive
     shown.append(acquisition(at=NOW - timedelta(hours=1)))
     result = steps.poll(register, "po", NOW)
-    request = steps.request_of(register, result.watch, result.decision.due[0])
+    request = steps.requests_of(register, result.watch, result.decision.due)[0]
     # killed here; meanwhile the flood goes on, and a pass of the day before is published late
     shown.append(acquisition(at=NOW - timedelta(days=1)))
     later = steps.poll(register, "po", NOW + timedelta(minutes=15))
-    requests = [steps.request_of(register, later.watch, due) for due in later.decision.due]
+    requests = steps.requests_of(register, later.watch, later.decision.due)
     assert request.idempotency_key in {one.idempotency_key for one in requests}
     assert {one.event.event_id for one in requests} == {request.event.event_id}
+
+
+def test_passes_of_one_event_that_one_poll_finds_share_one_run(archive, register, acquisition):
+    shown, _ = archive
+    shown.extend(acquisition(at=NOW - timedelta(days=days)) for days in (1, 3, 5))
+    shown.append(acquisition(at=NOW - timedelta(days=60)))
+    result = steps.poll(register, "po", NOW, since=NOW - timedelta(days=90))
+    old, new = steps.requests_of(register, result.watch, result.decision.due)
+    assert [len(one.due) for one in (old, new)] == [1, 3]
+    assert new.event.start < new.due[0].acquisition.start < new.due[-1].acquisition.end < new.event.end
+    assert steps.remember_request(register, new, run_id="r")
+    assert {one.run_id for one in register.passes("po") if one.pass_id in new.passes} == {"r"}
+    assert steps.requests_of(register, result.watch, ()) == ()
+
+
+def test_a_run_that_was_asked_for_but_not_noted_keeps_its_key_though_more_is_due_by_then(
+    archive, register, acquisition
+):
+    shown, _ = archive
+    shown.extend(acquisition(at=NOW - timedelta(days=days)) for days in (1, 3))
+    result = steps.poll(register, "po", NOW)
+    (asked,) = steps.requests_of(register, result.watch, result.decision.due)
+    shown.append(acquisition(at=NOW - timedelta(hours=1)))  # the poller was killed before it noted the run
+    later = steps.poll(register, "po", NOW + timedelta(minutes=15))
+    again, other = steps.requests_of(register, later.watch, later.decision.due)
+    assert again.idempotency_key == asked.idempotency_key
+    assert len(other.due) == 1
+    assert again.event == other.event
+
+
+def test_a_pass_that_changed_while_its_run_was_not_noted_gives_another_key(archive, register, acquisition):
+    shown, _ = archive
+    shown.extend(acquisition(at=NOW - timedelta(days=days)) for days in (1, 3))
+    result = steps.poll(register, "po", NOW)
+    (asked,) = steps.requests_of(register, result.watch, result.decision.due)
+    shown[0] = acquisition(at=NOW - timedelta(days=1), version="v2")
+    later = steps.poll(register, "po", NOW + timedelta(minutes=15))
+    (again,) = steps.requests_of(register, later.watch, later.decision.due)
+    assert again.idempotency_key != asked.idempotency_key
+    assert steps.requests_of(register, result.watch, result.decision.due)[0].passes.keys() < again.passes.keys()
 
 
 def test_a_run_that_ends_before_it_is_noted_is_settled_and_not_overwritten(archive, register, acquisition):
@@ -161,7 +200,7 @@ def test_a_run_that_ends_before_it_is_noted_is_settled_and_not_overwritten(archi
     shown.append(acquisition(at=NOW - timedelta(hours=1)))
     result = steps.poll(register, "po", NOW)
     due = result.decision.due[0]
-    request = steps.request_of(register, result.watch, due)
+    request = steps.requests_of(register, result.watch, (due,))[0]
     register.settle("po", due.known.pass_id, due.known.fingerprint, PassState.MAPPED, flood_km2=2.0)
     assert steps.remember_request(register, request, run_id="r") is False
     known = register.passes("po")[0]
@@ -173,7 +212,7 @@ def test_of_two_pollers_at_once_one_maps(archive, register, acquisition):
     shown, _ = archive
     shown.append(acquisition(at=NOW - timedelta(hours=1)))
     one, other = steps.poll(register, "po", NOW), steps.poll(register, "po", NOW)
-    requests = [steps.request_of(register, result.watch, result.decision.due[0]) for result in (one, other)]
+    requests = [steps.requests_of(register, result.watch, result.decision.due)[0] for result in (one, other)]
     assert requests[0].idempotency_key == requests[1].idempotency_key
     assert [steps.remember_request(register, request, run_id="r") for request in requests] == [True, False]
 
@@ -241,11 +280,10 @@ def test_a_run_learns_of_passes_that_joined_its_event_after_it_was_asked_for(arc
     shown, _ = archive
     shown.append(acquisition(at=NOW - timedelta(days=1)))
     first = steps.poll(register, "po", NOW)
-    narrow = steps.request_of(register, first.watch, first.decision.due[0]).event
+    narrow = steps.requests_of(register, first.watch, first.decision.due)[0].event
     assert steps.widened(register, "po", narrow) == narrow
     shown.append(acquisition(at=NOW - timedelta(hours=1)))
-    for due in steps.poll(register, "po", NOW).decision.due:
-        steps.request_of(register, first.watch, due)
+    steps.requests_of(register, first.watch, steps.poll(register, "po", NOW).decision.due)
     wide = steps.widened(register, "po", narrow)
     assert (wide.event_id, wide.start) == (narrow.event_id, narrow.start)
     assert wide.end >= NOW - timedelta(hours=1)
