@@ -15,7 +15,7 @@ from pipeline_lib.steps.private_folder import private_folder
 from pipeline_lib.steps.search import search_event
 from pipeline_lib.watch import Decision, KnownPass, PassState, Register, Watch, decide
 from pipeline_lib.watch.assign import MARGIN, event_of, taken_in
-from pipeline_lib.watch.decide import DuePass, silent_since
+from pipeline_lib.watch.decide import DuePass, silent_since, wanted
 from pipeline_lib.watch.register import Poll, WatchState
 
 if TYPE_CHECKING:
@@ -71,8 +71,8 @@ def register_of(out: Path) -> Register:
 def poll(register: Register, name: str, now: datetime, *, since: datetime | None = None) -> PollResult:
     """Ask the catalogue of a watch for passes, to the last page, and decide what is due.
 
-    The window reaches back ``rescan_days`` before the last successful poll, so that nothing published late is missed;
-    a failed poll moves nothing.
+    The window reaches back ``rescan_days`` before the last successful poll, so that nothing published late is missed,
+    and to the oldest pass that is not mapped yet; a failed poll moves nothing.
 
     Args:
         register: where watches live.
@@ -91,6 +91,8 @@ def poll(register: Register, name: str, now: datetime, *, since: datetime | None
     # A poll that was remembered under a clock that ran ahead must not hide what has appeared since.
     last = min(state.last_poll or watch.since, now)
     start = since or max(watch.since, last - timedelta(days=watch.rescan_days))
+    unfinished = [one.start - SAME_PASS for one in register.passes(name) if wanted(watch, one, now)]
+    start = min([start, *unfinished])
     window = Event(event_id=name, aoi=watch.aoi, start=start, end=max(now, start + timedelta(seconds=1)))
     options = MapOptions.model_validate(watch.options)
     try:

@@ -16,6 +16,7 @@ from pipeline_lib.place import described
 from pipeline_lib.steps.decide import refuse_impossible
 from pipeline_lib.steps.event import area_of_flags
 from pipeline_lib.watch import PassState, Register, Watch
+from pipeline_lib.watch.decide import is_given_up
 from pipeline_lib.watch.register import WatchState
 
 LEAST_INTERVAL = timedelta(minutes=1)
@@ -155,9 +156,10 @@ def _line(document: dict[str, Any]) -> str:
     last = f"{datetime.fromisoformat(document['last_poll']):%Y-%m-%d %H:%M} UTC" if document["last_poll"] else "never"
     condition = "paused" if document["paused"] else f"every {document['every_minutes']:g} min"
     passes = document["passes"]
+    given_up = f"{len(document['given_up'])} given up, " if document["given_up"] else ""
     return (
         f"{document['name']}: {condition}, last poll {last}, {sum(passes.values())} passes, "
-        f"{passes[PassState.MAPPED]} mapped, catalogue {document['catalog']}"
+        f"{passes[PassState.MAPPED]} mapped, {given_up}catalogue {document['catalog']}"
     )
 
 
@@ -172,15 +174,18 @@ def watch_documents(register: Register) -> list[dict[str, Any]]:
 def watch_document(register: Register, state: WatchState) -> dict[str, Any]:
     """A watch as it is defined, and how it is doing, as JSON that may be shown: an address shows no login.
 
-    ``passes`` counts by state, the other times are when the catalogue last answered and when a pass was last new.
+    ``passes`` counts by state, ``given_up`` names those that need a person; the other times are
+    when the catalogue last answered and when a pass was last new.
     """
     fields = state.model_dump(mode="json", exclude={"watch", "silence_reported"})
-    states = [one.state for one in register.passes(state.watch.name)]
+    passes = register.passes(state.watch.name)
+    states = [one.state for one in passes]
     return {
         **state.watch.model_dump(mode="json"),
         "catalog": shown(state.watch.catalog),
         **fields,
         "passes": {kind.value: states.count(kind) for kind in PassState},
+        "given_up": [one.pass_id for one in passes if is_given_up(one)],
     }
 
 

@@ -8,6 +8,8 @@ the other one covers more. What cannot be seen because a catalogue did not answe
 for again, up to `MAX_ATTEMPTS` times for one fingerprint: on the next poll (its process may have been killed), then
 after one polling interval, doubled each time up to `LONGEST_WAIT`, so that a store which is down for two days loses
 nothing.
+A pass that is not mapped yet is asked for however old it is; where the catalogue shows it no more, that counts as an
+attempt, and after as many it is given up with a word.
 
 The clock may jump: a moment that lies ahead of it counts as far away as one that lies behind, so that nothing waits for
 a time that was read off a wrong clock.
@@ -28,6 +30,8 @@ COMPLETE = 0.999
 """Coverage from which nothing more can come: footprints are rounded."""
 MAX_ATTEMPTS = 12
 """With polls every 15 minutes the last of them comes some 64 hours after the first."""
+ABSENT = ""
+"""Fingerprint of a pass without slices."""
 LONGEST_WAIT = timedelta(hours=12)
 
 
@@ -89,29 +93,54 @@ def decide(
         orbits: name of the orbit file of an acquisition, by the id of its first slice, where a better one is awaited.
         all_answered: whether every catalogue of the watch did; else passes that are mapped count as unchanged.
     """
-    remembered, due, given_up = [], [], []
+    remembered, due = [], []
     new = 0
     for takes in of_most_cover(found, shape(watch.aoi)):
         seen = [_seen(take, orbits or {}) for take in takes]
         acquisition = seen[0].acquisition
-        if acquisition.start < watch.since:
-            continue
         before = _same_pass(acquisition, known)
+        if before is None and acquisition.start < watch.since:
+            continue
         new += before is None
         if before is not None and _is_as_before(watch, before, seen, all_answered=all_answered):
             current = before
         else:
             current = _updated(watch, seen[0], before, now)
         remembered.append(current)
-        if current.state is PassState.FAILED and current.attempts >= MAX_ATTEMPTS:
-            given_up.append(current.pass_id)
-            continue
-        if not _is_due(watch, current, now):
+        if is_given_up(current) or not _is_due(watch, current, now):
             continue
         revision = current.triggered_fingerprint not in (None, current.fingerprint)
         asked = current.model_copy(update={"last_asked": now})
         due.append(DuePass(acquisition=acquisition, known=asked, revision=revision))
+    shown = {one.pass_id for one in remembered}
+    if all_answered:
+        remembered += [_absent(one, now) for one in known if one.pass_id not in shown and wanted(watch, one, now)]
+    given_up = [one.pass_id for one in remembered if is_given_up(one)]
     return Decision(due=tuple(due), remembered=tuple(remembered), new=new, given_up=tuple(given_up))
+
+
+def wanted(watch: Watch, known: KnownPass, now: datetime) -> bool:
+    """Whether the catalogue is to be asked for a pass now, however long ago it was sensed."""
+    return known.start <= now and not is_given_up(known) and _is_due(watch, known, now)
+
+
+def is_given_up(known: KnownPass) -> bool:
+    """Whether a pass has failed too often, or is in the catalogue no more; it needs a person."""
+    return known.state is PassState.FAILED and known.attempts >= MAX_ATTEMPTS
+
+
+def _absent(known: KnownPass, now: datetime) -> KnownPass:
+    """A pass that the catalogue was asked for in vain: without slices, so that it is due should it come back."""
+    attempts = known.attempts + 1 if known.fingerprint == ABSENT else 1
+    ending = "given up" if attempts >= MAX_ATTEMPTS else "asked for again"
+    changed = {
+        "fingerprint": ABSENT,
+        "state": PassState.FAILED,
+        "attempts": attempts,
+        "last_asked": now,
+        "outcome": f"the catalogue shows it no more (asked {attempts} of {MAX_ATTEMPTS} times): {ending}",
+    }
+    return known.model_copy(update=changed)
 
 
 def silent_since(watch: Watch, last_new_pass: datetime | None, now: datetime) -> timedelta | None:
@@ -140,7 +169,7 @@ def _is_as_before(watch: Watch, before: KnownPass, seen: list[_Seen], *, all_ans
     best = seen[0]
     if before.fingerprint == best.fingerprint:
         return True
-    if before.triggered_fingerprint is None:
+    if before.triggered_fingerprint is None or before.fingerprint == ABSENT:
         return False
     if not all_answered:
         return True

@@ -130,6 +130,40 @@ def test_what_was_given_up_is_tried_again_when_a_person_asks(archive, register, 
     assert again[0] not in keys
 
 
+@pytest.mark.parametrize("sensed_days_ago", [45, 400])
+def test_a_pass_that_is_not_mapped_yet_is_asked_for_however_old_it_is(archive, register, acquisition, sensed_days_ago):
+    """Those before the watch began were asked for by a person (backfill)."""
+    shown, windows = archive
+    at = NOW - timedelta(days=sensed_days_ago)
+    shown.append(acquisition(at=at))
+    assert len(ask(register, steps.poll(register, "po", NOW, since=at - timedelta(days=1)))) == 1
+    (one,) = register.passes("po")
+    register.settle("po", one.pass_id, one.fingerprint, PassState.FAILED)
+    assert len(ask(register, steps.poll(register, "po", NOW + timedelta(hours=1)))) == 1
+    register.settle("po", one.pass_id, one.fingerprint, PassState.MAPPED)
+    steps.poll(register, "po", NOW + timedelta(hours=2))
+    assert windows[-1].start > NOW - timedelta(days=31), "nothing is asked for that is done"
+
+
+def test_a_pass_that_left_the_catalogue_is_given_up_with_a_word_and_mapped_should_it_come_back(
+    archive, register, acquisition
+):
+    shown, _ = archive
+    shown.append(acquisition(at=NOW - timedelta(hours=1), coverage=0.4))
+    steps.poll(register, "po", NOW)
+    (there,), clock = tuple(shown), NOW
+    shown.clear()
+    while not steps.poll(register, "po", clock).decision.given_up:
+        clock += timedelta(hours=6)
+        assert clock < NOW + timedelta(days=10)
+    assert "no more" in register.passes("po")[0].outcome
+    assert "given up" in register.passes("po")[0].outcome
+    shown.append(there)
+    clock += timedelta(hours=1)
+    assert steps.poll(register, "po", clock).decision.due == (), "a partial pass waits for its other slices"
+    assert len(ask(register, steps.poll(register, "po", clock + timedelta(hours=4)))) == 1
+
+
 def test_a_killed_run_is_asked_for_again_at_once(archive, register, acquisition):
     shown, _ = archive
     shown.append(acquisition(at=NOW - timedelta(hours=1)))
