@@ -49,16 +49,17 @@ def running(client):
                 time.sleep(0.2)
         return run.id
 
+    make.made = made
     yield make
     for run_id in made:
         client.delete_flow_run(run_id)
 
 
 class Watcher:
-    """Looks every five seconds of a clock that a test sets forward."""
+    """Looks every five seconds of a clock that a test sets forward; runs of other tests on the server do not count."""
 
-    def __init__(self, client, *, local=True):
-        self.client, self.now = client, time.time() + 60.0
+    def __init__(self, client, running, *, local=True):
+        self.client, self.running, self.now = client, running, time.time() + 60.0
         self.dead = DeadRuns(local=local, clock=lambda: self.now)
 
     def watch(self, seconds):
@@ -66,7 +67,7 @@ class Watcher:
         for _ in range(0, round(seconds), 5):
             ended |= set(self.dead.end(self.client))
             self.now += 5
-        return ended
+        return ended & set(self.running.made)
 
 
 def state_of(client, run_id):
@@ -76,7 +77,7 @@ def state_of(client, run_id):
 def test_a_run_without_heartbeat_has_crashed_and_one_that_waits_for_a_person_has_not(client, running):
     silent, suspended = running(), running()
     client.set_flow_run_state(suspended, Paused(name="Suspended", timeout_seconds=36000), force=True)
-    watcher = Watcher(client)
+    watcher = Watcher(client, running)
     assert watcher.watch(SILENT_S - 10) == set(), "nobody listened for long enough yet"
     assert watcher.watch(30) == {silent}
     assert (state_of(client, silent), state_of(client, suspended)) == ("CRASHED", "PAUSED")
@@ -85,7 +86,7 @@ def test_a_run_without_heartbeat_has_crashed_and_one_that_waits_for_a_person_has
 
 def test_a_run_that_never_gave_a_sign_of_life_is_not_judged(client, running):
     unheard = running(heard=False)
-    assert Watcher(client).watch(3 * SILENT_S) == set()
+    assert Watcher(client, running).watch(3 * SILENT_S) == set()
     assert state_of(client, unheard) == "RUNNING"
 
 
@@ -99,8 +100,8 @@ def test_a_process_that_is_here_is_alive_even_stopped_and_one_that_is_gone_is_de
         env={**os.environ, "PREFECT__FLOW_RUN_ID": str(stopped_id)},
     )
     client.update_flow_run(stopped_id, infrastructure_pid=str(stopped.pid))
-    assert Watcher(client, local=False).watch(GONE_S + 10) == set(), "its worker may be on another machine"
-    watcher = Watcher(client)
+    assert Watcher(client, running, local=False).watch(GONE_S + 10) == set(), "its worker may be on another machine"
+    watcher = Watcher(client, running)
     try:
         assert watcher.watch(GONE_S + 10) == {gone}
         assert watcher.watch(2 * SILENT_S) == set()
@@ -112,7 +113,7 @@ def test_a_process_that_is_here_is_alive_even_stopped_and_one_that_is_gone_is_de
 
 def test_after_a_sleep_signs_of_life_are_waited_for(client, running):
     silent = running()
-    watcher = Watcher(client)
+    watcher = Watcher(client, running)
     watcher.watch(SILENT_S - 20)
     watcher.now += timedelta(hours=8).total_seconds()
     assert watcher.watch(SILENT_S - 10) == set()

@@ -145,6 +145,7 @@ def test_beyond_loopback_needs_a_password(tmp_path, host):
     check_exposure(Desk(out=tmp_path))
 
 
+@pytest.mark.allow_hosts(["127.0.0.1", "::1", "localhost", "192.0.2.1"])  # nothing is sent there
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
 def test_addresses_told_to_browsers_exist(tmp_path, monkeypatch, host):
     for name in ("PREFECT_UI_URL", "PREFECT_UI_API_URL", "OVERBANK_PAGES_URL"):
