@@ -91,7 +91,7 @@ def _drop_automations() -> None:
     """Automations of overbank 0.1: one that ended dead runs made SQLite lose events, and others told news by events."""
     from prefect.automations import Automation
 
-    from flows.notify.subscriptions import adopt_automations
+    from flows.notify.recipients import adopt_automations
 
     adopt_automations()
     try:

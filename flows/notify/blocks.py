@@ -10,7 +10,7 @@ from prefect.blocks.notifications import CustomWebhookNotificationBlock, SlackWe
 from prefect.client.orchestration import get_client
 
 from flows.notify.mail import EmailNotification
-from flows.notify.subscriptions import PREFIX, subscribe, subscriptions, unsubscribe
+from flows.notify.recipients import PREFIX, recipients, subscribe, unsubscribe
 from pipeline_lib.errors import InputError, OverbankError, UnknownNameError
 from pipeline_lib.steps.outbox import KINDS
 
@@ -57,7 +57,7 @@ def listed() -> dict[str, dict[str, Any]]:
     slugs = {block.get_block_type_slug(): kind for kind, block in CLASSES.items()}
     with get_client(sync_client=True) as client:
         documents: Any = client.request("POST", "/block_documents/filter", json={"include_secrets": False}).json()
-        told = subscriptions(client)
+        told = recipients(client)
     for document in documents:
         name = str(document["name"] or "")
         if name.startswith(PREFIX) and document["block_type"]["slug"] in slugs:

@@ -13,7 +13,7 @@ from pathlib import Path
 from prefect.client.orchestration import SyncPrefectClient
 
 from flows.notify.ended import collect
-from flows.notify.subscriptions import Subscription, subscriptions
+from flows.notify.recipients import Recipient, recipients
 from pipeline_lib.steps.outbox import Attempt, Message, keep, waiting
 
 GIVE_UP_AFTER = timedelta(days=1)
@@ -34,15 +34,15 @@ class Postman:
         self._failed: dict[str, int] = {}
         self._not_before: dict[str, float] = {}
 
-    def round(self, out: Path, wanted: dict[str, Subscription]) -> int:
+    def round(self, out: Path, wanted: dict[str, Recipient]) -> int:
         """Try what is due; return how many messages were delivered.
 
         Raises:
             StoreError: the folder cannot be written.
         """
         messages, delivered = waiting(out), 0
-        for name, subscription in wanted.items():
-            mine = [one for one in messages if subscription.wants(one) and one.standing(name).delivered is None]
+        for name, recipient in wanted.items():
+            mine = [one for one in messages if recipient.wants(one) and one.standing(name).delivered is None]
             # One that is always refused is tried last: it does not hold up what came after it.
             for message in sorted(mine, key=lambda one: (one.standing(name).failures, one.at)):
                 if self._clock() < self._not_before.get(name, 0.0):
@@ -66,7 +66,7 @@ class Postman:
         self._not_before[name] = self._clock() + wait
         return message.tried(name, Attempt(first=before.first or now, failures=before.failures + 1, problem=problem))
 
-    def _put_away(self, out: Path, messages: Iterable[Message], wanted: dict[str, Subscription]) -> None:
+    def _put_away(self, out: Path, messages: Iterable[Message], wanted: dict[str, Recipient]) -> None:
         """Put away what everybody has, or was tried for too long."""
         now = datetime.fromtimestamp(self._clock(), UTC)
         for message in messages:
@@ -84,4 +84,4 @@ def deliver(client: SyncPrefectClient, out: Path, postman: Postman) -> int:
         StoreError: the folder cannot be written.
     """
     collect(client, out)
-    return postman.round(out, subscriptions(client)) if waiting(out) else 0
+    return postman.round(out, recipients(client)) if waiting(out) else 0

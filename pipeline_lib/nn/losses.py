@@ -7,7 +7,6 @@ from torch.nn import functional as F  # noqa: N812 - the name everybody knows
 from pipeline_lib.nn.labels import IGNORE
 from pipeline_lib.options.train import LossOptions
 
-"""Label of a pixel that teaches nothing."""
 DICE_SMOOTH = 1.0
 """Pixels added to numerator and denominator, so that an empty chip predicted empty costs nothing."""
 

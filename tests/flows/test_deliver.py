@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from flows.notify.deliver import GIVE_UP_AFTER, LONGEST_WAIT_S, Postman
-from flows.notify.subscriptions import Subscription
+from flows.notify.recipients import Recipient
 from pipeline_lib.steps import outbox
 from pipeline_lib.steps.outbox import Message
 
-DUTY = {"duty": Subscription(on=("failure", "published"), since=datetime.now(UTC) - timedelta(days=3))}
+DUTY = {"duty": Recipient(on=("failure", "published"), since=datetime.now(UTC) - timedelta(days=3))}
 
 
 class World:
@@ -96,7 +96,7 @@ def test_it_is_given_up_after_a_day_of_trying_and_not_before(world):
 def test_only_what_was_asked_for_is_told_and_nothing_from_before(world):
     put(world, 2, "published")
     put(world, 2, "silence")
-    late = {"duty": Subscription(on=("published",), since=datetime.now(UTC) - timedelta(seconds=90))}
+    late = {"duty": Recipient(on=("published",), since=datetime.now(UTC) - timedelta(seconds=90))}
     world.postman.round(world.out, late)
     assert world.received == [("duty", "published 1")]
     assert outbox.waiting(world.out) == [], "the rest is for nobody"

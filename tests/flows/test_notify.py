@@ -18,7 +18,7 @@ from flows.cli import build_app
 from flows.notify import blocks
 from flows.notify.deliver import Postman, deliver
 from flows.notify.mail import mail_address
-from flows.notify.subscriptions import adopt_automations, unsubscribe
+from flows.notify.recipients import adopt_automations, unsubscribe
 from pipeline_lib.errors import InputError, OverbankError, UnknownNameError
 from pipeline_lib.model import EventFigures, Product
 from pipeline_lib.steps.news import tell_published, tell_silence

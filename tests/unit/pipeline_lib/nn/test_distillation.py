@@ -99,9 +99,9 @@ def test_heterogeneous_distillation_pulls_the_student() -> None:
     student = [torch.randn(1, 4, 8, 8, requires_grad=True), torch.randn(1, 8, 4, 4, requires_grad=True)]
     teacher = [torch.randn(1, 6, 8, 8), torch.randn(1, 6, 4, 4)]
     distiller = FeatureDistiller((4, 8), (6, 6), width=4)
-    optimiser = torch.optim.Adam([*student, *distiller.parameters()], lr=0.05)
+    optimiser = torch.optim.Adam([*student, *distiller.parameters()], lr=0.01)
     losses = []
-    for _ in range(30):
+    for _ in range(150):
         loss = distiller(student, teacher, torch.ones(1, 8, 8))
         optimiser.zero_grad()
         loss.backward()

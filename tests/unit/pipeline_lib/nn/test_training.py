@@ -165,7 +165,7 @@ def test_early_stop_keeps_the_best(chips, tmp_path) -> None:
 def test_a_diverging_loss_is_an_error(chips, tmp_path) -> None:
     broken = chips.images.copy()
     broken[:, 1] = np.inf
-    bad = ChipSet(**{**chips.__dict__, "images": broken})
+    bad = replace(chips, images=broken)
     with pytest.raises(ModelError, match="not finite"):
         train(session_of(bad, tmp_path))
 
@@ -270,7 +270,7 @@ def test_a_recipe_with_a_mistake_is_refused_by_name(changes, field: str) -> None
 
 
 def test_no_labelled_pixel_is_an_input_error(chips, tmp_path) -> None:
-    blank = ChipSet(**{**chips.__dict__, "labels": np.full_like(chips.labels, 255)})
+    blank = replace(chips, labels=np.full_like(chips.labels, 255))
     with pytest.raises(InputError, match="labelled"):
         train(session_of(blank, tmp_path))
 

@@ -17,7 +17,7 @@ MOST = 200
 """Variables that the server gives at once."""
 
 
-class Subscription(Record):
+class Recipient(Record):
     """What a notification is told."""
 
     on: tuple[str, ...]
@@ -30,11 +30,11 @@ class Subscription(Record):
         return message.kind in self.on and message.at >= self.since
 
 
-def subscriptions(client: SyncPrefectClient) -> dict[str, Subscription]:
+def recipients(client: SyncPrefectClient) -> dict[str, Recipient]:
     """Every notification of the server, by its name."""
     found = client.read_variables(limit=MOST)
     return {
-        one.name.removeprefix(PREFIX): Subscription.model_validate(one.value)
+        one.name.removeprefix(PREFIX): Recipient.model_validate(one.value)
         for one in found
         if one.name.startswith(PREFIX)
     }
@@ -42,7 +42,7 @@ def subscriptions(client: SyncPrefectClient) -> dict[str, Subscription]:
 
 def subscribe(name: str, on: tuple[str, ...], since: datetime | None = None) -> None:
     """Tell a notification of these kinds of news from now on, in place of what it was told before."""
-    value: Any = Subscription(on=on, since=since or datetime.now(UTC)).model_dump(mode="json")
+    value: Any = Recipient(on=on, since=since or datetime.now(UTC)).model_dump(mode="json")
     with get_client(sync_client=True) as client:
         if client.read_variable_by_name(PREFIX + name) is None:
             client.create_variable(VariableCreate(name=PREFIX + name, value=value))
@@ -69,7 +69,7 @@ def adopt_automations() -> int:
         for one in old:
             name, _, kind = one["name"].removeprefix(AUTOMATIONS).partition(": ")
             wanted.setdefault(name, set()).add(kind.split()[0])
-        known = subscriptions(client)
+        known = recipients(client)
         for name in wanted.keys() - known.keys():
             subscribe(name, tuple(sorted(wanted[name])))
         for one in old:
